@@ -1,0 +1,254 @@
+"""PikaParameters, PikaCamera, PikaOptions: the request's values, on sockets."""
+
+from __future__ import annotations
+
+from comfy_api.latest import io
+
+from ..pika_api.errors import InvalidInput
+from ..pika_api.request import (
+    ASPECT_RATIOS,
+    CAMERA_MOVES,
+    FROM_IMAGE,
+    MAX_ASPECT_RATIO,
+    MAX_FRAME_RATE,
+    MAX_GUIDANCE_SCALE,
+    MAX_MOTION,
+    MIN_ASPECT_RATIO,
+    MIN_FRAME_RATE,
+    MIN_GUIDANCE_SCALE,
+    MIN_MOTION,
+    Camera,
+    Options,
+    Parameters,
+    parse_extra,
+)
+from .sockets import (
+    CATEGORY,
+    NONE,
+    CameraSocket,
+    OptionsSocket,
+    ParametersSocket,
+    check_extra_json,
+    choice,
+    extra_json,
+)
+
+CUSTOM = "custom"
+STILL_IMAGE = "none (still image)"
+
+_MOVE_TOOLTIPS = {
+    "zoom": "Move the camera towards the subject, or away from it.",
+    "pan": "Turn the camera left or right.",
+    "tilt": "Turn the camera up or down.",
+    "rotate": "Roll the camera clockwise (cw) or counter-clockwise (ccw).",
+}
+
+
+class PikaParameters(io.ComfyNode):
+    """How closely and how lively the prompt is followed."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node as ComfyUI shows it."""
+        return io.Schema(
+            node_id="PikaParameters",
+            display_name="Pika Parameters",
+            category=CATEGORY,
+            description="How closely the video follows the prompt, how much moves, and what to "
+            "keep out of it. Connect it to Pika Options.",
+            inputs=[
+                io.Int.Input(
+                    "guidance_scale",
+                    default=12,
+                    min=MIN_GUIDANCE_SCALE,
+                    max=MAX_GUIDANCE_SCALE,
+                    tooltip="How closely the video follows the prompt: 5 is free, 25 is strict.",
+                ),
+                io.Int.Input(
+                    "motion",
+                    default=1,
+                    min=MIN_MOTION,
+                    max=MAX_MOTION,
+                    tooltip="How much moves: 0 is almost still, 4 is wild.",
+                ),
+                io.String.Input(
+                    "negative_prompt",
+                    multiline=True,
+                    default="",
+                    tooltip="What to keep out of the video. May be empty.",
+                ),
+                extra_json("options.parameters"),
+            ],
+            outputs=[
+                ParametersSocket.Output(
+                    "pika_parameters",
+                    display_name="PIKA_PARAMETERS",
+                    tooltip="For the parameters input of Pika Options.",
+                )
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, extra_json: str | None = None) -> bool | str:
+        """Tell a broken extra_json before the queue starts."""
+        return check_extra_json(extra_json)
+
+    @classmethod
+    def execute(
+        cls, guidance_scale: int, motion: int, negative_prompt: str, extra_json: str = ""
+    ) -> io.NodeOutput:
+        """Make the value."""
+        extra = parse_extra(extra_json)
+        return io.NodeOutput(Parameters(guidance_scale, motion, negative_prompt, extra))
+
+
+class PikaCamera(io.ComfyNode):
+    """The camera's moves."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node as ComfyUI shows it."""
+        return io.Schema(
+            node_id="PikaCamera",
+            display_name="Pika Camera",
+            category=CATEGORY,
+            description="How the camera moves. Connect it to Pika Options. Which moves a gateway "
+            "carries out is up to the gateway.",
+            inputs=[
+                *(
+                    io.Combo.Input(
+                        move,
+                        options=[NONE, *directions],
+                        default=NONE,
+                        tooltip=_MOVE_TOOLTIPS[move],
+                    )
+                    for move, directions in CAMERA_MOVES.items()
+                ),
+                extra_json("options.camera"),
+            ],
+            outputs=[
+                CameraSocket.Output(
+                    "pika_camera",
+                    display_name="PIKA_CAMERA",
+                    tooltip="For the camera input of Pika Options.",
+                )
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, extra_json: str | None = None) -> bool | str:
+        """Tell a broken extra_json before the queue starts."""
+        return check_extra_json(extra_json)
+
+    @classmethod
+    def execute(
+        cls, zoom: str, pan: str, tilt: str, rotate: str, extra_json: str = ""
+    ) -> io.NodeOutput:
+        """Make the value."""
+        asked = {"zoom": zoom, "pan": pan, "tilt": tilt, "rotate": rotate}
+        moves = {move: choice(move, asked[move], CAMERA_MOVES[move]) for move in CAMERA_MOVES}
+        return io.NodeOutput(Camera(**moves, extra=parse_extra(extra_json)))
+
+
+class PikaOptions(io.ComfyNode):
+    """The video's settings."""
+
+    @classmethod
+    def define_schema(cls) -> io.Schema:
+        """The node as ComfyUI shows it."""
+        return io.Schema(
+            node_id="PikaOptions",
+            display_name="Pika Options",
+            category=CATEGORY,
+            description="The video's shape and frame rate, or a still image instead, and whether "
+            "a video is extended. Connect it to Pika Generate.",
+            inputs=[
+                io.Combo.Input(
+                    "aspect_ratio",
+                    options=[*ASPECT_RATIOS, FROM_IMAGE, CUSTOM, STILL_IMAGE],
+                    default="16:9",
+                    tooltip="Width to height. «from image» takes that of the image connected to "
+                    "Pika Generate; «custom» takes custom_aspect_ratio; «none (still image)» makes "
+                    "a picture instead of a video.",
+                ),
+                io.Float.Input(
+                    "custom_aspect_ratio",
+                    default=1.0,
+                    min=MIN_ASPECT_RATIO,
+                    max=MAX_ASPECT_RATIO,
+                    step=0.01,
+                    round=0.0001,
+                    tooltip="Width divided by height, 0.4 to 2.5. "
+                    "Counts only where aspect_ratio is «custom».",
+                ),
+                io.Int.Input(
+                    "frame_rate",
+                    default=24,
+                    min=MIN_FRAME_RATE,
+                    max=MAX_FRAME_RATE,
+                    tooltip="Frames per second.",
+                ),
+                io.Boolean.Input(
+                    "extend",
+                    default=False,
+                    tooltip="Go on from the end of the video connected to Pika Generate.",
+                ),
+                ParametersSocket.Input(
+                    "parameters",
+                    optional=True,
+                    tooltip="From Pika Parameters. Unconnected: guidance scale 12, motion 1.",
+                ),
+                CameraSocket.Input(
+                    "camera", optional=True, tooltip="From Pika Camera. Unconnected: no moves."
+                ),
+                extra_json("options"),
+            ],
+            outputs=[
+                OptionsSocket.Output(
+                    "pika_options",
+                    display_name="PIKA_OPTIONS",
+                    tooltip="For the options input of Pika Generate.",
+                )
+            ],
+        )
+
+    @classmethod
+    def validate_inputs(cls, extra_json: str | None = None) -> bool | str:
+        """Tell a broken extra_json before the queue starts."""
+        return check_extra_json(extra_json)
+
+    @classmethod
+    def execute(
+        cls,
+        aspect_ratio: str,
+        custom_aspect_ratio: float,
+        frame_rate: int,
+        extend: bool,
+        parameters: Parameters | None = None,
+        camera: Camera | None = None,
+        extra_json: str = "",
+    ) -> io.NodeOutput:
+        """Make the value."""
+        return io.NodeOutput(
+            Options(
+                aspect_ratio=_ratio(aspect_ratio, custom_aspect_ratio),
+                frame_rate=frame_rate,
+                extend=extend,
+                parameters=parameters or Parameters(),
+                camera=camera or Camera(),
+                extra=parse_extra(extra_json),
+            )
+        )
+
+
+def _ratio(name: str, custom: float) -> float | str | None:
+    if name == STILL_IMAGE:
+        return None
+    if name == FROM_IMAGE:
+        return FROM_IMAGE
+    if name == CUSTOM:
+        return custom
+    if name in ASPECT_RATIOS:
+        return ASPECT_RATIOS[name]
+    known = ", ".join((*ASPECT_RATIOS, FROM_IMAGE, CUSTOM, STILL_IMAGE))
+    raise InvalidInput("aspect_ratio", f"«{name}» is not known.", f"Choose one of: {known}.")

@@ -1,0 +1,387 @@
+"""HTTP with the gateway and the media host: one call, one request; nothing is sent again here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import closing
+from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError as TransportError
+
+from .answers import json_object, words_of
+from .errors import (
+    Busy,
+    DownloadFailed,
+    FeedError,
+    FeedRefused,
+    LinkRefused,
+    Refused,
+    SubmitUnknown,
+    TaskNotFound,
+    Unreachable,
+)
+from .payload import Payload
+from .retry import parse_retry_after
+from .settings import Settings
+from .task import Task
+
+#: Seconds to make a connection, and seconds of silence while an answer is awaited.
+CONNECT_TIMEOUT: Final = 10.0
+SUBMIT_TIMEOUT: Final = 120.0
+READ_TIMEOUT: Final = 30.0
+#: Seconds in which an answer that has begun must be there whole.
+ANSWER_TIME: Final = 60.0
+#: An answer of the gateway is small; more than this is not read. Bytes.
+MAX_ANSWER: Final = 4 * 1024 * 1024
+#: The largest file that is fetched, in bytes.
+MAX_FILE: Final = 4 * 1024 * 1024 * 1024
+#: Statuses of a submit that say the request was received and not carried out. 408, 425 and 499
+#: speak of the way there, not of the task, so they prove nothing.
+_UNPROVEN_4XX: Final = frozenset({408, 425, 499})
+_MOVED: Final = frozenset({301, 307, 308})
+
+_CHUNK: Final = 256 * 1024
+_NETWORK_WAY_OUT: Final = (
+    "Check the network, PIKA_BASE_URL, and the proxy variables (HTTPS_PROXY, NO_PROXY)."
+)
+
+
+class _Bearer(requests.auth.AuthBase):
+    """The key, for the gateway only. Being set, it also keeps a .netrc from replacing it."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+
+class _NoAuth(requests.auth.AuthBase):
+    """Nothing, for the media host: neither our key nor a .netrc entry goes there."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+def _session(auth: requests.auth.AuthBase, connections: int = 1) -> requests.Session:
+    session = requests.Session()
+    session.auth = auth
+    session.headers["User-Agent"] = "ComfyUI-Pika"
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections, max_retries=0)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
+
+
+class Client:
+    """Blocking calls to one gateway; may be used from several threads.
+
+    Args:
+        settings: Key, base URL and limits.
+        clock: Seconds since the epoch, for Retry-After dates.
+    """
+
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._feeds = _session(_Bearer(settings.api_key), settings.max_requests)
+
+    def close(self) -> None:
+        """Give the kept connections back."""
+        self._feeds.close()
+
+    def submit(self, payload: Payload) -> str:
+        """Send one paid request, once.
+
+        Returns:
+            The task id.
+
+        Raises:
+            Unreachable, Busy, Refused: It provably did not become a task.
+            SubmitUnknown: It may have.
+        """
+        url = f"{self._settings.base_url}/pika/generate"
+        # A connection of its own: a kept one that the other side has just closed would break
+        # after the request was written, which nobody could tell from a broken answer.
+        with closing(_session(_Bearer(self._settings.api_key))) as session:
+            try:
+                answer = session.post(
+                    url,
+                    data=payload,
+                    headers={"Content-Type": "application/json", "Accept": "application/json"},
+                    timeout=(CONNECT_TIMEOUT, SUBMIT_TIMEOUT),
+                    allow_redirects=False,
+                    stream=True,
+                )
+                with closing(answer):
+                    status, headers, text = self._read(answer)
+            except (requests.RequestException, TransportError, OSError) as error:
+                raise self._submit_broke(error, payload) from error
+        if 200 <= status < 300:
+            return self._task_id(status, text)
+        raise self._submit_refused(status, headers, text)
+
+    def _submit_broke(
+        self, error: Exception, payload: Payload
+    ) -> Unreachable | SubmitUnknown:
+        cause = self._clean(_cause(error))
+        if not payload.started:
+            return Unreachable(
+                f"No connection to {self._host}: {cause}.", way_out=_way_out_of(error)
+            )
+        if not payload.complete:
+            return Unreachable(
+                f"The connection to {self._host} broke before the request was sent whole: {cause}.",
+                connected=True,
+                way_out="Queue again. If it happens every time, send a smaller image or video.",
+            )
+        return SubmitUnknown(
+            f"The request was sent to {self._host}, and no whole answer came back: {cause}."
+        )
+
+    def _task_id(self, status: int, text: str) -> str:
+        answer = json_object(text) or {}
+        inner = answer.get("data")
+        for place in (answer, inner if isinstance(inner, dict) else {}):
+            task_id = place.get("id")
+            if isinstance(task_id, str) and task_id.strip():
+                return task_id.strip()
+        raise SubmitUnknown(
+            f"The gateway answered HTTP {status} without a task id: {self._words(text)}",
+            status=status,
+        )
+
+    def _submit_refused(
+        self, status: int, headers: requests.structures.CaseInsensitiveDict[str], text: str
+    ) -> Busy | Refused | SubmitUnknown:
+        what = f"HTTP {status} from {self._host}: {self._words(text)}"
+        later = parse_retry_after(headers.get("Retry-After"), self._clock())
+        if status == 429 or (status == 503 and later is not None):
+            return Busy(
+                what,
+                status=status,
+                retry_after=later,
+                way_out="The gateway is busy, or the account's limit is reached: try later.",
+            )
+        if status in _MOVED:
+            where = urlsplit(headers.get("Location", "")).netloc or "nowhere"
+            return Refused(
+                f"HTTP {status} from {self._host}: it points to {where}. "
+                "A request that carries the key follows no redirect.",
+                status=status,
+                way_out="If you trust that address, set PIKA_BASE_URL to it.",
+            )
+        if 400 <= status < 500 and status not in _UNPROVEN_4XX:
+            return Refused(what, status=status, way_out=_WAY_OUT_OF_STATUS.get(status, _CHANGE_IT))
+        return SubmitUnknown(what, status=status)
+
+    def feed(self, task_id: str) -> Task:
+        """Ask once how a task is.
+
+        Raises:
+            TaskNotFound: 404: it does not exist, or does not exist yet.
+            FeedRefused: Key or address are not good.
+            FeedError: Anything else that asking again may mend.
+        """
+        url = f"{self._settings.base_url}/pika/feed/{quote(task_id, safe='')}"
+        try:
+            answer = self._feeds.get(
+                url,
+                headers={"Accept": "application/json"},
+                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
+                allow_redirects=False,
+                stream=True,
+            )
+            with closing(answer):
+                status, headers, text = self._read(answer)
+        except (requests.RequestException, TransportError, OSError) as error:
+            raise FeedError(
+                f"{self._host} could not be asked: {self._clean(_cause(error))}.",
+                way_out=_way_out_of(error),
+            ) from error
+        if status == 200:
+            found = json_object(text)
+            if found is None:
+                raise FeedError(f"The feed's answer is not JSON: {self._words(text)}", status=200)
+            return Task.from_feed(task_id, found)
+        raise self._feed_refused(task_id, status, headers, text)
+
+    def _feed_refused(
+        self,
+        task_id: str,
+        status: int,
+        headers: requests.structures.CaseInsensitiveDict[str],
+        text: str,
+    ) -> FeedError | TaskNotFound:
+        what = f"HTTP {status} from {self._host}: {self._words(text)}"
+        if status == 404:
+            return TaskNotFound(task_id, what)
+        later = parse_retry_after(headers.get("Retry-After"), self._clock())
+        if status in (408, 425, 429) or status >= 500:
+            return FeedError(what, status=status, retry_after=later)
+        return FeedRefused(
+            what, status=status, way_out=_WAY_OUT_OF_STATUS.get(status, _NETWORK_WAY_OUT)
+        )
+
+    def download(
+        self, task_id: str, url: str, part: Path, check: Callable[[], None]
+    ) -> None:
+        """Stream a finished file to ``part``, going on where an earlier try broke off.
+
+        The key is not sent along: the media host is somebody else.
+
+        Args:
+            check: Called between reads; may raise to stop.
+
+        Raises:
+            LinkRefused: The host says no: the link has expired, or the file is gone.
+            DownloadFailed: It broke off or is too large. ``part`` keeps what arrived.
+            OSError: ``part`` cannot be written.
+        """
+        have = part.stat().st_size if part.exists() else 0
+        headers = {"Accept-Encoding": "identity"}
+        if have:
+            headers["Range"] = f"bytes={have}-"
+        host = urlsplit(url).hostname
+        with closing(_session(_NoAuth())) as session:
+            try:
+                answer = session.get(
+                    url, headers=headers, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True
+                )
+            except (requests.RequestException, TransportError) as error:
+                raise DownloadFailed(task_id, f"No answer from {host}: {_cause(error)}.") from error
+            with closing(answer):
+                if answer.status_code == 416 and have:
+                    part.unlink()  # what is there is not of this file: the next try starts anew
+                    raise DownloadFailed(task_id, f"{host} cannot go on from byte {have}.")
+                if answer.status_code not in (200, 206):
+                    raise self._link_refused(task_id, answer, host)
+                start = 0
+                if answer.status_code == 206:
+                    start = have
+                    if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
+                        part.unlink()
+                        raise DownloadFailed(task_id, f"{host} went on from another byte.")
+                self._write(task_id, answer, part, start, check)
+
+    def _link_refused(
+        self, task_id: str, answer: requests.Response, host: str | None
+    ) -> DownloadFailed:
+        try:
+            _status, _headers, text = self._read(answer)
+        except (requests.RequestException, TransportError, OSError):
+            text = ""  # the status says what matters
+        what = f"HTTP {answer.status_code} from {host}: {self._words(text)}"
+        kind = LinkRefused if 400 <= answer.status_code < 500 else DownloadFailed
+        return kind(task_id, what)
+
+    def _write(
+        self,
+        task_id: str,
+        answer: requests.Response,
+        part: Path,
+        start: int,
+        check: Callable[[], None],
+    ) -> None:
+        length = answer.headers.get("Content-Length", "")
+        expected = start + int(length) if length.isdigit() else None
+        if (expected or 0) > MAX_FILE:
+            raise DownloadFailed(task_id, f"The file is {expected} bytes, over the {MAX_FILE} kept.")
+        size = start
+        with part.open("r+b" if start else "wb") as file:
+            file.seek(start)
+            try:
+                for chunk in answer.iter_content(_CHUNK):
+                    check()
+                    size += len(chunk)
+                    if size > MAX_FILE:
+                        raise DownloadFailed(task_id, f"The file is over {MAX_FILE} bytes.")
+                    file.write(chunk)
+            except (requests.RequestException, TransportError) as error:
+                raise DownloadFailed(
+                    task_id, f"The download broke off after {size} bytes: {_cause(error)}."
+                ) from error
+        if expected is not None and size != expected:
+            raise DownloadFailed(
+                task_id, f"The download broke off after {size} of {expected} bytes."
+            )
+
+    def picture(self, url: str) -> bytes:
+        """Fetch a poster, at most `MAX_ANSWER` bytes. Raises `requests.RequestException`."""
+        with closing(_session(_NoAuth())) as session:
+            answer = session.get(url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True)
+            with closing(answer):
+                answer.raise_for_status()
+                return _bounded(answer)
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self._settings.base_url).netloc
+
+    def _read(
+        self, answer: requests.Response
+    ) -> tuple[int, requests.structures.CaseInsensitiveDict[str], str]:
+        return answer.status_code, answer.headers, _bounded(answer).decode("utf-8", "replace")
+
+    def _words(self, text: str) -> str:
+        return self._clean(words_of(text))
+
+    def _clean(self, text: str) -> str:
+        """Without the key, should the other side quote it."""
+        key = self._settings.api_key
+        return text.replace(key, "[key]") if key else text
+
+
+def _bounded(answer: requests.Response) -> bytes:
+    """A small answer, whole: neither endless in bytes nor dripping in for ever."""
+    data = bytearray()
+    deadline = time.monotonic() + ANSWER_TIME
+    for chunk in answer.iter_content(_CHUNK):
+        data += chunk
+        if len(data) > MAX_ANSWER:
+            raise requests.exceptions.ContentDecodingError(f"the answer is over {MAX_ANSWER} bytes")
+        if time.monotonic() > deadline:
+            raise requests.exceptions.ReadTimeout(f"the answer took over {ANSWER_TIME:g} s to read")
+    return bytes(data)
+
+
+_CHANGE_IT: Final = "Change the input that the message names, and queue again."
+_WAY_OUT_OF_STATUS: Final = {
+    401: "Check PIKA_API_KEY: the gateway does not accept it.",
+    402: "The account's credit is used up: top it up at the gateway.",
+    403: "The gateway does not let this key do this: check the key's rights and PIKA_BASE_URL.",
+    404: "There is no such address at the gateway: check PIKA_BASE_URL.",
+    405: "There is no such call at the gateway: check PIKA_BASE_URL.",
+    413: "The request is too large for the gateway: send a smaller image or video, or a URL.",
+}
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost cause in plain words; transport errors wrap each other several deep."""
+    inner: BaseException = error
+    while True:
+        nested = inner.__cause__ or inner.__context__
+        reason = getattr(inner, "reason", None)
+        if isinstance(reason, BaseException):
+            nested = reason
+        if nested is None or nested is inner:
+            break
+        inner = nested
+    return (str(inner) or type(inner).__name__).rstrip(".")
+
+
+def _way_out_of(error: Exception) -> str:
+    if isinstance(error, requests.exceptions.SSLError):
+        return (
+            "The certificate was not accepted. Behind a company's proxy, set REQUESTS_CA_BUNDLE "
+            "to its certificate file."
+        )
+    return _NETWORK_WAY_OUT

@@ -1,0 +1,196 @@
+"""From a finished task to a file on disk: links expire, so the file is brought at once."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import shutil
+import threading
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from . import explain, media
+from .client import Client
+from .errors import DownloadFailed, LinkRefused
+from .journal import Entry, Journal, State
+from .task import Task
+from .waiting import Waiter
+from .watch import CHECK_EVERY, Report, Watch, pause
+from .workers import Workers
+
+log = logging.getLogger("pika")
+
+#: How many times a download is begun before it is an error, and how many links may be refused.
+TRIES: Final = 5
+LINKS: Final = 2
+#: Seconds the feed is asked for a fresh link to a file.
+RELINK_TIME: Final = 60.0
+
+#: The endings of files, by what is in them.
+_SUFFIXES: Final = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "gif": ".gif"}
+
+
+@dataclass(frozen=True)
+class Collected:
+    """A finished task's file on disk.
+
+    Attributes:
+        task_id: The gateway's id.
+        path: Where the file is.
+        probe: What it is, read back from it.
+        result_url: The link it came from; it may have expired.
+    """
+
+    task_id: str
+    path: Path
+    probe: media.Probe
+    result_url: str
+
+
+class Collector:
+    """Brings the files of finished tasks."""
+
+    def __init__(
+        self, output: Path, client: Client, journal: Journal, waiter: Waiter, workers: Workers
+    ) -> None:
+        self._output = output
+        self._client = client
+        self._journal = journal
+        self._waiter = waiter
+        self._workers = workers
+
+    async def collect(self, task_id: str, timeout: float | None, watch: Watch) -> Collected:
+        """See `Service.collect`."""
+        found = await self._workers.disk(watch, self._on_disk, task_id)
+        if found is not None:
+            return found
+        task = await self._waiter.wait(task_id, timeout, watch)
+        entry = await self._workers.disk(watch, self._entry, task_id)
+        owner = str(uuid.uuid4())
+        with self._workers.keeper.keeping(owner):
+            while not await self._workers.disk(watch, self._journal.lease, entry.id, owner):
+                watch.report(Report("Being downloaded already", 100, task_id))
+                await pause(CHECK_EVERY, watch)
+            try:
+                # Whoever had the lease before may have brought it.
+                found = await self._workers.disk(watch, self._on_disk, task_id)
+                return found or await self._bring(entry, task, watch)
+            finally:
+                self._workers.later(self._journal.release, entry.id, owner)
+
+    def _entry(self, task_id: str) -> Entry:
+        entry = self._journal.find(task_id)
+        if entry is None:
+            raise LookupError(f"task {task_id} is not in the journal after its feed was read")
+        return entry
+
+    def _on_disk(self, task_id: str) -> Collected | None:
+        """The file of an earlier time, if it is still there and still media."""
+        entry = self._journal.find(task_id)
+        if entry is None or entry.state is not State.SAVED:
+            return None
+        # The folder may have moved, with all that is in it, since the path was written down.
+        kept = Path(entry.file_path)
+        for path in dict.fromkeys((kept, self._output / kept.name)):
+            if not path.is_file():
+                continue
+            try:
+                seen = media.probe(path)
+                path = self._here(path)
+            except (media.NotMedia, OSError) as error:
+                log.warning("task %s: %s is fetched again: %s", task_id, path, error)
+            else:
+                return Collected(task_id, path, seen, entry.result_url)
+        return None
+
+    def _here(self, path: Path) -> Path:
+        """The file in the output folder: one that was saved elsewhere is copied there."""
+        here = self._output / path.name
+        if path.parent == self._output:
+            return path
+        if not here.exists():
+            self._output.mkdir(parents=True, exist_ok=True)
+            part = here.with_name(f"{here.name}.part")
+            shutil.copyfile(path, part)
+            part.replace(here)
+        return here
+
+    async def _bring(self, entry: Entry, task: Task, watch: Watch) -> Collected:
+        """Download with fresh links, while that may help."""
+        refused = 0
+        attempt = 0
+        while True:
+            attempt += 1
+            watch.report(Report("Downloading", 100, task.id, 0.0, task.poster_url))
+            stop = threading.Event()
+            try:
+                return await self._workers.network(watch, self._download, entry, task, stop)
+            except DownloadFailed as error:
+                log.info("task %s: %s", task.id, error.what)
+                await self._workers.disk(watch, self._journal.note, entry.id, error.what)
+                refused += isinstance(error, LinkRefused)
+                if attempt == TRIES or refused == LINKS or error.way_out:
+                    raise explain.not_brought(task.id, error) from error
+            finally:
+                stop.set()
+            await pause(0.5 * 2.0 ** (attempt - 1), watch)
+            task = await self._waiter.wait(task.id, RELINK_TIME, watch)
+
+    def _download(self, entry: Entry, task: Task, stop: threading.Event) -> Collected:
+        """One try, in a thread.
+
+        Args:
+            stop: Set when nobody waits for it any more. What has come so far is kept.
+        """
+
+        def check() -> None:
+            if stop.is_set():
+                raise DownloadFailed(task.id, "The download was stopped.")
+
+        name = file_name(task.id)
+        part = self._output / f"{name}.part"
+        try:
+            self._output.mkdir(parents=True, exist_ok=True)
+            self._client.download(task.id, task.result_url, part, check)
+            seen = _look_at(task.id, part)
+            path = part.with_name(name + suffix(seen))
+            part.replace(path)
+        except OSError as error:
+            raise DownloadFailed(
+                task.id,
+                f"The file cannot be kept in {self._output}: {error.strerror or error}.",
+                way_out="Make room there, or make the folder writable, and queue again.",
+            ) from error
+        self._journal.saved(entry.id, path)
+        log.info("task %s saved", task.id)
+        return Collected(task.id, path, seen, task.result_url)
+
+
+def _look_at(task_id: str, part: Path) -> media.Probe:
+    try:
+        return media.probe(part, decode=True)
+    except media.NotMedia as error:
+        with part.open("rb") as file:
+            head = file.read(60).decode("ascii", "replace").strip()
+        part.unlink()  # there is nothing to go on from: the next try starts anew
+        raise DownloadFailed(
+            task_id, f"What came is neither a video nor a picture ({error}). It begins «{head}»."
+        ) from error
+
+
+def file_name(task_id: str) -> str:
+    """A file's name without ending: safe on every system, whatever the gateway calls its task."""
+    safe = re.sub(r"[^A-Za-z0-9_-]", "_", task_id)[:80]
+    if safe != task_id:
+        safe += "-" + hashlib.sha256(task_id.encode()).hexdigest()[:8]
+    return f"pika_{safe}"
+
+
+def suffix(seen: media.Probe) -> str:
+    """The ending that goes with a file's content, whatever its link said."""
+    if seen.kind == "image":
+        return _SUFFIXES.get(seen.container, ".img")
+    return ".webm" if "webm" in seen.container else ".mp4"

@@ -1,0 +1,100 @@
+"""What to tell the user when a task does not come: what happened, the money, the next step."""
+
+from __future__ import annotations
+
+from .errors import (
+    DownloadFailed,
+    LinkRefused,
+    SubmitUnknown,
+    TaskFailed,
+    TaskNotFound,
+    TaskTimeout,
+)
+from .journal import Entry
+from .task import Task
+
+_GO_ON = (
+    "To go on waiting, queue the same workflow again, or give this id to PikaResult; "
+    "neither costs anything."
+)
+_NEW_TAKE = (
+    "To pay for a new take on purpose, change the seed of PikaGenerate, or forget this one "
+    "(python -m pika_api forget {name}) and queue again."
+)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person reads them: ``48 s``, ``3 min 20 s``, ``1 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
+    return f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def size(count: int) -> str:
+    """Bytes as a person reads them."""
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
+
+
+def unknown(what: str, entry: Entry, status: int | None = None) -> SubmitUnknown:
+    """A submit of which nobody can say whether it became a task."""
+    return SubmitUnknown(
+        what,
+        status=status,
+        money="It may have been accepted and charged, so it is not sent again by itself.",
+        way_out="Look at the gateway's own list of tasks: if it is there, give its id to "
+        f"PikaResult. {_NEW_TAKE.format(name=f'#{entry.id}')}",
+    )
+
+
+def unknown_before(entry: Entry) -> SubmitUnknown:
+    """The same request, queued again."""
+    return unknown(f"The last try of this very request ended unclear: {entry.last_error}", entry)
+
+
+def failed(task: Task) -> TaskFailed:
+    """The gateway ended the task."""
+    words = task.error or "it gave no reason"
+    return TaskFailed(
+        task.id,
+        f"The gateway ended task {task.id} with an error: {words}",
+        money="What a failed task costs is the gateway's to say; nothing is sent again by itself.",
+        way_out="Change what the message names and queue again; queued unchanged, it is made anew.",
+    )
+
+
+def timed_out(task_id: str, waited: float, last: str) -> TaskTimeout:
+    """The waiting ended before the task did."""
+    return TaskTimeout(
+        task_id,
+        f"Task {task_id} is not finished after {duration(waited)}. Last word: {last}.",
+        money="It is paid for and kept; waiting costs nothing.",
+        way_out=f"{_GO_ON} timeout_minutes can be raised, and 0 waits for ever.",
+    )
+
+
+def not_found(task_id: str, what: str) -> TaskNotFound:
+    """The gateway does not know the task."""
+    return TaskNotFound(
+        task_id,
+        f"The gateway does not know task {task_id}. {what}",
+        money="Nothing was charged now, and the task stays in the journal.",
+        way_out="Check the id, and that the key and PIKA_BASE_URL are those it was made with.",
+    )
+
+
+def not_brought(task_id: str, error: DownloadFailed) -> DownloadFailed:
+    """The file cannot be had."""
+    gone = isinstance(error, LinkRefused)
+    return type(error)(
+        task_id,
+        f"Task {task_id} is finished, but its file did not come. {error.what}",
+        money="The task is paid for and kept; nothing was charged now.",
+        way_out=(
+            f"Its link has most likely expired. {_NEW_TAKE.format(name=task_id)}"
+            if gone
+            else error.way_out or "Queue the same workflow again: it goes on where it broke off."
+        ),
+    )

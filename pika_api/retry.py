@@ -1,0 +1,104 @@
+"""When to ask again, and whether: pure rules, with time and chance handed in."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from random import Random
+from typing import Final
+
+from .errors import Busy, NotAccepted, Unreachable
+
+#: A Retry-After is honoured up to here, in seconds.
+MAX_RETRY_AFTER: Final = 120.0
+#: How long, in seconds, a submit that the gateway asks to be sent later is held in all. A list of
+#: fifty on an account that runs three at a time needs this much.
+BUSY_PATIENCE: Final = 1800.0
+#: How long, in seconds, a submit that finds no connection is tried again.
+UNREACHABLE_PATIENCE: Final = 20.0
+
+
+def parse_retry_after(value: str | None, now: float) -> float | None:
+    """Seconds to wait by a Retry-After header: whole seconds or an HTTP date (RFC 9110, 10.2.3).
+
+    Args:
+        value: The header, or None where there is none.
+        now: The time, in seconds since the epoch.
+
+    Returns:
+        0…`MAX_RETRY_AFTER`, or None where the header is missing or says nothing readable.
+    """
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return min(float(text), MAX_RETRY_AFTER)
+    try:
+        date = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return min(max(date.timestamp() - now, 0.0), MAX_RETRY_AFTER)
+
+
+def resend_delay(error: NotAccepted, attempt: int, waited: float, random: Random) -> float | None:
+    """Seconds until a submit may be sent again, or None if it must not be by itself.
+
+    Only two kinds come again, both proven not to have become a task: no connection was made, and
+    the gateway asked to be asked later.
+
+    Args:
+        error: Why it was not accepted.
+        attempt: How many times it has been sent; from 1.
+        waited: Seconds since the first.
+    """
+    if isinstance(error, Busy):
+        patience = BUSY_PATIENCE
+        delay = error.retry_after if error.retry_after is not None else min(2.0**attempt, 30.0)
+    elif isinstance(error, Unreachable) and not error.connected:
+        patience = UNREACHABLE_PATIENCE
+        delay = min(0.5 * 2.0**attempt, 5.0)
+    else:
+        return None
+    if waited + delay > patience:
+        return None
+    # Never earlier than asked; a little later each, so that many do not come back at once.
+    return delay * (1.0 + random.uniform(0.0, 0.25)) + random.uniform(0.0, 0.25)
+
+
+def poll_delay(age: float, failures: int, random: Random) -> float:
+    """Seconds until the feed is asked again.
+
+    Args:
+        age: Seconds since the task was submitted.
+        failures: How many times in a row the feed could not be read.
+    """
+    delay = min(max(0.06 * age, 0.7), 20.0)
+    if failures:
+        delay = max(delay, min(2.0**failures * 0.5, 30.0))
+    return delay * random.uniform(0.9, 1.1)
+
+
+class Pace:
+    """One brake for all requests with a key: when one is told to slow down, all are.
+
+    Safe to use from several threads and event loops.
+
+    Args:
+        clock: Monotonic seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._until = 0.0
+
+    def slow_down(self, seconds: float) -> None:
+        """Let nothing be sent for this long."""
+        with self._lock:
+            self._until = max(self._until, self._clock() + seconds)
+
+    def wait(self) -> float:
+        """Seconds until something may be sent: 0 when it may be now."""
+        with self._lock:
+            return max(self._until - self._clock(), 0.0)

@@ -1,0 +1,164 @@
+"""From a request to a paid task: entered first, sent once, written down before it is told."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+import uuid
+from dataclasses import dataclass
+from typing import Final
+
+from . import explain
+from .client import Client
+from .errors import Busy, JournalError, NotAccepted, SubmitUnknown
+from .journal import OPEN, Entry, Intent, Journal, State
+from .payload import Payload
+from .request import GenerateRequest, describe, fingerprint
+from .retry import resend_delay
+from .settings import Settings
+from .watch import CHECK_EVERY, UNWATCHED, Report, Watch, pause
+from .workers import Workers
+
+log = logging.getLogger("pika")
+
+#: Seconds between tries to write down the id of a task that has been paid for.
+_WRITE_DOWN_AGAIN: Final = (0.1, 0.5, 2.0, 5.0)
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A task that is paid for.
+
+    Attributes:
+        task_id: The gateway's id.
+        taken_up: Whether it was there already, so that nothing was sent or charged now.
+    """
+
+    task_id: str
+    taken_up: bool
+
+
+class Submitter:
+    """Makes requests tasks."""
+
+    def __init__(
+        self, settings: Settings, client: Client, journal: Journal, workers: Workers
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._journal = journal
+        self._workers = workers
+        self._random = random.Random()
+
+    async def submit(
+        self, request: GenerateRequest, take: int, node_id: str, prompt_id: str, watch: Watch
+    ) -> Submitted:
+        """See `Service.submit`."""
+        body = request.body()
+        settings = self._settings
+        intent = Intent(
+            fingerprint=fingerprint(
+                body, base_url=settings.base_url, key_id=settings.key_id, take=take
+            ),
+            base_url=settings.base_url,
+            key_id=settings.key_id,
+            take=take,
+            prompt=request.prompt_text,
+            request=describe(body),
+            node_id=node_id,
+            prompt_id=prompt_id,
+        )
+        payload = Payload(body, data_uri=settings.base64_style == "data-uri")
+        owner = str(uuid.uuid4())
+        with self._workers.keeper.keeping(owner):
+            entry, mine = await self._claim(intent, owner, watch)
+            if not mine:
+                return _take_up(entry)
+            try:
+                task_id = await self._send(entry, payload, owner, watch)
+            except BaseException:
+                # Given up between two tries: the next one who asks may send it at once. While a
+                # thread is still sending, the row says so, and this changes nothing.
+                self._workers.later(self._withdraw, entry.id, owner)
+                raise
+        return Submitted(task_id, taken_up=False)
+
+    async def _claim(self, intent: Intent, owner: str, watch: Watch) -> tuple[Entry, bool]:
+        """The row that answers for this request, once nobody else is busy sending it."""
+        while True:
+            entry, mine = await self._workers.disk(watch, self._journal.claim, intent, owner)
+            if mine or entry.state not in OPEN:
+                return entry, mine
+            watch.report(Report("The same request is being sent already; waiting for its task"))
+            await pause(CHECK_EVERY, watch)
+
+    async def _send(self, entry: Entry, payload: Payload, owner: str, watch: Watch) -> str:
+        started = time.monotonic()
+        attempt = 0
+        while True:
+            attempt += 1
+            watch.report(Report(f"Sending the request ({explain.size(len(payload))})"))
+            try:
+                return await self._workers.network(watch, self._send_once, entry, payload, owner)
+            except NotAccepted as error:
+                delay = resend_delay(error, attempt, time.monotonic() - started, self._random)
+                if delay is None:
+                    await self._workers.disk(
+                        UNWATCHED, self._journal.refused, entry.id, error.what
+                    )
+                    raise
+                if isinstance(error, Busy):
+                    self._workers.pace.slow_down(delay)
+                log.info("request #%d not accepted, again in %.1f s: %s", entry.id, delay, error)
+                watch.report(Report(f"{error.what} Again in {explain.duration(delay)}"))
+                await pause(delay, watch)
+
+    def _send_once(self, entry: Entry, payload: Payload, owner: str) -> str:
+        """Journal, POST, journal: one piece, in one thread, which nothing interrupts."""
+        with self._workers.keeper.keeping(owner):
+            if not self._journal.sent(entry.id, owner):
+                raise NotAccepted(
+                    "Before it was sent, the request was given up or begun elsewhere.",
+                    way_out="Queue again: if it became a task, it is taken up.",
+                )
+            try:
+                task_id = self._client.submit(payload)
+            except NotAccepted as error:
+                self._journal.unsent(entry.id, owner, error.what)
+                raise
+            except SubmitUnknown as error:
+                self._journal.unknown(entry.id, error.what)
+                raise explain.unknown(error.what, entry, error.status) from error
+            self._write_down(entry, task_id)
+        log.info("task %s submitted", task_id)
+        return task_id
+
+    def _write_down(self, entry: Entry, task_id: str) -> None:
+        """The id to disk; a journal that fails just now gets a few seconds to come back."""
+        for wait in (*_WRITE_DOWN_AGAIN, None):
+            try:
+                self._journal.submitted(entry.id, task_id)
+            except JournalError as error:
+                log.error("task %s is paid for and not written down: %s", task_id, error.what)
+                if wait is None:
+                    raise JournalError(
+                        f"Task {task_id} was made, and the journal could not keep it: {error.what}",
+                        money=f"It is charged. Write its id down: {task_id}",
+                        way_out="Mend what the message says, then give the id to PikaResult.",
+                    ) from error
+                time.sleep(wait)
+            else:
+                return
+
+    def _withdraw(self, entry_id: int, owner: str) -> None:
+        entry = self._journal.get(entry_id)
+        if entry.state is State.INTENDED and entry.owner == owner:
+            self._journal.refused(entry_id, entry.last_error or "Stopped before it was sent.")
+
+
+def _take_up(entry: Entry) -> Submitted:
+    if entry.state is State.UNKNOWN or entry.task_id is None:
+        raise explain.unknown_before(entry)
+    log.info("task %s taken up", entry.task_id)
+    return Submitted(entry.task_id, taken_up=True)

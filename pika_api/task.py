@@ -1,0 +1,99 @@
+"""What the feed says of a task. The answer's shape is from public reference pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from .answers import message_in
+
+
+class Status(str, Enum):
+    """Where a task stands. Anything the feed says beyond these is `UNKNOWN` and goes on."""
+
+    QUEUED = "queued"
+    PENDING = "pending"
+    FINISHED = "finished"
+    ERROR = "error"
+    UNKNOWN = "unknown"
+
+    @property
+    def over(self) -> bool:
+        """Whether the gateway will not change it any more."""
+        return self in (Status.FINISHED, Status.ERROR)
+
+
+@dataclass(frozen=True)
+class Task:
+    """One reading of the feed.
+
+    Attributes:
+        status: The known status.
+        raw_status: The gateway's own word for it, shown to the user.
+        progress: Per cent, 0…100; the gateway may leave it at 0 until the end.
+        result_url: The file's address; empty until finished.
+        poster_url: A picture to show meanwhile; empty where there is none.
+        error: The gateway's words where it failed.
+        response: The whole answer, as it came.
+    """
+
+    id: str
+    status: Status
+    raw_status: str
+    progress: int
+    result_url: str
+    poster_url: str
+    error: str
+    response: Mapping[str, Any]
+
+    @classmethod
+    def from_feed(cls, task_id: str, answer: Mapping[str, Any]) -> Task:
+        """Read one answer of ``GET /pika/feed/{task id}``.
+
+        Any field may be missing before the task is finished, and ``videos`` may be empty (public);
+        some gateways wrap the answer in ``data`` (public).
+        """
+        inner = answer.get("data")
+        feed: Mapping[str, Any] = inner if isinstance(inner, Mapping) else answer
+        videos = feed.get("videos")
+        first = videos[0] if isinstance(videos, list) and videos else {}
+        video: Mapping[str, Any] = first if isinstance(first, Mapping) else {}
+        raw = _text(video.get("status")) or _text(feed.get("status")) or Status.QUEUED.value
+        url = _link(video.get("resultUrl"))
+        return cls(
+            id=task_id,
+            status=_status(raw, url),
+            raw_status=raw,
+            progress=_per_cent(video.get("progress")),
+            result_url=url,
+            poster_url=_link(video.get("videoPoster")) or _link(video.get("imageThumb")),
+            error=message_in(video.get("error")) or message_in(feed.get("error")),
+            response=answer,
+        )
+
+
+def _status(raw: str, url: str) -> Status:
+    try:
+        status = Status(raw.lower())
+    except ValueError:
+        return Status.UNKNOWN
+    if status is Status.FINISHED and not url:
+        return Status.PENDING  # the link may come a moment after the word
+    return status
+
+
+def _text(value: object) -> str:
+    return value.strip() if isinstance(value, str) else ""
+
+
+def _link(value: object) -> str:
+    text = _text(value)
+    return text if text.startswith(("https://", "http://")) else ""
+
+
+def _per_cent(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
+        return 0
+    return int(min(max(value, 0), 100))

@@ -1,0 +1,108 @@
+"""From a task id to a finished task: ask the feed until it is over. Waiting never costs."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from typing import Final
+
+from . import explain
+from .client import Client
+from .errors import FeedError, FeedRefused, TaskNotFound
+from .journal import Entry, Journal
+from .retry import poll_delay
+from .settings import Settings
+from .task import Status, Task
+from .watch import Report, Watch, pause
+from .workers import Workers
+
+log = logging.getLogger("pika")
+
+#: A task that the gateway has just made may be unknown to its feed for this many seconds.
+NEW_TASK: Final = 60.0
+#: How many 404s in a row say that the gateway does not know a task that is not new.
+MISSES: Final = 3
+
+
+class Waiter:
+    """Asks the feed."""
+
+    def __init__(
+        self, settings: Settings, client: Client, journal: Journal, workers: Workers
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._journal = journal
+        self._workers = workers
+        self._random = random.Random()
+
+    async def ask(self, task_id: str, watch: Watch) -> Task:
+        """Ask once, and write down what the feed says."""
+        task = await self._workers.network(watch, self._client.feed, task_id)
+        await self._workers.disk(watch, self._note, task)
+        return task
+
+    def _note(self, task: Task) -> None:
+        """A task that was submitted elsewhere comes into the journal once the feed knows it."""
+        settings = self._settings
+        entry = self._journal.adopt(task.id, settings.base_url, settings.key_id)
+        if task.status is Status.FINISHED:
+            self._journal.finished(entry.id, task.result_url)
+        elif task.status is Status.ERROR:
+            self._journal.failed(entry.id, task.error or "The gateway gave no reason.")
+        else:
+            self._journal.running(entry.id, task.progress)
+
+    async def wait(self, task_id: str, timeout: float | None, watch: Watch) -> Task:
+        """See `Service.wait`."""
+        started = time.monotonic()
+        known_age = age = _age(await self._workers.disk(watch, self._journal.find, task_id))
+        failures = misses = 0
+        last = "nothing yet"
+        while True:
+            try:
+                task = await self.ask(task_id, watch)
+            except TaskNotFound as error:
+                failures, misses, last = 0, misses + 1, error.what
+                if age > NEW_TASK and misses >= MISSES:
+                    raise explain.not_found(task_id, error.what) from error
+            except FeedRefused:
+                raise
+            except FeedError as error:
+                failures, last = failures + 1, error.what
+                self._brake(error, failures)
+                log.info("task %s: %s", task_id, error.what)
+                watch.report(Report(f"{error.what} Asking again", 0, task_id, age))
+            else:
+                failures = misses = 0
+                last = f"{task.raw_status}, {task.progress} %"
+                if task.status is Status.ERROR:
+                    raise explain.failed(task)
+                watch.report(_report(task, age))
+                if task.status is Status.FINISHED:
+                    return task
+            waited = time.monotonic() - started
+            age = known_age + waited
+            if timeout is not None and waited >= timeout:
+                raise explain.timed_out(task_id, waited, last)
+            delay = poll_delay(age, failures, self._random)
+            if timeout is not None:
+                delay = min(delay, timeout - waited)
+            await pause(delay, watch)
+
+    def _brake(self, error: FeedError, failures: int) -> None:
+        if error.status == 429:
+            self._workers.pace.slow_down(error.retry_after or 2.0 ** min(failures, 5))
+
+
+def _age(entry: Entry | None) -> float:
+    """Seconds since the task was submitted; 0 for one whose submit was elsewhere."""
+    if entry is None or entry.submitted_at is None:
+        return 0.0
+    return max(time.time() - entry.submitted_at, 0.0)
+
+
+def _report(task: Task, age: float) -> Report:
+    text = f"{task.raw_status} {task.progress} %" if task.progress else task.raw_status
+    return Report(text, task.progress, task.id, age, task.poster_url)
