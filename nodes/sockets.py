@@ -27,7 +27,6 @@ def extra_json(merged_over: str) -> io.String.Input:
         "extra_json",
         optional=True,
         default="",
-        multiline=True,
         tooltip=f"A JSON object merged over {merged_over}, for fields that a gateway takes beyond "
         'the documented ones. Example: {"seed": 7}. Leave it empty otherwise.',
     )

@@ -15,7 +15,7 @@ from typing import Final
 from . import explain, media
 from .errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTimeout
 from .home import find_home, journal_url
-from .journal import TAKEN_UP, Entry, Journal, State
+from .journal import TAKEN_UP, Entry, Journal
 from .request import (
     ASPECT_RATIOS,
     CAMERA_MOVES,

@@ -14,6 +14,10 @@ from typing import Any, Final
 
 #: More of an answer than this helps nobody on a node.
 MAX_WORDS: Final = 600
+#: As much of an HTML page is looked at: on broken markup the time grows with the square of it.
+_MAX_PAGE: Final = 16 * 1024
+#: A message is looked for this deep in an answer.
+_MAX_DEPTH: Final = 16
 
 _FIELDS: Final = ("message", "detail", "msg", "error", "error_description", "title", "reason")
 
@@ -32,20 +36,23 @@ def words_of(text: str) -> str:
         return "(an empty answer)"
     try:
         value = json.loads(text)
-    except ValueError:
-        return _short(_from_html(text) if _looks_like_html(text) else text)
+    except (ValueError, RecursionError):
+        return _short(_from_html(text[:_MAX_PAGE]) if _looks_like_html(text) else text)
     return _short(message_in(value) or text)
 
 
-def message_in(value: object) -> str:
+def message_in(value: object, depth: int = 0) -> str:
     """The message in a decoded JSON value: empty where there is none."""
     if isinstance(value, str):
         return value.strip()
+    if depth == _MAX_DEPTH:
+        return ""
     if isinstance(value, list):
-        return "; ".join(filter(None, (message_in(item) for item in value)))
+        return "; ".join(filter(None, (message_in(item, depth + 1) for item in value)))
     if not isinstance(value, Mapping):
         return ""
-    found = next((text for name in _FIELDS if (text := message_in(value.get(name)))), "")
+    inner = (message_in(value.get(name), depth + 1) for name in _FIELDS)
+    found = next(filter(None, inner), "")
     code = value.get("code") or value.get("type")
     if found and isinstance(code, (str, int)) and str(code) not in found:
         found = f"{found} ({code})"
@@ -56,7 +63,7 @@ def json_object(text: str) -> Mapping[str, Any] | None:
     """The JSON object in an answer's text, or None where it is anything else."""
     try:
         value = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -47,6 +47,9 @@ _UNPROVEN_4XX: Final = frozenset({408, 425, 499})
 _MOVED: Final = frozenset({301, 307, 308})
 
 _CHUNK: Final = 256 * 1024
+#: What can come out of a request that breaks. A ValueError is an address that the other side
+#: gave in a Location and that is none.
+_BROKEN: Final = (requests.RequestException, TransportError, OSError, ValueError)
 _NETWORK_WAY_OUT: Final = (
     "Check the network, PIKA_BASE_URL, and the proxy variables (HTTPS_PROXY, NO_PROXY)."
 )
@@ -70,9 +73,22 @@ class _NoAuth(requests.auth.AuthBase):
         return request
 
 
-def _session(auth: requests.auth.AuthBase, connections: int = 1) -> requests.Session:
-    session = requests.Session()
+class _Session(requests.Session):
+    """One that takes nothing from .netrc for a host that it is redirected to."""
+
+    def rebuild_auth(
+        self, prepared_request: requests.PreparedRequest, response: requests.Response
+    ) -> None:
+        prepared_request.headers.pop("Authorization", None)
+
+
+def _session(
+    auth: requests.auth.AuthBase, connections: int = 1, *, base_url: str = ""
+) -> requests.Session:
+    session = _Session()
     session.auth = auth
+    # Plain http goes to this machine only; a proxy would carry the key readable over the network.
+    session.trust_env = not base_url.startswith("http:")
     session.headers["User-Agent"] = "ComfyUI-Pika"
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections, max_retries=0)
@@ -92,7 +108,9 @@ class Client:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._clock = clock
-        self._feeds = _session(_Bearer(settings.api_key), settings.max_requests)
+        self._feeds = _session(
+            _Bearer(settings.api_key), settings.max_requests, base_url=settings.base_url
+        )
 
     def close(self) -> None:
         """Give the kept connections back."""
@@ -109,9 +127,11 @@ class Client:
             SubmitUnknown: It may have.
         """
         url = f"{self._settings.base_url}/pika/generate"
+        payload.started = payload.complete = False  # an earlier try proves nothing of this one
         # A connection of its own: a kept one that the other side has just closed would break
         # after the request was written, which nobody could tell from a broken answer.
-        with closing(_session(_Bearer(self._settings.api_key))) as session:
+        bearer = _Bearer(self._settings.api_key)
+        with closing(_session(bearer, base_url=self._settings.base_url)) as session:
             try:
                 answer = session.post(
                     url,
@@ -123,15 +143,13 @@ class Client:
                 )
                 with closing(answer):
                     status, headers, text = self._read(answer)
-            except (requests.RequestException, TransportError, OSError) as error:
+            except _BROKEN as error:
                 raise self._submit_broke(error, payload) from error
         if 200 <= status < 300:
             return self._task_id(status, text)
         raise self._submit_refused(status, headers, text)
 
-    def _submit_broke(
-        self, error: Exception, payload: Payload
-    ) -> Unreachable | SubmitUnknown:
+    def _submit_broke(self, error: Exception, payload: Payload) -> Unreachable | SubmitUnknown:
         cause = self._clean(_cause(error))
         if not payload.started:
             return Unreachable(
@@ -202,7 +220,7 @@ class Client:
             )
             with closing(answer):
                 status, headers, text = self._read(answer)
-        except (requests.RequestException, TransportError, OSError) as error:
+        except _BROKEN as error:
             raise FeedError(
                 f"{self._host} could not be asked: {self._clean(_cause(error))}.",
                 way_out=_way_out_of(error),
@@ -211,7 +229,7 @@ class Client:
             found = json_object(text)
             if found is None:
                 raise FeedError(f"The feed's answer is not JSON: {self._words(text)}", status=200)
-            return Task.from_feed(task_id, found)
+            return Task.from_feed(task_id, self._masked(found))
         raise self._feed_refused(task_id, status, headers, text)
 
     def _feed_refused(
@@ -231,9 +249,7 @@ class Client:
             what, status=status, way_out=_WAY_OUT_OF_STATUS.get(status, _NETWORK_WAY_OUT)
         )
 
-    def download(
-        self, task_id: str, url: str, part: Path, check: Callable[[], None]
-    ) -> None:
+    def download(self, task_id: str, url: str, part: Path, check: Callable[[], None]) -> None:
         """Stream a finished file to ``part``, going on where an earlier try broke off.
 
         The key is not sent along: the media host is somebody else.
@@ -256,7 +272,7 @@ class Client:
                 answer = session.get(
                     url, headers=headers, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True
                 )
-            except (requests.RequestException, TransportError) as error:
+            except (requests.RequestException, TransportError, ValueError) as error:
                 raise DownloadFailed(task_id, f"No answer from {host}: {_cause(error)}.") from error
             with closing(answer):
                 if answer.status_code == 416 and have:
@@ -294,12 +310,14 @@ class Client:
         length = answer.headers.get("Content-Length", "")
         expected = start + int(length) if length.isdigit() else None
         if (expected or 0) > MAX_FILE:
-            raise DownloadFailed(task_id, f"The file is {expected} bytes, over the {MAX_FILE} kept.")
+            raise DownloadFailed(
+                task_id, f"The file is {expected} bytes, over the {MAX_FILE} kept."
+            )
         size = start
         with part.open("r+b" if start else "wb") as file:
             file.seek(start)
             try:
-                for chunk in answer.iter_content(_CHUNK):
+                for chunk in _pieces(answer):
                     check()
                     size += len(chunk)
                     if size > MAX_FILE:
@@ -332,7 +350,18 @@ class Client:
         return answer.status_code, answer.headers, _bounded(answer).decode("utf-8", "replace")
 
     def _words(self, text: str) -> str:
-        return self._clean(words_of(text))
+        # First too: once shortened, what is left of the key would not be known for it.
+        return self._clean(words_of(self._clean(text)))
+
+    def _masked(self, value: Any) -> Any:
+        """The decoded answer, without the key in any of its texts."""
+        if isinstance(value, str):
+            return self._clean(value)
+        if isinstance(value, list):
+            return [self._masked(item) for item in value]
+        if isinstance(value, dict):
+            return {self._clean(name): self._masked(item) for name, item in value.items()}
+        return value
 
     def _clean(self, text: str) -> str:
         """Without the key, should the other side quote it."""
@@ -344,13 +373,26 @@ def _bounded(answer: requests.Response) -> bytes:
     """A small answer, whole: neither endless in bytes nor dripping in for ever."""
     data = bytearray()
     deadline = time.monotonic() + ANSWER_TIME
-    for chunk in answer.iter_content(_CHUNK):
+    for chunk in _pieces(answer):
         data += chunk
         if len(data) > MAX_ANSWER:
             raise requests.exceptions.ContentDecodingError(f"the answer is over {MAX_ANSWER} bytes")
         if time.monotonic() > deadline:
             raise requests.exceptions.ReadTimeout(f"the answer took over {ANSWER_TIME:g} s to read")
     return bytes(data)
+
+
+def _pieces(answer: requests.Response) -> Iterator[bytes]:
+    """What arrives, as it arrives: `iter_content` waits until a whole chunk is there."""
+    read1 = getattr(answer.raw, "read1", None)
+    if read1 is None:  # urllib3 1
+        yield from answer.iter_content(_CHUNK)
+        return
+    try:
+        while piece := read1(_CHUNK, decode_content=True):
+            yield piece
+    except TransportError as error:
+        raise requests.exceptions.ConnectionError(error) from error
 
 
 _CHANGE_IT: Final = "Change the input that the message names, and queue again."

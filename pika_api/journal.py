@@ -307,9 +307,7 @@ class Journal:
 
     def running(self, entry_id: int, progress: int) -> None:
         """The feed knows it and it is not finished."""
-        self._change(
-            entry_id, UNDER_WAY, {"state": State.RUNNING.value, "progress": progress}
-        )
+        self._change(entry_id, UNDER_WAY, {"state": State.RUNNING.value, "progress": progress})
 
     def finished(self, entry_id: int, result_url: str) -> None:
         """The gateway has finished it; a saved one only gets its new link."""
@@ -354,9 +352,7 @@ class Journal:
 
     def forget(self, entry_id: int) -> None:
         """Take it out of lists and give its fingerprint free. The row and its task id stay."""
-        self._change(
-            entry_id, tuple(State), {"claim": None, "forgotten_at": self._clock()}
-        )
+        self._change(entry_id, tuple(State), {"claim": None, "forgotten_at": self._clock()})
 
     def lease(self, entry_id: int, owner: str) -> bool:
         """Take the lease if nobody holds it; True if it is the owner's now."""

@@ -210,13 +210,14 @@ def _probe_video(path: Path, decode: bool) -> Probe:
         with av.open(str(path)) as container:
             if not container.streams.video:
                 raise NotMedia("there is no picture in it, only sound")
+            if container.format.name == "tty":
+                raise NotMedia("it is a text")  # which FFmpeg would draw, letter by letter
             stream = container.streams.video[0]
             rate = float(stream.average_rate or stream.guessed_rate or 0)
             seconds = float(container.duration / av.time_base) if container.duration else 0.0
             expected = stream.frames
             if decode:
-                stream.thread_type = "AUTO"
-                frames = sum(1 for _frame in container.decode(stream))
+                frames = _count_frames(path)
                 # A file that was cut inside its media data opens well and ends too soon.
                 if frames == 0 or (expected and frames < expected):
                     raise NotMedia(f"it breaks off: {frames} of {expected or '?'} frames decode")
@@ -226,6 +227,16 @@ def _probe_video(path: Path, decode: bool) -> Probe:
             )
     except av.FFmpegError as error:
         raise NotMedia(f"it does not decode: {error}") from error
+
+
+def _count_frames(path: Path) -> int:
+    import av
+
+    # A trimmed clip has an edit list, which hides samples that the header counts.
+    with av.open(str(path), options={"ignore_editlist": "1"}) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        return sum(1 for _frame in container.decode(stream))
 
 
 def from_picture_file(path: Path) -> Media:

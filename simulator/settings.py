@@ -1,0 +1,60 @@
+"""What one simulator is set to."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+MEGABYTE = 1024 * 1024
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address can only mean this machine."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The options of a `Simulator`; every one has a default that suits a test.
+
+    `height` is in pixels and means the shorter side: a 16:9 clip is `height` high, a 9:16 clip
+    `height` wide. `max_running` is the number of tasks that may run at once, more are answered
+    429. `max_body` is in bytes. `url_seconds` is how long a signed media URL lives. `data_uri`
+    accepts `data:` URIs beside bare Base64, `allow_seed` accepts `options.parameters.seed`;
+    the seed document has neither, so both are off. Without `media_dir` rendered files live in
+    a temporary folder that goes when the simulator closes.
+
+    Raises ValueError on a host that is not loopback and on numbers that make no clip.
+    """
+
+    key: str = field(default="test-key", repr=False)
+    host: str = "127.0.0.1"
+    port: int = 0
+    cdn_port: int = 0
+    task_seconds: float = 0.5
+    clip_seconds: float = 1.0
+    height: int = 128
+    max_running: int | None = None
+    max_body: int = 512 * MEGABYTE
+    url_seconds: int = 3600
+    data_uri: bool = False
+    allow_seed: bool = False
+    media_dir: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not is_loopback(self.host):
+            raise ValueError(f"the simulator listens on loopback only, not on {self.host!r}")
+        if not self.key:
+            raise ValueError("the key must not be empty")
+        if not 64 <= self.height <= 2160:
+            raise ValueError(f"height must be 64 to 2160 pixels, got {self.height}")
+        if not 0 < self.clip_seconds <= 60:
+            raise ValueError(f"clip_seconds must be over 0 and at most 60, got {self.clip_seconds}")
+        if self.task_seconds < 0:
+            raise ValueError(f"task_seconds must not be negative, got {self.task_seconds}")

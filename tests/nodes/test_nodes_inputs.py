@@ -1,0 +1,146 @@
+"""Bad input: a clear error that names the input and the way out, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from simulator import Simulator
+from support.comfy import Comfy, Graph
+from support.graphs import camera, generate, image, node, options, parameters, told, video
+
+pytestmark = pytest.mark.comfy
+
+CASES: dict[str, tuple[Callable[[], Graph], list[str]]] = {
+    "blank prompt": (lambda: {"1": generate("  \n")}, ["prompt_text", "Say what"]),
+    "blank prompt over a link": (
+        lambda: {"1": node("ProbeList", lines=" "), "2": generate(["1", 0])},
+        ["prompt_text", "Say what"],
+    ),
+    "unknown effect": (lambda: {"1": generate(pikaffect="Boo")}, ["pikaffect", "Ta-da"]),
+    "image and image_url": (
+        lambda: {
+            "1": image(),
+            "2": generate(image=["1", 0], image_url="https://example.com/a.png"),
+        },
+        ["image_url", "disconnect image"],
+    ),
+    "video and video_url": (
+        lambda: {
+            "1": video(),
+            "2": generate(video=["1", 0], video_url="https://example.com/a.mp4"),
+        },
+        ["video_url", "disconnect video"],
+    ),
+    "a batch of images": (
+        lambda: {"1": image(batch=3), "2": generate(image=["1", 0])},
+        ["image", "batch of 3", "list"],
+    ),
+    "pixels that are not numbers": (
+        lambda: {"1": image(flaw="nan"), "2": generate(image=["1", 0])},
+        ["image", "NaN"],
+    ),
+    "two channels": (
+        lambda: {"1": image(channels=2), "2": generate(image=["1", 0])},
+        ["image", "shape"],
+    ),
+    "an empty URL over a link": (
+        lambda: {"1": node("ProbeList", lines=""), "2": generate(image_url=["1", 0])},
+        ["image_url", "empty", "https://"],
+    ),
+    "a URL of blanks": (lambda: {"1": generate(video_url="   ")}, ["video_url", "empty"]),
+    "a URL without a host": (lambda: {"1": generate(image_url="https://")}, ["image_url", "https"]),
+    "a file's address": (
+        lambda: {"1": generate(image_url="file:///etc/passwd")},
+        ["image_url", "http"],
+    ),
+    "extend without a video": (
+        lambda: {"1": options(extend=True), "2": generate(options=["1", 0])},
+        ["extend", "video"],
+    ),
+    "from image without an image": (
+        lambda: {"1": options(aspect_ratio="from image"), "2": generate(options=["1", 0])},
+        ["aspect_ratio", "image"],
+    ),
+    "unknown ratio": (
+        lambda: {"1": options(aspect_ratio="7:1"), "2": generate(options=["1", 0])},
+        ["aspect_ratio", "16:9"],
+    ),
+    "ratio out of range": (
+        lambda: {
+            "1": options(aspect_ratio="custom", custom_aspect_ratio=9.0),
+            "2": generate(options=["1", 0]),
+        },
+        ["custom_aspect_ratio", "2.5"],
+    ),
+    "frame rate out of range": (
+        lambda: {"1": options(frame_rate=60), "2": generate(options=["1", 0])},
+        ["frame_rate", "24"],
+    ),
+    "guidance scale out of range": (
+        lambda: {
+            "1": parameters(guidance_scale=99),
+            "2": options(parameters=["1", 0]),
+            "3": generate(options=["2", 0]),
+        },
+        ["guidance_scale", "25"],
+    ),
+    "motion out of range": (
+        lambda: {
+            "1": parameters(motion=9),
+            "2": options(parameters=["1", 0]),
+            "3": generate(options=["2", 0]),
+        },
+        ["motion", "4"],
+    ),
+    "unknown camera move": (
+        lambda: {
+            "1": camera(zoom="sideways"),
+            "2": options(camera=["1", 0]),
+            "3": generate(options=["2", 0]),
+        },
+        ["zoom", "in", "out"],
+    ),
+    "broken extra_json": (
+        lambda: {"1": generate(extra_json='{"a": }')},
+        ["extra_json", "line 1, column 7"],
+    ),
+    "extra_json that is a list": (
+        lambda: {"1": options(extra_json="[1]"), "2": generate(options=["1", 0])},
+        ["extra_json", "object"],
+    ),
+    "no task id to wait for": (lambda: {"1": node("PikaResult", task_id=" ")}, ["task_id"]),
+    "no task id to ask about": (lambda: {"1": node("PikaStatus", task_id="")}, ["task_id"]),
+}
+
+
+@pytest.fixture
+def nothing_sent(gateway: Simulator) -> Iterator[None]:
+    """Not one request reaches the gateway during the test."""
+    before = len(gateway.log)
+    yield
+    assert len(gateway.log) == before
+
+
+@pytest.mark.usefixtures("nothing_sent")
+@pytest.mark.parametrize("name", CASES)
+def test_bad_input_is_told(comfy: Comfy, name: str) -> None:
+    """The error names the input and the way out, and nothing is sent."""
+    graph, words = CASES[name]
+    message = told(comfy, graph())
+    for word in words:
+        assert word in message
+
+
+@pytest.mark.usefixtures("nothing_sent")
+def test_no_key(comfy_factory: Callable[..., Comfy], gateway: Simulator) -> None:
+    """Without a key the error says in two lines how to get going, the simulator being one way;
+    with one in the pack's own file, the same graph runs without a restart."""
+    from devtools.recipe import ROOT
+
+    keyless = comfy_factory(pack=ROOT, env={"PIKA_API_KEY": None, "PIKA_BASE_URL": None})
+    message = told(keyless, {"1": generate("never sent")})
+    assert len(message.splitlines()) == 2
+    assert "PIKA_API_KEY" in message
+    assert "python -m simulator" in message

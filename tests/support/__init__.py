@@ -1,0 +1,1 @@
+"""What tests share: the real ComfyUI, the real browser."""

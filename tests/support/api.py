@@ -1,0 +1,310 @@
+"""What the tests of `pika_api` share: a desk with a service on it, odd servers, small media."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import socketserver
+import struct
+import threading
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeVar
+
+import av
+import numpy as np
+
+from pika_api.client import Client
+from pika_api.journal import Intent, Journal, sqlite_url
+from pika_api.payload import Payload
+from pika_api.request import GenerateRequest
+from pika_api.service import Service
+from pika_api.settings import Settings
+from simulator import Simulator
+
+T = TypeVar("T")
+
+KEY = "sk-Pika/Secret+0123456789abcdef"
+PROMPT = "Apple evaporates"
+GENERATE = "/pika/generate"
+
+
+def run(work: Coroutine[Any, Any, T]) -> T:
+    """The coroutine's result, from an event loop of its own, as ComfyUI does for each prompt."""
+    return asyncio.run(work)
+
+
+def ask(prompt: str = PROMPT, **given: Any) -> GenerateRequest:
+    """A request with the seed's defaults."""
+    return GenerateRequest(prompt, **given)
+
+
+def payload(request: GenerateRequest | None = None) -> Payload:
+    """What goes over the wire for a request."""
+    return Payload((request or ask()).body())
+
+
+@contextlib.contextmanager
+def client_of(url: str, key: str = KEY) -> Iterator[Client]:
+    """A client of the gateway at this address."""
+    client = Client(Settings(api_key=key, base_url=url))
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+@dataclass
+class Desk:
+    """A gateway, a journal and services on both, in one folder."""
+
+    gateway: Simulator
+    home: Path
+    _services: list[Service] = field(default_factory=list)
+
+    @property
+    def journal(self) -> Journal:
+        """The first service's journal."""
+        return self.service.journal
+
+    @property
+    def service(self) -> Service:
+        """The first service."""
+        return self._services[0] if self._services else self.another()
+
+    @property
+    def output(self) -> Path:
+        """Where files go."""
+        return self.home / "output"
+
+    @property
+    def posts(self) -> int:
+        """How many paid requests have reached the gateway."""
+        return len(self.gateway.requests("POST", GENERATE))
+
+    def another(
+        self, *, journal: Journal | None = None, output: Path | None = None, **given: Any
+    ) -> Service:
+        """One more service on the same journal file, as a second process would have."""
+        values = {"api_key": self.gateway.key, "base_url": self.gateway.url, **given}
+        service = Service(
+            Settings(**values),
+            journal or Journal(sqlite_url(self.home)),
+            output or self.output,
+        )
+        self._services.append(service)
+        return service
+
+    def submit(self, request: GenerateRequest | None = None, **given: Any) -> str:
+        """Submit with the first service; the task id."""
+        return run(self.service.submit(request or ask(), **given)).task_id
+
+    def close(self) -> None:
+        """Close all services."""
+        for service in self._services:
+            service.close()
+
+
+def intent(fingerprint: str = "f" * 64, **given: Any) -> Intent:
+    """An intent to journal."""
+    values: dict[str, Any] = {
+        "base_url": "https://api.gpt.ge",
+        "key_id": "0123456789abcdef",
+        "take": 0,
+        "prompt": PROMPT,
+        "request": {"promptText": PROMPT},
+    }
+    return Intent(fingerprint, **(values | given))
+
+
+class Clock:
+    """A clock that goes when told to."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+# What other processes do: importable, so that a spawned one finds it.
+
+
+def claim_in_process(url: str, owner: str, barrier: Any, answers: Any) -> None:
+    """Claim the same fingerprint as the others, at the same moment."""
+    journal = Journal(url)
+    barrier.wait(30)
+    try:
+        entry, mine = journal.claim(intent(), owner)
+        answers.put((owner, mine, entry.id, ""))
+    except Exception as error:  # noqa: BLE001 - told to the parent, which fails on it
+        answers.put((owner, False, 0, repr(error)))
+    finally:
+        journal.close()
+
+
+# Servers that do what the simulator cannot be told to.
+
+
+@dataclass
+class Seen:
+    """One request as it came over the wire."""
+
+    head: str
+    body: bytes
+
+    @property
+    def line(self) -> str:
+        """Its first line."""
+        return self.head.split("\r\n", 1)[0]
+
+    def header(self, name: str) -> str | None:
+        """A header's value."""
+        for line in self.head.split("\r\n")[1:]:
+            found, _, value = line.partition(":")
+            if found.lower() == name.lower():
+                return value.strip()
+        return None
+
+
+Answer = bytes | Callable[[socket.socket], None]
+
+
+def answer(status: int, body: object = b"", *, length: int | None = None, **headers: str) -> bytes:
+    """An HTTP answer, byte for byte; `length` lies about its size."""
+    raw = body if isinstance(body, bytes) else json.dumps(body).encode()
+    size = len(raw) if length is None else length
+    lines = [f"HTTP/1.1 {status} Scripted", f"Content-Length: {size}", "Connection: close"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + raw
+
+
+def reset(connection: socket.socket) -> None:
+    """Close with a TCP RST."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+def drip(data: bytes, every: float) -> Callable[[socket.socket], None]:
+    """Send byte by byte."""
+
+    def act(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            for byte in data:
+                connection.sendall(bytes([byte]))
+                time.sleep(every)
+
+    return act
+
+
+class RawServer:
+    """Answers as the script says, in order, the last for ever; keeps what it was sent.
+
+    `read` is how many bytes of a body are read before the answer; None for all of it.
+    """
+
+    def __init__(self, *script: Answer, read: int | None = None) -> None:
+        self.seen: list[Seen] = []
+        self._script = list(script)
+        self._read = read
+        self._lock = threading.Lock()
+        outer = self
+
+        class Handler(socketserver.BaseRequestHandler):
+            def handle(self) -> None:
+                with contextlib.suppress(ConnectionError):
+                    outer._handle(self.request)
+
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._server.block_on_close = False
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+
+    def __enter__(self) -> RawServer:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def _handle(self, connection: socket.socket) -> None:
+        data = b""
+        while b"\r\n\r\n" not in data:
+            chunk = connection.recv(65536)
+            if not chunk:
+                return
+            data += chunk
+        head, _, body = data.partition(b"\r\n\r\n")
+        seen = Seen(head.decode("latin-1"), body)
+        wanted = int(seen.header("Content-Length") or 0)
+        wanted = wanted if self._read is None else min(wanted, self._read)
+        while len(seen.body) < wanted and (chunk := connection.recv(65536)):
+            seen.body += chunk
+        with self._lock:
+            self.seen.append(seen)
+            act = self._script.pop(0) if len(self._script) > 1 else self._script[0]
+        if isinstance(act, bytes):
+            connection.sendall(act)
+        else:
+            act(connection)
+
+
+def free_port() -> int:
+    """A port of this machine that nothing listens at."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+# Small media.
+
+
+def write_video(
+    path: Path,
+    *,
+    codec: str = "libx264",
+    frames: int = 12,
+    size: tuple[int, int] = (64, 48),
+    faststart: bool = False,
+    shift: int = 0,
+) -> Path:
+    """A short clip; `shift` moves its presentation times back by so many frames."""
+    options = {"movflags": "faststart"} if faststart else {}
+    width, height = size
+    with av.open(str(path), "w", options=options) as container:
+        stream = container.add_stream(codec, rate=24)
+        stream.width, stream.height = size
+        stream.pix_fmt = "yuv420p"
+        stream.time_base = Fraction(1, 24)
+        if codec == "libvpx-vp9":
+            stream.options = {"cpu-used": "8", "deadline": "realtime"}
+        packets = []
+        for number in range(frames):
+            pixels = np.full((height, width, 3), number * 255 // frames, np.uint8)
+            pixels[:, number % width :: 3] = (255, 0, 0)
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts = number
+            packets += stream.encode(frame)
+        packets += stream.encode()
+        for packet in packets:
+            if shift and packet.time_base is not None:
+                ticks = int(shift / 24 / packet.time_base)
+                packet.pts = None if packet.pts is None else packet.pts - ticks
+                packet.dts = None if packet.dts is None else packet.dts - ticks
+            container.mux(packet)
+    return path
+
+
+def picture(height: int = 6, width: int = 8, channels: int = 3, seed: int = 1) -> Any:
+    """A picture of noise, as ComfyUI's nodes pass it."""
+    chance = np.random.default_rng(seed)
+    return chance.random((1, height, width, channels), dtype=np.float32)
