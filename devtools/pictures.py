@@ -64,8 +64,9 @@ def crop(page: Page, whole: bytes) -> Image.Image:
     """The part with the nodes, and a little around it."""
     left, top, right, bottom = page.evaluate(_BOUNDS)
     with Image.open(io.BytesIO(whole)) as picture:
-        box = (left - 20, top - 34, right + 20, bottom + 20)
-        return picture.convert("RGB").crop(tuple(round(side) for side in box))
+        box = (round(left) - 20, round(top) - 34, round(right) + 20, round(bottom) + 20)
+        cropped: Image.Image = picture.convert("RGB").crop(box)
+        return cropped
 
 
 def save(picture: Image.Image, path: Path, width: int) -> None:

@@ -2,9 +2,13 @@
 
 from comfy_api.latest import ComfyExtension, io
 
+from . import routes  # noqa: F401 - its import is what registers the routes
 from .compose import PikaCamera, PikaOptions, PikaParameters
 from .generate import PikaGenerate
+from .history import PikaHistory
 from .result import PikaResult, PikaStatus
+
+__all__ = ["NODES", "PikaExtension", "comfy_entrypoint"]
 
 NODES: list[type[io.ComfyNode]] = [
     PikaParameters,
@@ -13,6 +17,7 @@ NODES: list[type[io.ComfyNode]] = [
     PikaGenerate,
     PikaStatus,
     PikaResult,
+    PikaHistory,
 ]
 
 

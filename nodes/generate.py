@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from comfy_api.latest import Input, io
 
-from ..pika_api.errors import InvalidInput, JournalError
+from ..pika_api.errors import InvalidInput, PikaError
 from ..pika_api.media import Media
 from ..pika_api.request import PIKAFFECTS, GenerateRequest, Options, check_url, parse_extra
 from . import host, outgoing
@@ -117,7 +117,7 @@ class PikaGenerate(io.ComfyNode):
         """
         try:
             return host.service().journal.given_up(prompt_text)
-        except JournalError:
+        except PikaError:
             return float("nan")  # run the node: it tells the error where it can be read
 
     @classmethod

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 from comfy_api.latest import InputImpl, io
 
 from ..pika_api.collecting import Collected
-from ..pika_api.errors import InvalidInput
+from ..pika_api.errors import InvalidInput, TaskFailed
 from ..pika_api.media import first_frame
 from . import host
 from .sockets import CATEGORY
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+STOP = "stop"
+SKIP = "skip"
 
 _TASK_ID_TOOLTIP = "A task's id, from Pika Generate, or typed in."
 
@@ -104,6 +112,15 @@ class PikaResult(io.ComfyNode):
                     tooltip="How long to wait, in minutes; 0 waits for ever. "
                     "A task that is not waited for is not lost.",
                 ),
+                io.Combo.Input(
+                    "on_failure",
+                    options=[STOP, SKIP],
+                    default=STOP,
+                    optional=True,
+                    tooltip="When the gateway ends the task with an error, such as moderation: "
+                    "«stop» ends the run; «skip» leaves out what hangs on this one, so that the "
+                    "rest of a list goes on.",
+                ),
             ],
             outputs=[
                 io.Video.Output(
@@ -125,31 +142,53 @@ class PikaResult(io.ComfyNode):
         )
 
     @classmethod
-    async def execute(cls, task_id: str, timeout_minutes: float = 20.0) -> io.NodeOutput:
+    async def execute(
+        cls, task_id: str, timeout_minutes: float = 20.0, on_failure: str = STOP
+    ) -> io.NodeOutput:
         """Wait, download, show."""
-        import torch
-
         task_id = _check_task_id(task_id)
-        async with host.display(cls.hidden.unique_id) as (display, service):
-            found = await service.collect(
-                task_id, timeout=timeout_minutes * 60.0 or None, watch=display.watch
+        if on_failure not in (STOP, SKIP):
+            raise InvalidInput(
+                "on_failure", f"«{on_failure}» is not known.", f"Choose {STOP} or {SKIP}."
             )
+        async with host.display(cls.hidden.unique_id) as (display, service):
+            try:
+                found = await service.collect(
+                    task_id, timeout=timeout_minutes * 60.0 or None, watch=display.watch
+                )
+            except TaskFailed as error:
+                if on_failure == STOP:
+                    raise
+                display.say(f"skipped: {error.what}")
+                return _skipped(error)
             frame = await service.prepare(first_frame, found.path, watch=display.watch)
             display.say(_describe(found))
-        is_video = found.probe.kind == "video"
-        name, subfolder = host.saved_result(found.path)
-        return io.NodeOutput(
-            InputImpl.VideoFromFile(str(found.path))
-            if is_video
-            else host.blocked("Pika made a still image: use the image output."),
-            torch.from_numpy(frame),
-            found.result_url,
-            # The same keys for every item of a list: ComfyUI joins them by the first one's.
-            ui={
-                "images": [{"filename": name, "subfolder": subfolder, "type": "output"}],
-                "animated": (is_video,),
-            },
-        )
+        return _output(found, frame)
+
+
+def _skipped(error: TaskFailed) -> io.NodeOutput:
+    """Nothing, for the one item of a list whose task has failed."""
+    blocked = host.blocked(error.what)
+    return io.NodeOutput(blocked, blocked, blocked, ui={"images": [], "animated": (False,)})
+
+
+def _output(found: Collected, frame: npt.NDArray[np.float32]) -> io.NodeOutput:
+    import torch
+
+    is_video = found.probe.kind == "video"
+    name, subfolder = host.saved_result(found.path)
+    return io.NodeOutput(
+        InputImpl.VideoFromFile(str(found.path))
+        if is_video
+        else host.blocked("Pika made a still image: use the image output."),
+        torch.from_numpy(frame),
+        found.result_url,
+        # The same keys for every item of a list: ComfyUI joins them by the first one's.
+        ui={
+            "images": [{"filename": name, "subfolder": subfolder, "type": "output"}],
+            "animated": (is_video,),
+        },
+    )
 
 
 def _describe(found: Collected) -> str:

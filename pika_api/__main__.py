@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import json
 import logging
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -197,8 +198,8 @@ def _public(entry: Entry) -> dict[str, object]:
 def _forget(args: argparse.Namespace, journal: Journal) -> None:
     name = args.task
     entry = journal.find(name)
-    if entry is None and name.lstrip("#").isdigit():
-        entry = journal.get(int(name.lstrip("#")))
+    if entry is None and re.fullmatch(r"#?[0-9]{1,18}", name):
+        entry = journal.numbered(int(name.lstrip("#")))
     if entry is None:
         raise InvalidInput("task", f"{name} is not in the journal.", "See `tasks` for what is.")
     journal.forget(entry.id)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import requests
@@ -77,7 +77,9 @@ class _Session(requests.Session):
     """One that takes nothing from .netrc for a host that it is redirected to."""
 
     def rebuild_auth(
-        self, prepared_request: requests.PreparedRequest, response: requests.Response
+        self,
+        prepared_request: requests.PreparedRequest,
+        response: requests.Response,  # noqa: ARG002 - the base class passes it
     ) -> None:
         prepared_request.headers.pop("Authorization", None)
 

@@ -124,7 +124,7 @@ class Collector:
         attempt = 0
         while True:
             attempt += 1
-            watch.report(Report("Downloading", 100, task.id, 0.0, task.poster_url))
+            watch.report(Report("Downloading", 100, task.id))
             stop = threading.Event()
             try:
                 return await self._workers.network(watch, self._download, entry, task, stop)
@@ -184,7 +184,7 @@ def _look_at(task_id: str, part: Path) -> media.Probe:
 def file_name(task_id: str) -> str:
     """A file's name without ending: safe on every system, whatever the gateway calls its task."""
     safe = re.sub(r"[^A-Za-z0-9_-]", "_", task_id)[:80]
-    if safe != task_id:
+    if safe != task_id.lower():  # capitals too: some systems do not tell A from a
         safe += "-" + hashlib.sha256(task_id.encode()).hexdigest()[:8]
     return f"pika_{safe}"
 

@@ -266,6 +266,20 @@ class Journal:
             {"state": State.REFUSED.value, "claim": None, "owner": None, "last_error": reason},
         )
 
+    def withdrawn(self, entry_id: int, owner: str) -> None:
+        """Its owner stops before it is sent; in one step, so that it cannot be sent meanwhile."""
+        self._change(
+            entry_id,
+            (State.INTENDED,),
+            {
+                "state": State.REFUSED.value,
+                "claim": None,
+                "owner": None,
+                "last_error": "Stopped before it was sent.",
+            },
+            was_owner=owner,
+        )
+
     def unknown(self, entry_id: int, reason: str) -> None:
         """Nobody can say whether it was accepted. It keeps its claim."""
         self._change(
@@ -385,6 +399,10 @@ class Journal:
         """The row of this number."""
         with self._begin() as connection:
             return self._read(connection, _tasks.c.id == entry_id)
+
+    def numbered(self, entry_id: int) -> Entry | None:
+        """The row of a number that the user gave."""
+        return self._find(_tasks.c.id == entry_id)
 
     def find(self, task_id: str) -> Entry | None:
         """The newest row of this task id."""

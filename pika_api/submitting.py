@@ -11,7 +11,7 @@ from typing import Final
 
 from . import explain
 from .client import Client
-from .errors import Busy, JournalError, NotAccepted, SubmitUnknown
+from .errors import Busy, InvalidInput, JournalError, NotAccepted, SubmitUnknown
 from .journal import OPEN, Entry, Intent, Journal, State
 from .payload import Payload
 from .request import GenerateRequest, describe, fingerprint
@@ -80,7 +80,7 @@ class Submitter:
             except BaseException:
                 # Given up between two tries: the next one who asks may send it at once. While a
                 # thread is still sending, the row says so, and this changes nothing.
-                self._workers.later(self._withdraw, entry.id, owner)
+                self._workers.later(self._journal.withdrawn, entry.id, owner)
                 raise
         return Submitted(task_id, taken_up=False)
 
@@ -125,8 +125,16 @@ class Submitter:
             except NotAccepted as error:
                 self._journal.unsent(entry.id, owner, error.what)
                 raise
+            except InvalidInput as error:
+                # A file changed under our hands: the body broke off before its end.
+                self._journal.refused(entry.id, error.what)
+                raise
             except SubmitUnknown as error:
-                self._journal.unknown(entry.id, error.what)
+                try:
+                    self._journal.unknown(entry.id, error.what)
+                except JournalError as broken:
+                    # The row says that it was sent: without an answer that comes to the same.
+                    log.warning("request #%d is unclear: %s", entry.id, broken.what)
                 raise explain.unknown(error.what, entry, error.status) from error
             self._write_down(entry, task_id)
         log.info("task %s submitted", task_id)
@@ -148,11 +156,6 @@ class Submitter:
                 time.sleep(wait)
             else:
                 return
-
-    def _withdraw(self, entry_id: int, owner: str) -> None:
-        entry = self._journal.get(entry_id)
-        if entry.state is State.INTENDED and entry.owner == owner:
-            self._journal.refused(entry_id, entry.last_error or "Stopped before it was sent.")
 
 
 def _take_up(entry: Entry) -> Submitted:

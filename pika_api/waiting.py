@@ -136,4 +136,6 @@ def _age(entry: Entry | None) -> float:
 
 def _report(task: Task, age: float) -> Report:
     text = f"{task.raw_status} {task.progress} %" if task.progress else task.raw_status
-    return Report(text, task.progress, task.id, age, task.poster_url)
+    # Once it is finished the video comes, and a poster would only cover it.
+    poster = "" if task.status.over else task.poster_url
+    return Report(text, task.progress, task.id, age, poster)

@@ -12,6 +12,7 @@ import pytest
 from devtools.pages import EXAMPLES, examples, open_editor, open_workflow, press_run, wait_for_video
 from simulator import Simulator
 from support.comfy import Comfy
+from support.graphs import text_to_video
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -47,9 +48,9 @@ def test_example_ends_in_a_video(
     address = wait_for_video(page)
     assert len(gateway.charged) == before + 1
     assert gateway.charged[-1] in address
-    assert page.evaluate(POSTERS) == 0
+    page.wait_for_function(f"() => ({POSTERS})() === 0")
     assert page.evaluate("() => window.app.lastNodeErrors ?? null") in (None, {})
-    assert page_errors.about("pika") == []
+    assert page_errors.about("extensions/comfyui-pika") == []
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda path: path.stem)
@@ -88,3 +89,35 @@ def test_a_new_node_keeps_its_seed(comfy: Comfy, page: Page) -> None:
         }"""
     )
     assert made == ["fixed", "randomize"]
+
+
+def test_the_list_of_earlier_tasks(comfy: Comfy, gateway: Simulator, page: Page) -> None:
+    """Pika History's button opens the list of tasks, the newest first; a search narrows it; a
+    choice goes into task_id; a prompt is shown as text, whatever is in it."""
+    for prompt in ("A quince", "<img src=x onerror=alert(1)> pear"):
+        assert comfy.run(text_to_video(prompt)).error is None
+    quince, pear = gateway.charged[-2:]
+    open_editor(page, comfy.url)
+    opened = page.evaluate(
+        """() => {
+          const node = window.LiteGraph.createNode('PikaHistory')
+          window.app.graph.add(node)
+          window.pikaTestNode = node
+          node.widgets.find((widget) => widget.type === 'button').callback()
+          return node.serialize().widgets_values.slice(0, 2)
+        }"""
+    )
+    assert opened == ["", "any"]
+    dialog = page.locator("dialog.pika-tasks")
+    rows = dialog.locator("li button")
+    rows.first.wait_for()
+    assert pear in rows.first.inner_text()
+    assert "<img src=x" in rows.first.inner_text()
+    assert dialog.locator("img").count() == 0
+    dialog.get_by_role("searchbox").fill("quince saved")
+    assert rows.count() >= 1
+    assert quince in rows.first.inner_text()
+    rows.first.click()
+    page.wait_for_function("() => window.pikaTestNode.widgets[0].value !== ''")
+    assert page.evaluate("() => window.pikaTestNode.widgets[0].value") == quince
+    assert dialog.count() == 0

@@ -24,13 +24,21 @@ function keepSeed(node) {
 // in the end. With the poster taken away, the video shows.
 function showVideoOverPoster(node) {
   const onExecuted = node.onExecuted;
-  node.onExecuted = function (...args) {
-    const inSubgraph = this.graph && this.graph.isRootGraph === false;
-    const key = inSubgraph ? `${this.graph.id}:${this.id}` : String(this.id);
-    if (app.nodePreviewImages) delete app.nodePreviewImages[key];
-    this.imgs = undefined;
-    const poster = this.widgets?.find((widget) => widget.name === "$$canvas-image-preview");
-    if (poster) this.removeWidget?.(poster);
-    return onExecuted?.apply(this, args);
+  node.onExecuted = function (output, ...rest) {
+    takePosterAway(this);
+    if (output?.animated?.[0]) {
+      // A poster that was still loading comes a moment later, and would stay.
+      for (const delay of [300, 1000, 3000]) setTimeout(() => takePosterAway(this), delay);
+    }
+    return onExecuted?.call(this, output, ...rest);
   };
+}
+
+function takePosterAway(node) {
+  const inSubgraph = node.graph && node.graph.isRootGraph === false;
+  const key = inSubgraph ? `${node.graph.id}:${node.id}` : String(node.id);
+  if (app.nodePreviewImages) delete app.nodePreviewImages[key];
+  node.imgs = undefined;
+  const poster = node.widgets?.find((widget) => widget.name === "$$canvas-image-preview");
+  if (poster) node.removeWidget?.(poster);
 }
