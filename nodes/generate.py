@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import Input, io
 
 from ..pika_api.errors import InvalidInput, PikaError
 from ..pika_api.media import Media
-from ..pika_api.request import PIKAFFECTS, GenerateRequest, Options, check_url, parse_extra
+from ..pika_api.pictures import AS_IS, AUTO, FITS, FORMATS
+from ..pika_api.request import (
+    PIKAFFECTS,
+    GenerateRequest,
+    Options,
+    check_choice,
+    check_url,
+    parse_extra,
+)
 from . import host, outgoing
 from .sockets import CATEGORY, NONE, OptionsSocket, choice, extra_json
 
 if TYPE_CHECKING:
     import torch
-
-_T = TypeVar("_T")
 
 
 class PikaGenerate(io.ComfyNode):
@@ -88,6 +93,22 @@ class PikaGenerate(io.ComfyNode):
                     tooltip="The video's http(s) address, instead of video.",
                 ),
                 extra_json("the request body"),
+                io.Combo.Input(
+                    "image_format",
+                    options=list(FORMATS),
+                    default=AUTO,
+                    optional=True,
+                    tooltip="How the image is sent. «auto»: exactly, as PNG, while that is small; "
+                    "else as the best JPEG that fits into the request.",
+                ),
+                io.Combo.Input(
+                    "fit",
+                    options=list(FITS),
+                    default=AS_IS,
+                    optional=True,
+                    tooltip="Where the image's shape is not that of aspect_ratio: send it «as is», "
+                    "«crop» it about its middle, or «pad» it with black.",
+                ),
             ],
             outputs=[
                 io.String.Output(
@@ -133,25 +154,39 @@ class PikaGenerate(io.ComfyNode):
         image_url: str = "",
         video_url: str = "",
         extra_json: str = "",
+        image_format: str = AUTO,
+        fit: str = AS_IS,
     ) -> io.NodeOutput:
         """Submit, or take up the task that these inputs already are."""
         linked = _linked_inputs(cls.hidden)
+        options = options or Options()
 
-        def compose() -> GenerateRequest:
-            return GenerateRequest(
-                prompt_text,
-                pikaffect=choice("pikaffect", pikaffect, PIKAFFECTS),
-                model=model,
-                options=options or Options(),
-                image=_one("image", image, image_url, outgoing.from_image, linked),
-                video=_one("video", video, video_url, outgoing.from_video, linked),
-                extra=parse_extra(extra_json),
-            )
+        def compose(max_body: int) -> tuple[GenerateRequest, str, list[dict[str, str]]]:
+            """The request, a note on what was done to its image, and that image if it changed."""
+            check_choice("image_format", image_format, FORMATS)
+            check_choice("fit", fit, FITS)
+            effect = choice("pikaffect", pikaffect, PIKAFFECTS)
+            extra = parse_extra(extra_json)
+            still: Media | str | None = _one("image", image, image_url, linked)
+            moving: Media | str | None = _one("video", video, video_url, linked)
+            note, shown = "", []
+            if image is not None:
+                made = outgoing.from_image(image, options, image_format, fit, max_body)
+                still, note = made.media, made.note
+                if made.fitted is not None:
+                    shown.append(outgoing.preview(made.fitted))
+            if video is not None:
+                moving = outgoing.from_video(video)
+            request = GenerateRequest(prompt_text, effect, model, options, still, moving, extra)
+            return request, note, shown
 
         node_id = cls.hidden.unique_id
         async with host.display(node_id) as (display, service):
             service.settings.require_key()
-            request = await service.prepare(compose, watch=display.watch)
+            settings = service.settings
+            request, note, shown = await service.prepare(
+                compose, settings.max_body, watch=display.watch
+            )
             submitted = await service.submit(
                 request,
                 take=seed,
@@ -162,8 +197,10 @@ class PikaGenerate(io.ComfyNode):
             text = f"task {submitted.task_id}"
             if submitted.taken_up:
                 text = f"took up {text} (no charge); another seed makes a new take"
+            elif note:
+                text = f"{text} · {note}"
             display.say(text)
-        return io.NodeOutput(submitted.task_id, ui={"text": [text]})
+        return io.NodeOutput(submitted.task_id, ui={"text": [text], "images": shown})
 
 
 def _linked_inputs(hidden: Any) -> frozenset[str]:
@@ -172,27 +209,20 @@ def _linked_inputs(hidden: Any) -> frozenset[str]:
     return frozenset(name for name, value in inputs.items() if isinstance(value, list))
 
 
-def _one(
-    name: str,
-    given: _T | None,
-    url: str,
-    encode: Callable[[_T], Media],
-    linked: frozenset[str],
-) -> Media | str | None:
-    """The image or the video of a request: encoded, as a URL, or none.
+def _one(name: str, given: object, url: str, linked: frozenset[str]) -> str | None:
+    """The URL of an image or a video where that is how it is given; None otherwise.
 
     Raises:
         InvalidInput: Both are given, or the URL is none. An unused URL widget is empty; one that
             is connected, or holds only blanks, was meant to be something.
     """
     url_name = f"{name}_url"
-    has_url = bool(url) or url_name in linked
-    if given is None:
-        return check_url(url, url_name) if has_url else None
-    if has_url:
+    if not url and url_name not in linked:
+        return None
+    if given is not None:
         raise InvalidInput(
             url_name,
             f"{name} is connected as well, and the request takes one.",
             f"Empty {url_name}, or disconnect {name}.",
         )
-    return encode(given)
+    return check_url(url, url_name)

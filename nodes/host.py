@@ -20,7 +20,7 @@ from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
-from ..pika_api import explain
+from ..pika_api import units
 from ..pika_api.home import FOLDER, journal_url
 from ..pika_api.watch import Report, Watch
 
@@ -150,7 +150,7 @@ class Display:
     def _line(self) -> str:
         parts = [self._report.text]
         if self._report.elapsed:
-            parts.append(explain.duration(self._elapsed()))
+            parts.append(units.duration(self._elapsed()))
         if self._report.task_id:
             parts.append(self._report.task_id)
         return " · ".join(parts)

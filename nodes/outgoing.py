@@ -11,17 +11,40 @@ from typing import TYPE_CHECKING
 import numpy as np
 from comfy_api.latest import Input, InputImpl, Types
 
-from ..pika_api import media
+from ..pika_api import media, pictures
 from ..pika_api.errors import InvalidInput
+from ..pika_api.request import Options
 from . import host
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
     import torch
 
+#: Bytes of a request that are not its image: a long prompt and all options fit well.
+_REST = 64 * 1024
 
-def from_image(image: torch.Tensor) -> media.Media:
-    """An IMAGE, float32 ``[1,H,W,C]`` in 0…1. Raises `InvalidInput` as `media.from_pixels`."""
-    return media.from_pixels(image.detach().float().cpu().numpy())
+
+def from_image(
+    image: torch.Tensor, options: Options, form: str, fit: str, max_body: int
+) -> pictures.Outgoing:
+    """An IMAGE, float32 ``[1,H,W,C]`` in 0…1, ready to go.
+
+    Args:
+        options: The request's, for the shape that the image is fitted to.
+        form, fit: As `pictures.prepare`.
+        max_body: Bytes that the whole request may have.
+
+    Raises:
+        InvalidInput: As `pictures.prepare`.
+    """
+    ratio = options.aspect_ratio
+    return pictures.prepare(
+        image.detach().float().cpu().numpy(),
+        form=form,
+        fit=fit,
+        ratio=ratio if isinstance(ratio, float) else None,
+        limit=max_body - _REST,
+    )
 
 
 def from_video(video: Input.Video) -> media.Media:
@@ -77,3 +100,12 @@ def _encoded(video: Input.Video) -> media.Media:
     if made is None:
         raise InvalidInput("video", "it could not be encoded as MP4.", "Connect an MP4 file.")
     return replace(made, digest=digest.hexdigest())
+
+
+def preview(pixels: npt.NDArray[np.uint8]) -> dict[str, str]:
+    """Put a picture where the editor can show it; ``[H,W,3]`` bytes."""
+    from PIL import Image
+
+    path = host.temp_file(".jpg")
+    Image.fromarray(pixels).save(path, quality=90)
+    return {"filename": path.name, "subfolder": "", "type": "temp"}

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from . import explain, media
+from . import media, pictures, units
 from .errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTimeout
 from .home import find_home, journal_url
 from .journal import TAKEN_UP, Entry, Journal
@@ -34,7 +34,7 @@ from .watch import Report, Watch
 
 _EXIT_CODES: Final = """exit codes:
   0  done
-  1  an error, and nothing was charged by this call
+  1  an error; its message says what it means for the money
   2  the arguments are off
   3  unclear whether the request was accepted and charged
   4  the task is not finished yet; it is kept
@@ -134,7 +134,7 @@ def _is_url(text: str) -> bool:
 def _image(given: str | None) -> media.Media | str | None:
     if given is None or _is_url(given):
         return given
-    return media.from_picture_file(Path(given))
+    return pictures.encode(pictures.from_file(Path(given)), form="png")[0]
 
 
 def _video(given: str | None) -> media.Media | str | None:
@@ -147,12 +147,12 @@ def _video(given: str | None) -> media.Media | str | None:
 
 
 def _show(report: Report) -> None:
-    elapsed = f"{explain.duration(report.elapsed)}  " if report.elapsed else ""
+    elapsed = f"{units.duration(report.elapsed)}  " if report.elapsed else ""
     print(f"{elapsed}{report.text}", file=sys.stderr, flush=True)
 
 
 def _row(entry: Entry) -> str:
-    age = explain.duration(max(time.time() - entry.created_at, 0.0))
+    age = units.duration(max(time.time() - entry.created_at, 0.0))
     prompt = " ".join(entry.prompt.split())[:50]
     name = entry.task_id or "-"
     return f"#{entry.id:<5} {entry.state.value:<9} {age:>12} ago  {name:<36}  {prompt}"

@@ -14,6 +14,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as TransportError
 
+from . import units
 from .answers import json_object, words_of
 from .errors import (
     Busy,
@@ -37,6 +38,8 @@ SUBMIT_TIMEOUT: Final = 120.0
 READ_TIMEOUT: Final = 30.0
 #: Seconds in which an answer that has begun must be there whole.
 ANSWER_TIME: Final = 60.0
+#: A longer task id than this is none. Characters.
+MAX_TASK_ID: Final = 255
 #: An answer of the gateway is small; more than this is not read. Bytes.
 MAX_ANSWER: Final = 4 * 1024 * 1024
 #: The largest file that is fetched, in bytes.
@@ -129,7 +132,7 @@ class Client:
             SubmitUnknown: It may have.
         """
         url = f"{self._settings.base_url}/pika/generate"
-        payload.started = payload.complete = False  # an earlier try proves nothing of this one
+        payload.reset()
         # A connection of its own: a kept one that the other side has just closed would break
         # after the request was written, which nobody could tell from a broken answer.
         bearer = _Bearer(self._settings.api_key)
@@ -143,13 +146,19 @@ class Client:
                     allow_redirects=False,
                     stream=True,
                 )
-                with closing(answer):
-                    status, headers, text = self._read(answer)
             except _BROKEN as error:
                 raise self._submit_broke(error, payload) from error
+            with closing(answer):
+                status, headers = answer.status_code, answer.headers
+                try:
+                    text = self._read(answer)[2]
+                except _BROKEN as error:
+                    if not 300 <= status < 500:
+                        raise self._submit_broke(error, payload) from error
+                    text = "(its answer broke off)"  # the status alone says what matters
         if 200 <= status < 300:
             return self._task_id(status, text)
-        raise self._submit_refused(status, headers, text)
+        raise self._submit_refused(status, headers, text, payload)
 
     def _submit_broke(self, error: Exception, payload: Payload) -> Unreachable | SubmitUnknown:
         cause = self._clean(_cause(error))
@@ -172,7 +181,7 @@ class Client:
         inner = answer.get("data")
         for place in (answer, inner if isinstance(inner, dict) else {}):
             task_id = place.get("id")
-            if isinstance(task_id, str) and task_id.strip():
+            if isinstance(task_id, str) and _is_id(task_id.strip()):
                 return task_id.strip()
         raise SubmitUnknown(
             f"The gateway answered HTTP {status} without a task id: {self._words(text)}",
@@ -180,10 +189,16 @@ class Client:
         )
 
     def _submit_refused(
-        self, status: int, headers: requests.structures.CaseInsensitiveDict[str], text: str
+        self,
+        status: int,
+        headers: requests.structures.CaseInsensitiveDict[str],
+        text: str,
+        payload: Payload,
     ) -> Busy | Refused | SubmitUnknown:
         what = f"HTTP {status} from {self._host}: {self._words(text)}"
         later = parse_retry_after(headers.get("Retry-After"), self._clock())
+        if status == 413:
+            return Refused(what, status=status, way_out=_too_large(payload))
         if status == 429 or (status == 503 and later is not None):
             return Busy(
                 what,
@@ -371,6 +386,11 @@ class Client:
         return text.replace(key, "[key]") if key else text
 
 
+def _is_id(text: str) -> bool:
+    """Whether it can be kept in every database and asked for again."""
+    return 0 < len(text) <= MAX_TASK_ID and text.isprintable()
+
+
 def _bounded(answer: requests.Response) -> bytes:
     """A small answer, whole: neither endless in bytes nor dripping in for ever."""
     data = bytearray()
@@ -404,8 +424,21 @@ _WAY_OUT_OF_STATUS: Final = {
     403: "The gateway does not let this key do this: check the key's rights and PIKA_BASE_URL.",
     404: "There is no such address at the gateway: check PIKA_BASE_URL.",
     405: "There is no such call at the gateway: check PIKA_BASE_URL.",
-    413: "The request is too large for the gateway: send a smaller image or video, or a URL.",
 }
+
+
+def _too_large(payload: Payload) -> str:
+    told = f"The request was {units.size(len(payload))}"
+    if payload.heaviest is None:
+        return f"{told}: shorten the prompt."
+    name, size = payload.heaviest
+    told += f", of which the {name} takes {units.size(size)}"
+    if name == "video":
+        return f"{told}: connect a smaller video, or give video_url."
+    return (
+        f"{told}: connect a smaller image, choose image_format jpeg, lower PIKA_MAX_BODY_MB, "
+        "or give image_url."
+    )
 
 
 def _cause(error: BaseException) -> str:

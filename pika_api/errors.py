@@ -132,10 +132,11 @@ class FeedError(GatewayError):
         *,
         status: int | None = None,
         retry_after: float | None = None,
+        money: str = "",
         way_out: str = "",
     ) -> None:
         self.retry_after = retry_after
-        super().__init__(what, status=status, way_out=way_out)
+        super().__init__(what, status=status, money=money, way_out=way_out)
 
 
 class FeedRefused(FeedError):

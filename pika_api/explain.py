@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .errors import (
     DownloadFailed,
+    FeedError,
     LinkRefused,
     SubmitUnknown,
     TaskFailed,
@@ -12,6 +13,7 @@ from .errors import (
 )
 from .journal import Entry
 from .task import Task
+from .units import duration
 
 _GO_ON = (
     "To go on waiting, queue the same workflow again, or give this id to PikaResult; "
@@ -21,21 +23,6 @@ _NEW_TAKE = (
     "To pay for a new take on purpose, change the seed of PikaGenerate, or forget this one "
     "(python -m pika_api forget {name}) and queue again."
 )
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a person reads them: ``48 s``, ``3 min 20 s``, ``1 h 5 min``."""
-    whole = round(seconds)
-    if whole < 60:
-        return f"{whole} s"
-    if whole < 3600:
-        return f"{whole // 60} min {whole % 60} s" if whole % 60 else f"{whole // 60} min"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
-
-
-def size(count: int) -> str:
-    """Bytes as a person reads them."""
-    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
 
 
 def unknown(what: str, entry: Entry, status: int | None = None) -> SubmitUnknown:
@@ -82,6 +69,17 @@ def not_found(task_id: str, what: str) -> TaskNotFound:
         f"The gateway does not know task {task_id}. {what}",
         money="Nothing was charged now, and the task stays in the journal.",
         way_out="Check the id, and that the key and PIKA_BASE_URL are those it was made with.",
+    )
+
+
+def not_read(task_id: str, error: FeedError) -> FeedError:
+    """The feed could not be read."""
+    return type(error)(
+        f"The feed of task {task_id} could not be read. {error.what}",
+        status=error.status,
+        retry_after=error.retry_after,
+        money="Asking costs nothing, and the task goes on at the gateway.",
+        way_out=error.way_out or "Ask again in a moment.",
     )
 
 

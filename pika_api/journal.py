@@ -12,6 +12,7 @@ Never in here: the key, and the media.
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ FILE_NAME: Final = "journal.sqlite3"
 SCHEMA_VERSION: Final = 1
 #: Seconds a lease lasts without being renewed.
 LEASE: Final = 12.0
+#: Seconds that a SQLite file which another process writes to is waited for.
+_PATIENCE: Final = 30.0
 
 
 class State(str, Enum):
@@ -159,7 +162,13 @@ class Journal:
         self._clock = clock
         try:
             self._engine = _engine(url)
-        except (SQLAlchemyError, ImportError, ValueError) as error:
+        except ValueError:
+            # Not told which, nor chained: what is no number is often a piece of the password.
+            raise JournalError(
+                "PIKA_JOURNAL_URL is not an address of a database: its port is not a number.",
+                way_out="Write @, : and / within a password as %40, %3A and %2F.",
+            ) from None
+        except (SQLAlchemyError, ImportError) as error:
             raise JournalError(
                 f"PIKA_JOURNAL_URL is not an address of a database that works here: {error}.",
                 way_out="Leave it out for a file in ComfyUI's user folder.",
@@ -184,7 +193,7 @@ class Journal:
         except (SQLAlchemyError, OSError) as error:
             place = self._engine.url.render_as_string(hide_password=True)
             raise JournalError(
-                f"The journal of tasks ({place}) does not work: {_reason(error)}.",
+                f"The journal of tasks ({place}) does not work: {_reason(error, self._engine.url)}.",
                 money="Without it a paid task could get lost, so nothing is sent.",
                 way_out="Make room or make its folder writable, or set PIKA_JOURNAL_URL.",
             ) from error
@@ -245,7 +254,7 @@ class Journal:
         return self._change(
             entry_id,
             (State.INTENDED,),
-            {"state": State.SENT.value, "sent_at": self._clock()},
+            {"state": State.SENT.value, "sent_at": self._clock(), "owner": owner},
             was_owner=owner,
         )
 
@@ -258,12 +267,16 @@ class Journal:
             was_owner=owner,
         )
 
-    def refused(self, entry_id: int, reason: str) -> None:
-        """It provably was not accepted, and that is that: the fingerprint is free again."""
+    def refused(self, entry_id: int, owner: str, reason: str) -> None:
+        """It provably was not accepted, and that is that: the fingerprint is free again.
+
+        Only its owner can say so: whoever took it over may be sending it.
+        """
         self._change(
             entry_id,
             (State.INTENDED, State.SENT),
             {"state": State.REFUSED.value, "claim": None, "owner": None, "last_error": reason},
+            was_owner=owner,
         )
 
     def withdrawn(self, entry_id: int, owner: str) -> None:
@@ -482,13 +495,13 @@ def _engine(url: str) -> sa.Engine:
     address = sa.make_url(url)
     if address.get_backend_name() != "sqlite":
         return sa.create_engine(address, pool_pre_ping=True)
-    engine = sa.create_engine(address, connect_args={"timeout": 30.0})
+    engine = sa.create_engine(address, connect_args={"timeout": _PATIENCE})
 
     @sa.event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: object) -> None:
         # The driver's own idea of when a transaction begins is switched off for the one below.
         connection.isolation_level = None
-        connection.execute("PRAGMA journal_mode=WAL")
+        _to_wal(connection)
         # A commit is on the disk when it returns, even if the power fails the moment after.
         connection.execute("PRAGMA synchronous=FULL")
 
@@ -498,6 +511,24 @@ def _engine(url: str) -> sa.Engine:
         connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
+
+
+def _to_wal(connection: sqlite3.Connection) -> None:
+    """Switch the write-ahead log on, once others let go of the file.
+
+    For this one step SQLite does not wait by itself, whatever its timeout: several processes that
+    open a new journal at once would find it locked.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _prepare(engine: sa.Engine) -> None:
@@ -527,6 +558,9 @@ def _prepare(engine: sa.Engine) -> None:
 UPGRADES: Final[Mapping[int, Sequence[str]]] = {}
 
 
-def _reason(error: Exception) -> str:
-    """The driver's own words, without the statement and its values: they hold the prompt."""
-    return str(getattr(error, "orig", None) or error).rstrip(".")
+def _reason(error: Exception, url: sa.URL) -> str:
+    """The driver's own words, without the statement and its values, which hold the prompt, and
+    without the password, which some drivers quote.
+    """
+    words = str(getattr(error, "orig", None) or error).rstrip(".")
+    return words.replace(url.password, "***") if url.password else words

@@ -8,17 +8,17 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from .errors import InvalidInput
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    from av.container import InputContainer
 
-#: The colour under a transparent picture. The API has no alpha; white is what most viewers show.
-BACKGROUND: Final = 1.0
-
+#: What a video file may be, in FFmpeg's words.
+_CONTAINERS: Final = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf"
 #: Read sizes are multiples of 3 so that Base64 of the parts is Base64 of the whole.
 _CHUNK: Final = 3 * 256 * 1024
 
@@ -68,69 +68,6 @@ class Media:
             raise InvalidInput(
                 "video", "the file changed while it was being sent.", "Queue again when it is done."
             )
-
-
-def from_pixels(image: Any) -> Media:
-    """A picture as PNG.
-
-    Args:
-        image: Array of floats in 0…1, ``[B,H,W,C]`` or ``[H,W,C]``; B is 1; C is 1 (grey),
-            3 (RGB) or 4 (RGBA, laid over white). A CPU torch tensor will do.
-
-    Raises:
-        InvalidInput: Several pictures, another shape, or values that are not numbers.
-    """
-    from PIL import Image
-
-    pixels = to_rgb8(image)
-    height, width = pixels.shape[:2]
-    encoded = io.BytesIO()
-    # Level 1: on photographs a third of the default's time for a few per cent more bytes.
-    Image.fromarray(pixels).save(encoded, "PNG", compress_level=1)
-    data = encoded.getvalue()
-    digest = hashlib.sha256(f"rgb8 {width}x{height}\0".encode())
-    digest.update(pixels.data)
-    return Media(digest.hexdigest(), "image/png", width, height, data, len(data))
-
-
-def to_rgb8(image: Any) -> npt.NDArray[np.uint8]:
-    """Floats in 0…1 to contiguous ``[H,W,3]`` bytes: clamped, rounded, alpha laid over white.
-
-    Raises:
-        InvalidInput: As `from_pixels`.
-    """
-    import numpy as np
-
-    pixels = np.asarray(image)
-    if pixels.ndim == 4:
-        if pixels.shape[0] != 1:
-            raise InvalidInput(
-                "image",
-                f"a batch of {pixels.shape[0]} images, and a task takes one.",
-                "Pick one (ImageFromBatch), or make the batch a list to get a task for each.",
-            )
-        pixels = pixels[0]
-    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or 0 in pixels.shape:
-        raise InvalidInput(
-            "image",
-            f"the shape {tuple(np.shape(image))} is not a picture's.",
-            "Connect an IMAGE of shape [1, height, width, 1, 3 or 4].",
-        )
-    pixels = pixels.astype(np.float32, copy=False)
-    if not np.isfinite(pixels).all():
-        raise InvalidInput(
-            "image",
-            "it has pixels that are not numbers (NaN or infinite).",
-            "Look at the node that made the picture; a VAE in half precision can do this.",
-        )
-    pixels = np.clip(pixels, 0.0, 1.0)
-    if pixels.shape[2] == 4:
-        alpha = pixels[:, :, 3:]
-        pixels = pixels[:, :, :3] * alpha + BACKGROUND * (1.0 - alpha)
-    bytes8 = np.rint(pixels * 255.0).astype(np.uint8)
-    if bytes8.shape[2] == 1:
-        bytes8 = np.repeat(bytes8, 3, axis=2)
-    return np.ascontiguousarray(bytes8)
 
 
 @dataclass(frozen=True)
@@ -203,15 +140,25 @@ def _probe_picture(path: Path) -> Probe:
         raise NotMedia(f"the picture does not decode: {error}") from error
 
 
+def _open(path: Path, **options: str) -> InputContainer:
+    """Open a file as a video and as nothing else.
+
+    FFmpeg also reads play lists, which name further files, and draws texts: what comes over the
+    network must not choose that.
+    """
+    import av
+
+    allowed = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
+    return av.open(str(path), options={**allowed, **options})
+
+
 def _probe_video(path: Path, decode: bool) -> Probe:
     import av
 
     try:
-        with av.open(str(path)) as container:
+        with _open(path) as container:
             if not container.streams.video:
                 raise NotMedia("there is no picture in it, only sound")
-            if container.format.name == "tty":
-                raise NotMedia("it is a text")  # which FFmpeg would draw, letter by letter
             stream = container.streams.video[0]
             rate = float(stream.average_rate or stream.guessed_rate or 0)
             seconds = float(container.duration / av.time_base) if container.duration else 0.0
@@ -226,38 +173,16 @@ def _probe_video(path: Path, decode: bool) -> Probe:
                 "video", container.format.name, codec, stream.width, stream.height, seconds, rate
             )
     except av.FFmpegError as error:
-        raise NotMedia(f"it does not decode: {error}") from error
+        raise NotMedia(f"it does not decode: {error.strerror}") from error
 
 
 def _count_frames(path: Path) -> int:
-    import av
 
     # A trimmed clip has an edit list, which hides samples that the header counts.
-    with av.open(str(path), options={"ignore_editlist": "1"}) as container:
+    with _open(path, ignore_editlist="1") as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         return sum(1 for _frame in container.decode(stream))
-
-
-def from_picture_file(path: Path) -> Media:
-    """A picture file (PNG, JPEG, WebP …), turned upright, as PNG.
-
-    Raises:
-        InvalidInput: Not a picture, or not readable.
-    """
-    import numpy as np
-    from PIL import Image, ImageOps
-
-    try:
-        with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture)
-            has_alpha = upright.has_transparency_data
-            pixels = np.asarray(upright.convert("RGBA" if has_alpha else "RGB"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InvalidInput(
-            "image", f"{path} is no picture: {error}.", "Give a PNG, JPEG or WebP file."
-        ) from error
-    return from_pixels(pixels.astype(np.float32) / 255.0)
 
 
 def from_video_file(path: Path) -> Media | None:
@@ -300,10 +225,10 @@ def first_frame(path: Path) -> npt.NDArray[np.float32]:
         import av
 
         try:
-            with av.open(str(path)) as container:
+            with _open(path) as container:
                 frame = next(container.decode(video=0), None)
         except av.FFmpegError as error:
-            raise NotMedia(f"it does not decode: {error}") from error
+            raise NotMedia(f"it does not decode: {error.strerror}") from error
         if frame is None:
             raise NotMedia("it has no frame")
         pixels = frame.to_ndarray(format="rgb24")

@@ -17,6 +17,11 @@ class Payload:
     and it knows how much of it has been handed over, which is what proves that a request which
     broke off cannot have become a task.
 
+    Attributes:
+        started: Whether any of it was handed over.
+        complete: Whether all of it was.
+        sent: How many bytes were.
+
     Args:
         body: The body, with `Media` values in it.
         data_uri: Write media as ``data:<type>;base64,…`` rather than as bare Base64.
@@ -44,6 +49,7 @@ class Payload:
         )
         self.started = False
         self.complete = False
+        self.sent = 0
 
     def __len__(self) -> int:
         return self._length
@@ -54,13 +60,26 @@ class Payload:
         Raises:
             InvalidInput: A media file changed meanwhile.
         """
-        self.complete = False
+        self.reset()
         self.started = True
         for part in self._parts:
-            if isinstance(part, Media):
-                yield from part.base64_chunks()
-            else:
-                yield part
+            for piece in part.base64_chunks() if isinstance(part, Media) else (part,):
+                yield piece
+                self.sent += len(piece)
         # Said before the closing brace leaves: from here on it may have arrived whole.
         self.complete = True
         yield self._end
+
+    def reset(self) -> None:
+        """Forget an earlier try: it proves nothing of the next one."""
+        self.started = self.complete = False
+        self.sent = 0
+
+    @property
+    def heaviest(self) -> tuple[str, int] | None:
+        """The largest media in it: ``image`` or ``video``, and how many bytes it takes up."""
+        media = [part for part in self._parts if isinstance(part, Media)]
+        if not media:
+            return None
+        largest = max(media, key=lambda part: part.base64_size)
+        return largest.mime.split("/")[0], largest.base64_size

@@ -160,7 +160,8 @@ def _check_integer(name: str, value: object, low: int, high: int) -> None:
         raise InvalidInput(name, f"{value} is out of range.", f"Use {low} to {high}.")
 
 
-def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
+    """Raise an `InvalidInput` that names the choices, if the value is none of them."""
     if value not in choices:
         known = ", ".join(choices)
         raise InvalidInput(name, f"{value!r} is not known.", f"Choose one of: {known}.")
@@ -205,7 +206,7 @@ class Camera:
         for move, directions in CAMERA_MOVES.items():
             value = getattr(self, move)
             if value is not None:
-                _check_choice(move, value, directions)
+                check_choice(move, value, directions)
 
     def body(self) -> dict[str, Any]:
         """The value of ``options.camera``: ``{}`` where nothing is set, as in the seed."""
@@ -238,7 +239,7 @@ class Options:
         if isinstance(self.aspect_ratio, (int, float)) and not isinstance(self.aspect_ratio, bool):
             _check_ratio(self.aspect_ratio)
         elif self.aspect_ratio is not None:
-            _check_choice("aspect_ratio", self.aspect_ratio, (FROM_IMAGE,))
+            check_choice("aspect_ratio", self.aspect_ratio, (FROM_IMAGE,))
 
     def body(self, image: Media | str | None = None) -> dict[str, Any]:
         """The value of ``options`` for a request with this image.
@@ -305,7 +306,7 @@ class GenerateRequest:
                 "prompt_text", "the prompt is blank.", "Say what the video should show."
             )
         if self.pikaffect is not None:
-            _check_choice("pikaffect", self.pikaffect, PIKAFFECTS)
+            check_choice("pikaffect", self.pikaffect, PIKAFFECTS)
         for name, media in (("image_url", self.image), ("video_url", self.video)):
             if isinstance(media, str):
                 check_url(media, name)
@@ -316,7 +317,7 @@ class GenerateRequest:
                 "Connect one to PikaGenerate's video (or give video_url), or switch extend off.",
             )
         # Built once here, so that whatever only the whole can show is told at construction.
-        self.body()
+        _check_text(describe(self.body()))
 
     def body(self) -> dict[str, Any]:
         """The request body in the seed's order; media stand in it as `Media`."""
@@ -334,23 +335,37 @@ class GenerateRequest:
         return merge(made, self.extra)
 
 
+def _check_text(body: Mapping[str, Any]) -> None:
+    try:
+        json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InvalidInput(
+            "prompt_text",
+            "it, or another text of the request, has half of a character in it.",
+            "Type the text anew; a program that cuts text in the middle of an emoji can do this.",
+        ) from error
+
+
 def describe(body: Mapping[str, Any]) -> dict[str, Any]:
-    """The body with each media replaced by what identifies it: fit for a journal or a hash."""
+    """The body with each media replaced by what identifies it: fit for a journal or a hash.
+
+    The encoding is not part of that: the same picture written down otherwise, by a newer codec
+    or another setting, is still the same request.
+    """
     return json.loads(json.dumps(body, default=_identity))  # type: ignore[no-any-return]
 
 
 def _identity(value: object) -> dict[str, str]:
     if isinstance(value, Media):
-        return {"sha256": value.digest, "type": value.mime}
+        return {"sha256": value.digest}
     raise TypeError(f"{type(value).__name__} cannot stand in a request")
 
 
 def fingerprint(body: Mapping[str, Any], *, base_url: str, key_id: str, take: int) -> str:
     """What makes two requests the same task: SHA-256, 64 hexadecimal digits.
 
-    The body counts with its media by their own hash, so that another encoding of the same
-    picture (a newer codec, a setting) is still the same request; so do the gateway, the account
-    and the take (PikaGenerate's seed).
+    The body counts as `describe` has it; so do the gateway, the account and the take
+    (PikaGenerate's seed).
     """
     identity = {"body": describe(body), "base_url": base_url, "key_id": key_id, "take": take}
     canonical = json.dumps(identity, sort_keys=True, separators=(",", ":"))

@@ -12,9 +12,18 @@ from .errors import Busy, NotAccepted, Unreachable
 
 #: A Retry-After is honoured up to here, in seconds.
 MAX_RETRY_AFTER: Final = 120.0
+#: A gateway that says «at once» is given this many seconds all the same.
+MIN_DELAY: Final = 1.0
 #: How long, in seconds, a submit that the gateway asks to be sent later is held in all. A list of
 #: fifty on an account that runs three at a time needs this much.
 BUSY_PATIENCE: Final = 1800.0
+#: Of a feed that does not tell its progress: seconds between two looks at first and soon, in the
+#: first minute, then the part of the age; and the most at any time.
+_FIRST: Final = 0.8
+_EVENLY: Final = 1.9
+_MINUTE: Final = 60.0
+_GROWTH: Final = 0.115
+_SELDOM: Final = 60.0
 #: How long, in seconds, a submit that finds no connection is tried again.
 UNREACHABLE_PATIENCE: Final = 20.0
 
@@ -54,11 +63,8 @@ def resend_delay(error: NotAccepted, attempt: int, waited: float, random: Random
     """
     if isinstance(error, Busy):
         patience = BUSY_PATIENCE
-        delay = (
-            error.retry_after
-            if error.retry_after is not None
-            else min(2.0 ** min(attempt, 9), 30.0)
-        )
+        asked = error.retry_after
+        delay = min(2.0 ** min(attempt, 9), 30.0) if asked is None else max(asked, MIN_DELAY)
     elif isinstance(error, Unreachable) and not error.connected:
         patience = UNREACHABLE_PATIENCE
         delay = min(0.5 * 2.0 ** min(attempt, 9), 5.0)
@@ -70,14 +76,26 @@ def resend_delay(error: NotAccepted, attempt: int, waited: float, random: Random
     return delay * (1.0 + random.uniform(0.0, 0.25)) + random.uniform(0.0, 0.25)
 
 
-def poll_delay(age: float, failures: int, random: Random) -> float:
+def poll_delay(age: float, progress: int, failures: int, random: Random) -> float:
     """Seconds until the feed is asked again.
+
+    A feed that tells its progress tells about when the task will be over: far from that it is
+    asked seldom, near it often. One that stays at 0 is asked evenly for a minute, since most
+    tasks are over then, and in steps that grow with the age afterwards: under 60 times in ten
+    minutes.
 
     Args:
         age: Seconds since the task was submitted.
+        progress: Per cent, as the feed last told.
         failures: How many times in a row the feed could not be read.
     """
-    delay = min(max(0.06 * age, 0.7), 20.0)
+    if 0 < progress < 100:
+        left = age * (100.0 / progress - 1.0)
+        often, seldom = max(0.7, 0.03 * age), max(_EVENLY, 0.15 * age)
+        delay = min(max(0.5 * left, often), seldom)
+    else:
+        delay = min(_FIRST + 0.1 * age, _EVENLY) if age < _MINUTE else _GROWTH * age
+    delay = min(delay, _SELDOM)
     if failures:
         delay = max(delay, min(2.0 ** min(failures, 9) * 0.5, 30.0))
     return delay * random.uniform(0.9, 1.1)

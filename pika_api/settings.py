@@ -19,6 +19,9 @@ DEFAULT_BASE_URL: Final = "https://api.gpt.ge"
 FILE_NAME: Final = "settings.json"
 #: How Base64 media are written: bare as the seed says, or as a data: URI.
 BASE64_STYLES: Final = ("bare", "data-uri")
+#: The settings that are numbers: their type, least and greatest value.
+_NUMBERS: Final = {"max_requests": (int, 1, 64), "max_body_mb": (float, 0.2, 1000.0)}
+_TEXTS: Final = ("api_key", "base_url", "base64_style")
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,14 @@ class Settings:
         base_url: The gateway's address, without a slash at the end.
         base64_style: One of `BASE64_STYLES`.
         max_requests: How many requests may be under way at once.
+        max_body_mb: How large a request with an image may get, in millions of bytes.
     """
 
     api_key: str = field(default="", repr=False)
     base_url: str = DEFAULT_BASE_URL
     base64_style: str = "bare"
     max_requests: int = 8
+    max_body_mb: float = 10.0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "base_url", check_base_url(self.base_url))
@@ -49,10 +54,18 @@ class Settings:
                 f"PIKA_BASE64_STYLE: {self.base64_style!r} is not known.",
                 way_out=f"Use one of: {', '.join(BASE64_STYLES)}.",
             )
-        if not 1 <= self.max_requests <= 64:
-            raise SettingsError(
-                f"PIKA_MAX_REQUESTS: {self.max_requests} is out of range.", way_out="Use 1 to 64."
-            )
+        for name, (_kind, low, high) in _NUMBERS.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise SettingsError(
+                    f"PIKA_{name.upper()}: {value:g} is out of range.",
+                    way_out=f"Use {low:g} to {high:g}.",
+                )
+
+    @property
+    def max_body(self) -> int:
+        """`max_body_mb` in bytes."""
+        return int(self.max_body_mb * 1_000_000)
 
     @property
     def key_id(self) -> str:
@@ -81,17 +94,19 @@ def load(home: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     """
     stored = _read(home / FILE_NAME)
     values: dict[str, Any] = {}
-    for name in ("api_key", "base_url", "base64_style", "max_requests"):
+    for name in (*_TEXTS, *_NUMBERS):
         value = environ.get(f"PIKA_{name.upper()}", "").strip() or stored.get(name)
         if value not in (None, ""):
             values[name] = value
-    if "max_requests" in values:
+    for name, (kind, low, high) in _NUMBERS.items():
+        if name not in values:
+            continue
         try:
-            values["max_requests"] = int(values["max_requests"])
+            values[name] = kind(values[name])
         except (TypeError, ValueError) as error:
             raise SettingsError(
-                f"PIKA_MAX_REQUESTS: {values['max_requests']!r} is not an integer.",
-                way_out="Use 1 to 64.",
+                f"PIKA_{name.upper()}: {values[name]!r} is not a number of this kind.",
+                way_out=f"Use {low:g} to {high:g}.",
             ) from error
     return Settings(**values)
 
@@ -107,7 +122,7 @@ def _read(path: Path) -> Mapping[str, Any]:
             way_out='Mend or delete the file. It looks like {"api_key": "…", "base_url": "…"}.',
         ) from error
     if not isinstance(value, dict) or not all(
-        isinstance(value.get(name, ""), str) for name in ("api_key", "base_url", "base64_style")
+        isinstance(value.get(name, ""), str) for name in _TEXTS
     ):
         raise SettingsError(
             f"The settings in {path} are not a JSON object of texts.",
@@ -126,12 +141,12 @@ def check_base_url(url: str) -> str:
     way_out = f"Set PIKA_BASE_URL to an https address such as {DEFAULT_BASE_URL}."
     try:
         parts = urlsplit(url.strip())
-        host, _port = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError as error:
         raise SettingsError(f"PIKA_BASE_URL: not an address: {error}.", way_out=way_out) from error
-    if parts.scheme not in ("http", "https") or not host:
+    if parts.scheme not in ("http", "https") or not host or any(map(str.isspace, parts.netloc)):
         raise SettingsError("PIKA_BASE_URL: not an http or https address.", way_out=way_out)
-    if parts.username or parts.password or parts.query or parts.fragment:
+    if "@" in parts.netloc or parts.query or parts.fragment:
         raise SettingsError(
             "PIKA_BASE_URL: carries a user name, a query or a fragment.", way_out=way_out
         )
@@ -140,7 +155,10 @@ def check_base_url(url: str) -> str:
             f"PIKA_BASE_URL: plain http to {host} would send the key readable over the network.",
             way_out=way_out,
         )
-    return urlunsplit((parts.scheme, parts.netloc.lower(), parts.path.rstrip("/"), "", ""))
+    place = f"[{host}]" if ":" in host else host
+    if port not in (None, {"http": 80, "https": 443}[parts.scheme]):
+        place += f":{port}"
+    return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
 
 
 def _is_loopback(host: str) -> bool:

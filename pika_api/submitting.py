@@ -9,7 +9,7 @@ import uuid
 from dataclasses import dataclass
 from typing import Final
 
-from . import explain
+from . import explain, units
 from .client import Client
 from .errors import Busy, InvalidInput, JournalError, NotAccepted, SubmitUnknown
 from .journal import OPEN, Entry, Intent, Journal, State
@@ -37,6 +37,12 @@ class Submitted:
 
     task_id: str
     taken_up: bool
+
+
+class _TakenOver(Exception):
+    """Before it was sent, the request was given up here, or begun by somebody else: this process
+    was held up, by a suspended computer for one, until its lease was over.
+    """
 
 
 class Submitter:
@@ -72,17 +78,21 @@ class Submitter:
         payload = Payload(body, data_uri=settings.base64_style == "data-uri")
         owner = str(uuid.uuid4())
         with self._workers.keeper.keeping(owner):
-            entry, mine = await self._claim(intent, owner, watch)
-            if not mine:
-                return _take_up(entry)
-            try:
-                task_id = await self._send(entry, payload, owner, watch)
-            except BaseException:
-                # Given up between two tries: the next one who asks may send it at once. While a
-                # thread is still sending, the row says so, and this changes nothing.
-                self._workers.later(self._journal.withdrawn, entry.id, owner)
-                raise
-        return Submitted(task_id, taken_up=False)
+            while True:
+                entry, mine = await self._claim(intent, owner, watch)
+                if not mine:
+                    return _take_up(entry)
+                try:
+                    task_id = await self._send(entry, payload, owner, watch)
+                except _TakenOver:
+                    log.info("request #%d was begun elsewhere meanwhile", entry.id)
+                except BaseException:
+                    # Given up between two tries: the next one who asks may send it at once. While
+                    # a thread is still sending, the row says so, and this changes nothing.
+                    self._workers.later(self._journal.withdrawn, entry.id, owner)
+                    raise
+                else:
+                    return Submitted(task_id, taken_up=False)
 
     async def _claim(self, intent: Intent, owner: str, watch: Watch) -> tuple[Entry, bool]:
         """The row that answers for this request, once nobody else is busy sending it."""
@@ -98,28 +108,27 @@ class Submitter:
         attempt = 0
         while True:
             attempt += 1
-            watch.report(Report(f"Sending the request ({explain.size(len(payload))})"))
+            shown = _showing_upload(payload, watch)
             try:
-                return await self._workers.network(watch, self._send_once, entry, payload, owner)
+                return await self._workers.network(shown, self._send_once, entry, payload, owner)
             except NotAccepted as error:
                 delay = resend_delay(error, attempt, time.monotonic() - started, self._random)
                 if delay is None:
-                    await self._workers.disk(UNWATCHED, self._journal.refused, entry.id, error.what)
+                    await self._workers.disk(
+                        UNWATCHED, self._journal.refused, entry.id, owner, error.what
+                    )
                     raise
                 if isinstance(error, Busy):
                     self._workers.pace.slow_down(delay)
                 log.info("request #%d not accepted, again in %.1f s: %s", entry.id, delay, error)
-                watch.report(Report(f"{error.what} Again in {explain.duration(delay)}"))
+                watch.report(Report(f"{error.what} Again in {units.duration(delay)}"))
                 await pause(delay, watch)
 
     def _send_once(self, entry: Entry, payload: Payload, owner: str) -> str:
         """Journal, POST, journal: one piece, in one thread, which nothing interrupts."""
         with self._workers.keeper.keeping(owner):
             if not self._journal.sent(entry.id, owner):
-                raise NotAccepted(
-                    "Before it was sent, the request was given up or begun elsewhere.",
-                    way_out="Queue again: if it became a task, it is taken up.",
-                )
+                raise _TakenOver
             try:
                 task_id = self._client.submit(payload)
             except NotAccepted as error:
@@ -127,7 +136,7 @@ class Submitter:
                 raise
             except InvalidInput as error:
                 # A file changed under our hands: the body broke off before its end.
-                self._journal.refused(entry.id, error.what)
+                self._journal.refused(entry.id, owner, error.what)
                 raise
             except SubmitUnknown as error:
                 try:
@@ -163,3 +172,21 @@ def _take_up(entry: Entry) -> Submitted:
         raise explain.unknown_before(entry)
     log.info("task %s taken up", entry.task_id)
     return Submitted(entry.task_id, taken_up=True)
+
+
+def _showing_upload(payload: Payload, watch: Watch) -> Watch:
+    """A watch that also reports how much of the request has left."""
+    total = len(payload)
+    shown = -1
+
+    def check() -> None:
+        nonlocal shown
+        watch.check()
+        per_cent = 100 * payload.sent // total
+        if per_cent != shown:
+            shown = per_cent
+            text = f"Sending the request, {per_cent} % of {units.size(total)}"
+            watch.report(Report(text, per_cent))
+
+    watch.report(Report(f"Sending the request ({units.size(total)})"))
+    return Watch(check, watch.report)

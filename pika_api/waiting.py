@@ -39,6 +39,15 @@ class Waiter:
         self._random = random.Random()
 
     async def ask(self, task_id: str, watch: Watch) -> Task:
+        """See `Service.status`."""
+        try:
+            return await self._ask(task_id, watch)
+        except TaskNotFound as error:
+            raise explain.not_found(task_id, error.what) from error
+        except FeedError as error:
+            raise explain.not_read(task_id, error) from error
+
+    async def _ask(self, task_id: str, watch: Watch) -> Task:
         """Ask once, and write down what the feed says."""
         task = await self._workers.network(watch, self._client.feed, task_id)
         await self._workers.disk(watch, self._note, task)
@@ -68,7 +77,7 @@ class Waiter:
             view.age = age + waited
             if timeout is not None and waited >= timeout:
                 raise explain.timed_out(task_id, waited, view.last)
-            delay = poll_delay(view.age, view.failures, self._random)
+            delay = poll_delay(view.age, view.progress, view.failures, self._random)
             if timeout is not None:
                 delay = min(delay, timeout - waited)
             await pause(delay, watch)
@@ -76,21 +85,21 @@ class Waiter:
     async def _look(self, task_id: str, view: _View, watch: Watch) -> Task | None:
         """Ask once and report; None where the feed could not be read, which is not the end."""
         try:
-            task = await self.ask(task_id, watch)
+            task = await self._ask(task_id, watch)
         except TaskNotFound as error:
             view.missed(error.what)
             if view.age > NEW_TASK and view.misses >= MISSES:
                 raise explain.not_found(task_id, error.what) from error
             return None
-        except FeedRefused:
-            raise
+        except FeedRefused as error:
+            raise explain.not_read(task_id, error) from error
         except FeedError as error:
             view.failed(error.what)
             self._brake(error, view.failures)
             log.info("task %s: %s", task_id, error.what)
             watch.report(Report(f"{error.what} Asking again", 0, task_id, view.age))
             return None
-        view.saw(f"{task.raw_status}, {task.progress} %")
+        view.saw(task)
         if task.status is Status.ERROR:
             raise explain.failed(task)
         watch.report(_report(task, view.age))
@@ -110,15 +119,18 @@ class _View:
         failures: How many answers in a row could not be read.
         misses: How many in a row said that there is no such task.
         last: The last word, for the error of one who gives up.
+        progress: Per cent, as last told.
     """
 
     age: float
     failures: int = 0
     misses: int = 0
     last: str = "nothing yet"
+    progress: int = 0
 
-    def saw(self, word: str) -> None:
-        self.failures, self.misses, self.last = 0, 0, word
+    def saw(self, task: Task) -> None:
+        self.failures, self.misses, self.progress = 0, 0, task.progress
+        self.last = f"{task.raw_status}, {task.progress} %"
 
     def missed(self, word: str) -> None:
         self.failures, self.misses, self.last = 0, self.misses + 1, word

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
+from .errors import Busy, FeedError
 from .journal import Journal
 from .leases import LeaseKeeper
 from .retry import Pace
@@ -15,6 +16,12 @@ from .watch import Watch, in_thread, pause
 _T = TypeVar("_T")
 
 _DISK_THREADS: Final = 4
+#: Seconds nothing is sent after a 429 that does not say how long.
+_BREATH: Final = 2.0
+
+
+class _Braked(Exception):
+    """The brake was put on between the queue for a thread and the thread."""
 
 
 class Workers:
@@ -42,9 +49,26 @@ class Workers:
 
     async def network(self, watch: Watch, call: Callable[..., _T], *args: object) -> _T:
         """Run a call that sends a request, when the brake lets it."""
-        while (seconds := self.pace.wait()) > 0:
-            await pause(seconds, watch)
-        return await in_thread(self._network, watch, call, *args)
+        while True:
+            while (seconds := self.pace.wait()) > 0:
+                await pause(seconds, watch)
+            try:
+                return await in_thread(self._network, watch, self._paced, call, *args)
+            except _Braked:
+                continue
+
+    def _paced(self, call: Callable[..., _T], *args: object) -> _T:
+        """The call, in its thread; the brake is looked at and put on here, as this thread goes on
+        to the next in the queue before anybody hears of a 429.
+        """
+        if self.pace.wait() > 0:
+            raise _Braked
+        try:
+            return call(*args)
+        except (Busy, FeedError) as error:
+            if isinstance(error, Busy) or error.status == 429:
+                self.pace.slow_down(_BREATH if error.retry_after is None else error.retry_after)
+            raise
 
     async def disk(self, watch: Watch, call: Callable[..., _T], *args: object) -> _T:
         """Run a call that reads, writes or encodes."""

@@ -55,9 +55,7 @@ def test_an_id_of_an_earlier_day(comfy: Comfy, gateway: Simulator) -> None:
     assert comfy.run(text_to_video("An earlier day")).error is None
     task_id = gateway.charged[-1]
     before = len(gateway.log)
-    run = comfy.run(
-        {"1": history(task_id=task_id), "2": node("PikaResult", task_id=["1", 0])}
-    )
+    run = comfy.run({"1": history(task_id=task_id), "2": node("PikaResult", task_id=["1", 0])})
     assert run.error is None
     assert task_id in run.outputs["2"]["images"][0]["filename"]
     assert len(gateway.log) == before
@@ -110,7 +108,9 @@ def test_one_refused_clip_does_not_stop_a_list(comfy: Comfy, gateway: Simulator)
     assert len(seen(run, "3")) == 2
     assert "moderation" in blocked.data["exception_message"]
     assert any("skipped" in text and "moderation" in text for text in texts)
-    states = {task["prompt"]: task["state"] for task in comfy.request("GET", "/pika/tasks").json()[:3]}
+    states = {
+        task["prompt"]: task["state"] for task in comfy.request("GET", "/pika/tasks").json()[:3]
+    }
     assert states == {"first": "saved", "forbidden": "failed", "third": "saved"}
 
 

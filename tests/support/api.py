@@ -19,8 +19,10 @@ from typing import Any, TypeVar
 import av
 import numpy as np
 
+from pika_api import pictures
 from pika_api.client import Client
 from pika_api.journal import Intent, Journal, sqlite_url
+from pika_api.media import Media
 from pika_api.payload import Payload
 from pika_api.request import GenerateRequest
 from pika_api.service import Service
@@ -132,20 +134,15 @@ class Clock:
         return self.now
 
 
-# What other processes do: importable, so that a spawned one finds it.
-
-
-def claim_in_process(url: str, owner: str, barrier: Any, answers: Any) -> None:
-    """Claim the same fingerprint as the others, at the same moment."""
-    journal = Journal(url)
-    barrier.wait(30)
-    try:
-        entry, mine = journal.claim(intent(), owner)
-        answers.put((owner, mine, entry.id, ""))
-    except Exception as error:  # noqa: BLE001 - told to the parent, which fails on it
-        answers.put((owner, False, 0, repr(error)))
-    finally:
-        journal.close()
+def claim_in_process(urls: list[str], owner: str, barrier: Any, answers: Any) -> None:
+    """Claim the same fingerprint as the others, at the same moment, in each journal."""
+    for url in urls:
+        with contextlib.closing(Journal(url)) as journal:
+            barrier.wait(60)
+            try:
+                answers.put((url, journal.claim(intent(), owner)[1], ""))
+            except Exception as error:  # noqa: BLE001 - told to the parent, which fails on it
+                answers.put((url, False, repr(error)))
 
 
 # Servers that do what the simulator cannot be told to.
@@ -165,11 +162,8 @@ class Seen:
 
     def header(self, name: str) -> str | None:
         """A header's value."""
-        for line in self.head.split("\r\n")[1:]:
-            found, _, value = line.partition(":")
-            if found.lower() == name.lower():
-                return value.strip()
-        return None
+        lines = (line.partition(":") for line in self.head.split("\r\n")[1:])
+        return {found.lower(): value.strip() for found, _, value in lines}.get(name.lower())
 
 
 Answer = bytes | Callable[[socket.socket], None]
@@ -251,18 +245,13 @@ class RawServer:
         with self._lock:
             self.seen.append(seen)
             act = self._script.pop(0) if len(self._script) > 1 else self._script[0]
-        if isinstance(act, bytes):
-            connection.sendall(act)
-        else:
-            act(connection)
+        connection.sendall(act) if isinstance(act, bytes) else act(connection)
 
 
 def free_port() -> int:
     """A port of this machine that nothing listens at."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
 
 
 # Small media.
@@ -308,3 +297,13 @@ def picture(height: int = 6, width: int = 8, channels: int = 3, seed: int = 1) -
     """A picture of noise, as ComfyUI's nodes pass it."""
     chance = np.random.default_rng(seed)
     return chance.random((1, height, width, channels), dtype=np.float32)
+
+
+def from_pixels(image: object) -> Media:
+    """A picture as PNG, exactly."""
+    return pictures.prepare(image, form="png").media
+
+
+def from_picture_file(path: Path) -> Media:
+    """A picture file as PNG, exactly."""
+    return pictures.encode(pictures.from_file(path), form="png")[0]

@@ -1,0 +1,168 @@
+"""When to ask again, and whether."""
+
+from __future__ import annotations
+
+from random import Random
+from statistics import mean
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pika_api.errors import Busy, NotAccepted, Refused, Unreachable
+from pika_api.retry import (
+    BUSY_PATIENCE,
+    MAX_RETRY_AFTER,
+    UNREACHABLE_PATIENCE,
+    Pace,
+    parse_retry_after,
+    poll_delay,
+    resend_delay,
+)
+from support.api import Clock
+
+NOON = 1_792_584_000.0  # Wed, 21 Oct 2026 12:00:00 GMT
+
+
+@pytest.mark.parametrize(
+    ("value", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("-1", None),
+        ("1.5", None),
+        ("²", None),
+        ("0", 0.0),
+        (" 7 ", 7.0),
+        ("120", 120.0),
+        ("121", MAX_RETRY_AFTER),
+        ("9" * 400, MAX_RETRY_AFTER),
+        ("Wed, 21 Oct 2026 12:00:09 GMT", 9.0),
+        ("Wed, 21 Oct 2026 14:00:09 +0200", 9.0),
+        ("Wed, 21 Oct 2026 11:59:00 GMT", 0.0),
+        ("Wed, 21 Oct 2099 12:00:00 GMT", MAX_RETRY_AFTER),
+        ("Wed, 99 Oct 2026 12:00:00 GMT", None),
+    ],
+)
+def test_retry_after_is_read(value: str | None, seconds: float | None) -> None:
+    """Seconds or a date, never over the cap, never negative; garbage says nothing."""
+    assert parse_retry_after(value, NOON) == seconds
+
+
+@given(st.text() | st.from_regex(r"\A\w{3}, \d{1,9} Jan \d{1,9} \d\d:\d\d:\d\d ([+-]\d{4}|GMT)?\Z"))
+def test_no_retry_after_is_an_accident(value: str) -> None:
+    """Whatever the header holds, it is a time in bounds or nothing."""
+    found = parse_retry_after(value, NOON)
+    assert found is None or 0 <= found <= MAX_RETRY_AFTER
+
+
+@pytest.mark.parametrize(
+    ("error", "attempt", "low"),
+    [
+        (Busy("", status=429, retry_after=7.0), 1, 7.0),
+        (Busy("", status=503, retry_after=0.0), 1, 1.0),
+        (Busy("", status=429, retry_after=None), 1, 2.0),
+        (Busy("", status=429, retry_after=None), 3, 8.0),
+        (Busy("", status=429, retry_after=None), 9, 30.0),
+        (Unreachable(""), 1, 1.0),
+        (Unreachable(""), 9, 5.0),
+    ],
+)
+def test_a_proven_no_is_sent_again_and_never_too_early(
+    error: NotAccepted, attempt: int, low: float
+) -> None:
+    """At least as long as asked, at most a quarter and a quarter second more."""
+    for seed in range(50):
+        delay = resend_delay(error, attempt, 0.0, Random(seed))
+        assert delay is not None
+        assert low <= delay <= low * 1.25 + 0.25
+
+
+@pytest.mark.parametrize(
+    ("error", "waited"),
+    [
+        (Refused("", status=400), 0.0),
+        (NotAccepted(""), 0.0),
+        (Unreachable("", connected=True), 0.0),
+        (Unreachable(""), UNREACHABLE_PATIENCE),
+        (Busy("", status=429, retry_after=1.0), BUSY_PATIENCE),
+        (Busy("", status=429, retry_after=None), BUSY_PATIENCE),
+    ],
+)
+def test_the_rest_is_not_sent_again(error: NotAccepted, waited: float) -> None:
+    """A clear no, a connection that broke, and patience that is at its end."""
+    assert resend_delay(error, 1, waited, Random(0)) is None
+
+
+@given(st.floats(0, 1e7), st.integers(0, 100), st.integers(0, 10_000), st.integers())
+def test_polling_is_never_mad_and_never_asleep(
+    age: float, progress: int, failures: int, seed: int
+) -> None:
+    """At least 0.6 s, at most a minute and a tenth."""
+    assert 0.6 <= poll_delay(age, progress, failures, Random(seed)) <= 66.0
+
+
+def test_polling_stretches_with_age_and_failures() -> None:
+    """Quick for a young task, slower for an old one, slower still where the feed is down."""
+    assert poll_delay(0, 0, 0, Random(0)) < 0.9
+    assert 1.6 < poll_delay(30, 0, 0, Random(0)) < 2.1
+    assert 9 < poll_delay(100, 0, 0, Random(0)) < 13
+    assert poll_delay(0, 0, 4, Random(0)) > 7
+
+
+def test_polling_follows_the_progress() -> None:
+    """Seldom while the end is far, often when it is near."""
+    assert poll_delay(60, 10, 0, Random(0)) > 7
+    assert poll_delay(60, 97, 0, Random(0)) < 2.1
+
+
+def watched(length: float, tells: bool, seed: int) -> tuple[float, int]:
+    """How late, in seconds, the end of a task is noticed, and after how many requests."""
+    random = Random(seed)
+    now, requests = random.uniform(0, 0.1), 0
+    while True:
+        requests += 1
+        if now >= length:
+            return now - length, requests
+        progress = int(100 * now / length) if tells else 0
+        now += poll_delay(now, progress, 0, random) + 0.03
+
+
+#: Lengths of tasks in seconds, as clips of 3 to 10 seconds take at busy and at quiet times.
+LENGTHS = (3, 4, 6, 9, 13, 18, 24, 31, 38, 45, 52, 72, 95, 130, 180, 260, 380, 540, 600, 800, 1200)
+
+
+@pytest.mark.parametrize("tells", [True, False], ids=["progress", "stuck at 0"])
+def test_the_end_is_noticed_soon(tells: bool) -> None:
+    """Of tasks under a minute, on average within a second. Of longer ones within 3 % of their
+    length where the feed tells its progress, and within 6 % where it stays at 0: that is what
+    under 60 requests in ten minutes allow."""
+    late = {
+        length: mean(watched(length * (1 + seed / 1000), tells, seed)[0] for seed in range(100))
+        for length in LENGTHS
+    }
+    assert mean(late[length] for length in LENGTHS if length < 60) < 1.0
+    assert mean(late[length] / length for length in LENGTHS if length > 60) < (
+        0.03 if tells else 0.06
+    )
+
+
+@pytest.mark.parametrize("tells", [True, False], ids=["progress", "stuck at 0"])
+def test_a_long_wait_is_cheap(tells: bool) -> None:
+    """Ten minutes of waiting are under 60 requests, whether the feed tells its progress or not."""
+    assert max(watched(600, tells, seed)[1] for seed in range(200)) < 60
+
+
+def test_pace_brakes_all_until_the_longest_asked() -> None:
+    """A shorter brake does not loosen a longer one; time does."""
+    clock = Clock()
+    pace = Pace(clock)
+    assert pace.wait() == 0
+    pace.slow_down(10)
+    pace.slow_down(3)
+    assert pace.wait() == 10
+    clock.now += 9
+    assert pace.wait() == 1
+    clock.now += 5
+    assert pace.wait() == 0
