@@ -191,9 +191,10 @@ class Journal:
         except IntegrityError:
             raise
         except (SQLAlchemyError, OSError) as error:
-            place = self._engine.url.render_as_string(hide_password=True)
+            url = self._engine.url
+            place = url.render_as_string(hide_password=True)
             raise JournalError(
-                f"The journal of tasks ({place}) does not work: {_reason(error, self._engine.url)}.",
+                f"The journal of tasks ({place}) does not work: {_reason(error, url)}.",
                 money="Without it a paid task could get lost, so nothing is sent.",
                 way_out="Make room or make its folder writable, or set PIKA_JOURNAL_URL.",
             ) from error

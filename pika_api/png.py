@@ -50,6 +50,9 @@ class Plan:
     expected: int
 
 
+#: zlib's level where there is something to find. The sample is tried at the quickest.
+_SEARCH: Final = 6
+#: The two ways that are tried: filter, level, strategy.
 _GRAIN: Final = (_AVERAGE, 1, zlib.Z_RLE)
 _REPEATS: Final = (_UP, 1, zlib.Z_DEFAULT_STRATEGY)
 _WAYS: Final = (_GRAIN, _REPEATS)
@@ -63,8 +66,10 @@ def plan(pixels: Pixels) -> Plan:
     starts = range(0, height, step)
     rows = sum(min(start + _SAMPLE_ROWS, height) - start for start in starts)
     sizes = {way: sum(_sampled(pixels, start, *way) for start in starts) for way in _WAYS}
-    way = _REPEATS if sizes[_REPEATS] < _WORTH * sizes[_GRAIN] else _GRAIN
-    return Plan(*way, expected=sizes[way] * height // rows)
+    expected = {way: size * height // rows for way, size in sizes.items()}
+    if sizes[_REPEATS] < _WORTH * sizes[_GRAIN]:
+        return Plan(_UP, _SEARCH, zlib.Z_DEFAULT_STRATEGY, expected[_REPEATS])
+    return Plan(*_GRAIN, expected[_GRAIN])
 
 
 def _sampled(pixels: Pixels, start: int, kind: int, level: int, strategy: int) -> int:

@@ -110,6 +110,14 @@ CASES: dict[str, tuple[Callable[[], Graph], list[str]]] = {
         lambda: {"1": options(extra_json="[1]"), "2": generate(options=["1", 0])},
         ["extra_json", "object"],
     ),
+    "an unknown format": (
+        lambda: {"1": image(), "2": generate(image=["1", 0], image_format="tiff")},
+        ["image_format", "png"],
+    ),
+    "an unknown fit": (
+        lambda: {"1": image(), "2": generate(image=["1", 0], fit="stretch")},
+        ["fit", "crop"],
+    ),
     "no task id to wait for": (lambda: {"1": node("PikaResult", task_id=" ")}, ["task_id"]),
     "no task id to ask about": (lambda: {"1": node("PikaStatus", task_id="")}, ["task_id"]),
 }

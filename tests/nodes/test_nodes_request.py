@@ -11,6 +11,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from simulator import Simulator
 from support.comfy import Comfy, Graph
@@ -152,8 +153,66 @@ def test_images_arrive_to_the_bit(body: Body, channels: int, width: int, height:
         "1": image(width=width, height=height, channels=channels),
         "2": generate(image=["1", 0]),
     }
-    arrived = png_pixels(decoded(body(graph)["image"]))
-    assert np.array_equal(arrived, expected_pixels(width, height, channels))
+    sent = decoded(body(graph)["image"])
+    assert sent.startswith(b"\x89PNG")
+    assert np.array_equal(png_pixels(sent), expected_pixels(width, height, channels))
+
+
+@pytest.mark.parametrize(
+    ("form", "head"), [("png", b"\x89PNG"), ("jpeg", b"\xff\xd8\xff"), ("webp", b"RIFF")]
+)
+def test_the_format_is_the_one_asked_for(
+    comfy: Comfy, gateway: Simulator, form: str, head: bytes
+) -> None:
+    """image_format sends that format; what is not exact is told on the node."""
+    graph = {"1": image(), "2": generate(image=["1", 0], image_format=form)}
+    run = comfy.run(graph)
+    assert run.error is None
+    text = gateway.requests(method="POST", path="/pika/generate")[-1].text
+    assert decoded(json.loads(text or "")["image"]).startswith(head)
+    told = run.outputs["2"]["text"][0]
+    assert (form.upper() in told) == (form != "png")
+
+
+def test_a_large_photo_is_sent_as_jpeg(body: Body) -> None:
+    """«auto» sends a picture whose PNG is large as a JPEG that looks the same."""
+    graph = {"1": image(width=1500, height=1100, flaw="grain"), "2": generate(image=["1", 0])}
+    sent = decoded(body(graph)["image"])
+    assert sent.startswith(b"\xff\xd8\xff")
+    arrived = png_pixels(sent).astype(int)
+    assert arrived.shape == (1100, 1500, 3)
+    assert abs(arrived - 128).max() <= 8
+
+
+@pytest.mark.parametrize(
+    ("fit", "size"), [("as is", (64, 48)), ("crop", (48, 48)), ("pad", (64, 64))]
+)
+def test_fit(comfy: Comfy, gateway: Simulator, fit: str, size: tuple[int, int]) -> None:
+    """fit brings the image to the video's shape, about its middle, and shows on the node what
+    the gateway gets; «as is» leaves it alone."""
+    graph = {
+        "1": image(),
+        "2": options(aspect_ratio="1:1"),
+        "3": generate(options=["2", 0], image=["1", 0], fit=fit),
+    }
+    run = comfy.run(graph)
+    assert run.error is None
+    text = gateway.requests(method="POST", path="/pika/generate")[-1].text
+    arrived = png_pixels(decoded(json.loads(text or "")["image"]))
+    assert arrived.shape[:2] == (size[1], size[0])
+    original = expected_pixels(64, 48, 3)
+    expected = {
+        "as is": original,
+        "crop": original[:, 8:56],
+        "pad": np.pad(original, ((8, 8), (0, 0), (0, 0))),
+    }
+    assert np.array_equal(arrived, expected[fit])
+    shown = run.outputs["3"].get("images", [])
+    assert len(shown) == (fit != "as is")
+    if shown:
+        with Image.open(comfy.file(shown[0])) as picture:
+            assert picture.size == size
+        assert "from 64x48 to" in run.outputs["3"]["text"][0]
 
 
 def test_an_mp4_is_sent_as_the_file_it_is(comfy: Comfy, body: Body) -> None:

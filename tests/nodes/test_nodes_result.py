@@ -178,7 +178,7 @@ REFUSALS = {
     "400": ({"body": {"error": {"message": "motion is odd"}}}, ["motion is odd", "queue again"]),
     "402": ({"body": {"message": "no credit left"}}, ["no credit left", "top it up"]),
     "403": ({"body": {"code": 7, "message": "key is for images"}}, ["key is for images"]),
-    "413": ({"body": HTML, "content_type": "text/html"}, ["Too large", "smaller"]),
+    "413": ({"body": HTML, "content_type": "text/html"}, ["Too large", "kB", "prompt"]),
     "422": ({"body": {"detail": [{"msg": "promptText: too long"}]}}, ["too long"]),
     "500": ({"body": "upstream broke", "accept": True}, ["upstream broke", UNCLEAR, "seed"]),
     "200": ({"body": {"code": 1, "message": "try again"}}, ["task id", "try again", UNCLEAR]),

@@ -42,6 +42,8 @@ class ProbeImage(io.ComfyNode):
     @classmethod
     def execute(cls, width, height, channels, batch, flaw):
         image = torch.from_numpy(pattern(height, width, channels))[None].repeat(batch, 1, 1, 1)
+        if flaw == "grain":
+            image = 0.5 + (torch.rand(batch, height, width, channels) - 0.5) * (6 / 255)
         if flaw == "nan":
             image[0, 0, 0, 0] = float("nan")
         return io.NodeOutput(image)
