@@ -131,13 +131,15 @@ class PikaGenerate(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, prompt_text: str | None = None, **_others: Any) -> Any:
-        """Changes when a task of this prompt has failed or was forgotten.
+        """Changes when a task of this prompt has failed or was forgotten, and with the account.
 
         ComfyUI keeps a node's result as long as its inputs stay. Without this it would give the id
         of a failed task again and again, instead of letting the node make it anew.
         """
         try:
-            return host.service().journal.given_up(prompt_text)
+            service = host.service()
+            given_up = service.journal.given_up(prompt_text)
+            return f"{given_up} {service.settings.base_url} {service.settings.key_id}"
         except PikaError:
             return float("nan")  # run the node: it tells the error where it can be read
 

@@ -7,7 +7,7 @@ from typing import Final
 from comfy_api.latest import io
 
 from ..pika_api.errors import InvalidInput, PikaError
-from ..pika_api.journal import State
+from ..pika_api.states import State
 from . import host
 from .sockets import CATEGORY
 

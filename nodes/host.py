@@ -134,8 +134,10 @@ class Display:
         self._since = time.monotonic()
         self._board[self] = max(self._board.get(self, 0), self._per_cent())
         self._show(self._line())
-        if report.poster_url and report.poster_url != self._poster:
-            self._poster = report.poster_url
+        # A signed link is another one each time it is asked for; the picture is the same.
+        poster = report.poster_url.partition("?")[0]
+        if poster and poster != self._poster and self._poster_task is None:
+            self._poster = poster
             self._poster_task = self._spawn(self._show_poster(report.poster_url))
 
     def _elapsed(self) -> float:
@@ -172,6 +174,8 @@ class Display:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._background.discard(task)
+        if task is self._poster_task:
+            self._poster_task = None
         if not task.cancelled() and (error := task.exception()):
             # What is only for show must not stop what is paid for.
             log.info("could not show progress: %s", error)

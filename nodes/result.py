@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 from comfy_api.latest import InputImpl, io
 
-from ..pika_api.collecting import Collected
-from ..pika_api.errors import InvalidInput, TaskFailed
+from ..pika_api.errors import InvalidInput, PikaError, TaskFailed
 from ..pika_api.media import first_frame
 from . import host
 from .sockets import CATEGORY
@@ -16,6 +15,8 @@ from .sockets import CATEGORY
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+    from ..pika_api.collecting import Collected
 
 STOP = "stop"
 SKIP = "skip"
@@ -140,6 +141,15 @@ class PikaResult(io.ComfyNode):
             hidden=[io.Hidden.unique_id],
             is_output_node=True,
         )
+
+    @classmethod
+    def fingerprint_inputs(cls, **_inputs: object) -> int | float:
+        """Changes when a file that was saved is gone: ComfyUI would go on giving it."""
+        try:
+            service = host.service()
+            return service.journal.lost_files(service.output)
+        except PikaError:
+            return float("nan")  # run the node: it tells the error where it can be read
 
     @classmethod
     async def execute(

@@ -16,7 +16,7 @@ from typing import Final
 from . import media, pictures, units
 from .errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTimeout
 from .home import find_home, journal_url
-from .journal import TAKEN_UP, Entry, Journal
+from .journal import Entry, Journal
 from .request import (
     ASPECT_RATIOS,
     CAMERA_MOVES,
@@ -30,6 +30,7 @@ from .request import (
 )
 from .service import Service
 from .settings import load
+from .states import TAKEN_UP
 from .watch import Report, Watch
 
 _EXIT_CODES: Final = """exit codes:
@@ -202,7 +203,10 @@ def _forget(args: argparse.Namespace, journal: Journal) -> None:
         entry = journal.numbered(int(name.lstrip("#")))
     if entry is None:
         raise InvalidInput("task", f"{name} is not in the journal.", "See `tasks` for what is.")
-    journal.forget(entry.id)
+    if not journal.forget(entry.id):
+        raise InvalidInput(
+            "task", f"{entry.id} is being sent at this moment.", "Wait for it, or interrupt it."
+        )
     kept = " Its task stays at the gateway." if entry.state in TAKEN_UP else ""
     print(f"#{entry.id} is forgotten: the same request will be sent, and charged, anew.{kept}")
 

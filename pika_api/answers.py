@@ -37,8 +37,8 @@ def words_of(text: str) -> str:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return _short(_from_html(text[:_MAX_PAGE]) if _looks_like_html(text) else text)
-    return _short(message_in(value) or text)
+        return shorten(_from_html(text[:_MAX_PAGE]) if _looks_like_html(text) else text)
+    return shorten(message_in(value) or text)
 
 
 def message_in(value: object, depth: int = 0) -> str:
@@ -78,5 +78,6 @@ def _from_html(page: str) -> str:
     return "an HTML page: " + " ".join(text.split())
 
 
-def _short(text: str) -> str:
+def shorten(text: str) -> str:
+    """At most `MAX_WORDS` characters of it."""
     return text if len(text) <= MAX_WORDS else text[: MAX_WORDS - 1] + "…"

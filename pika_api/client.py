@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from http.cookiejar import DefaultCookiePolicy
@@ -15,7 +16,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as TransportError
 
 from . import units
-from .answers import json_object, words_of
+from .answers import json_object, shorten, words_of
 from .errors import (
     Busy,
     DownloadFailed,
@@ -38,6 +39,8 @@ SUBMIT_TIMEOUT: Final = 120.0
 READ_TIMEOUT: Final = 30.0
 #: Seconds in which an answer that has begun must be there whole.
 ANSWER_TIME: Final = 60.0
+#: Where the id stands: the seed's name, then those of gateways that have another.
+_ID_FIELDS: Final = ("id", "task_id", "taskId")
 #: A longer task id than this is none. Characters.
 MAX_TASK_ID: Final = 255
 #: An answer of the gateway is small; more than this is not read. Bytes.
@@ -147,14 +150,14 @@ class Client:
                     stream=True,
                 )
             except _BROKEN as error:
-                raise self._submit_broke(error, payload) from error
+                raise self._submit_broke(error, payload) from self._without_key(error)
             with closing(answer):
                 status, headers = answer.status_code, answer.headers
                 try:
                     text = self._read(answer)[2]
                 except _BROKEN as error:
                     if not 300 <= status < 500:
-                        raise self._submit_broke(error, payload) from error
+                        raise self._submit_broke(error, payload) from self._without_key(error)
                     text = "(its answer broke off)"  # the status alone says what matters
         if 200 <= status < 300:
             return self._task_id(status, text)
@@ -180,11 +183,12 @@ class Client:
         answer = json_object(text) or {}
         inner = answer.get("data")
         for place in (answer, inner if isinstance(inner, dict) else {}):
-            task_id = place.get("id")
-            if isinstance(task_id, str) and _is_id(task_id.strip()):
-                return task_id.strip()
+            for name in _ID_FIELDS:
+                task_id = place.get(name)
+                if isinstance(task_id, (str, int)) and _is_id(str(task_id).strip()):
+                    return str(task_id).strip()
         raise SubmitUnknown(
-            f"The gateway answered HTTP {status} without a task id: {self._words(text)}",
+            f"The gateway answered HTTP {status} without a task id: {self._shown(text)}",
             status=status,
         )
 
@@ -241,7 +245,7 @@ class Client:
             raise FeedError(
                 f"{self._host} could not be asked: {self._clean(_cause(error))}.",
                 way_out=_way_out_of(error),
-            ) from error
+            ) from self._without_key(error)
         if status == 200:
             found = json_object(text)
             if found is None:
@@ -380,6 +384,16 @@ class Client:
             return {self._clean(name): self._masked(item) for name, item in value.items()}
         return value
 
+    def _without_key(self, error: Exception) -> Exception | None:
+        """The cause of an error, for its traceback; none where it quotes the key."""
+        key = self._settings.api_key
+        quoted = key and key in "".join(traceback.format_exception(error))
+        return None if quoted else error
+
+    def _shown(self, text: str) -> str:
+        """An answer as it came, should there be an id in it that nobody expected there."""
+        return shorten(self._clean(text.strip())) or "(an empty answer)"
+
     def _clean(self, text: str) -> str:
         """Without the key, should the other side quote it."""
         key = self._settings.api_key
@@ -388,7 +402,8 @@ class Client:
 
 def _is_id(text: str) -> bool:
     """Whether it can be kept in every database and asked for again."""
-    return 0 < len(text) <= MAX_TASK_ID and text.isprintable()
+    named = text not in ("", "0", "True", "False")
+    return named and len(text) <= MAX_TASK_ID and text.isprintable()
 
 
 def _bounded(answer: requests.Response) -> bytes:

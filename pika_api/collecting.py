@@ -8,14 +8,17 @@ import re
 import shutil
 import threading
 import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from . import explain, media
 from .client import Client
-from .errors import DownloadFailed, LinkRefused
-from .journal import Entry, Journal, State
+from .errors import DownloadFailed, LinkRefused, TaskFailed, TaskNotFound
+from .journal import Entry, Journal
+from .settings import Settings
+from .states import State
 from .task import Task
 from .waiting import Waiter
 from .watch import CHECK_EVERY, Report, Watch, pause
@@ -31,6 +34,7 @@ RELINK_TIME: Final = 60.0
 
 #: The endings of files, by what is in them.
 _SUFFIXES: Final = {"png": ".png", "jpeg": ".jpg", "webp": ".webp", "gif": ".gif"}
+_ENDINGS: Final = (".mp4", ".webm", *_SUFFIXES.values())
 
 
 @dataclass(frozen=True)
@@ -54,8 +58,15 @@ class Collector:
     """Brings the files of finished tasks."""
 
     def __init__(
-        self, output: Path, client: Client, journal: Journal, waiter: Waiter, workers: Workers
+        self,
+        settings: Settings,
+        output: Path,
+        client: Client,
+        journal: Journal,
+        waiter: Waiter,
+        workers: Workers,
     ) -> None:
+        self._settings = settings
         self._output = output
         self._client = client
         self._journal = journal
@@ -67,44 +78,60 @@ class Collector:
         found = await self._workers.disk(watch, self._on_disk, task_id)
         if found is not None:
             return found
-        task = await self._waiter.wait(task_id, timeout, watch)
+        task = await self._finished(task_id, timeout, watch)
         entry = await self._workers.disk(watch, self._entry, task_id)
         owner = str(uuid.uuid4())
         with self._workers.keeper.keeping(owner):
             while not await self._workers.disk(watch, self._journal.lease, entry.id, owner):
                 watch.report(Report("Being downloaded already", 100, task_id))
                 await pause(CHECK_EVERY, watch)
-            try:
-                # Whoever had the lease before may have brought it.
-                found = await self._workers.disk(watch, self._on_disk, task_id)
-                return found or await self._bring(entry, task, watch)
-            finally:
-                self._workers.later(self._journal.release, entry.id, owner)
+            # Whoever had the lease before may have brought it.
+            found = await self._workers.disk(watch, self._on_disk, task_id)
+            return found or await self._bring(entry, task, owner, watch)
+
+    async def _finished(self, task_id: str, timeout: float | None, watch: Watch) -> Task:
+        """The finished task. One that was finished before stays so, whatever its feed says now:
+        the link of that time may still be good.
+        """
+        try:
+            return await self._waiter.wait(task_id, timeout, watch)
+        except (TaskNotFound, TaskFailed):
+            entry = await self._workers.disk(watch, self._journal.find, task_id)
+            if entry is None or entry.state not in (State.FINISHED, State.SAVED):
+                raise
+            log.info("task %s: its feed does not know it any more", task_id)
+            return Task.finished(task_id, entry.result_url)
 
     def _entry(self, task_id: str) -> Entry:
-        entry = self._journal.find(task_id)
-        if entry is None:
-            raise LookupError(f"task {task_id} is not in the journal after its feed was read")
-        return entry
+        return self._journal.adopt(task_id, self._settings.base_url, self._settings.key_id)
 
     def _on_disk(self, task_id: str) -> Collected | None:
-        """The file of an earlier time, if it is still there and still media."""
+        """The file of an earlier time, if it is still there and still whole."""
         entry = self._journal.find(task_id)
-        if entry is None or entry.state is not State.SAVED:
+        if entry is None or entry.state not in (State.FINISHED, State.SAVED):
             return None
-        # The folder may have moved, with all that is in it, since the path was written down.
-        kept = Path(entry.file_path)
-        for path in dict.fromkeys((kept, self._output / kept.name)):
-            if not path.is_file():
-                continue
+        for path in self._places(entry, task_id):
             try:
-                seen = media.probe(path)
-                path = self._here(path)
+                seen = media.probe(path, decode=True)
+                here = self._here(path)
             except (media.NotMedia, OSError) as error:
                 log.warning("task %s: %s is fetched again: %s", task_id, path, error)
-            else:
-                return Collected(task_id, path, seen, entry.result_url)
+                continue
+            if (entry.state, entry.file_path) != (State.SAVED, str(here)):
+                self._journal.saved(entry.id, here)
+            return Collected(task_id, here, seen, entry.result_url)
         return None
+
+    def _places(self, entry: Entry, task_id: str) -> Iterator[Path]:
+        """Where the file may be: the folder can have moved, with all that is in it, since its
+        path was written down; and a process can have ended just before it wrote it down.
+        """
+        if entry.file_path and (kept := Path(entry.file_path)).is_file():
+            yield kept
+        for ending in _ENDINGS:
+            path = self._output / f"{file_name(task_id)}{ending}"
+            if path.is_file() and str(path) != entry.file_path:
+                yield path
 
     def _here(self, path: Path) -> Path:
         """The file in the output folder: one that was saved elsewhere is copied there."""
@@ -118,7 +145,7 @@ class Collector:
             part.replace(here)
         return here
 
-    async def _bring(self, entry: Entry, task: Task, watch: Watch) -> Collected:
+    async def _bring(self, entry: Entry, task: Task, owner: str, watch: Watch) -> Collected:
         """Download with fresh links, while that may help."""
         refused = 0
         attempt = 0
@@ -127,20 +154,19 @@ class Collector:
             watch.report(Report("Downloading", 100, task.id))
             stop = threading.Event()
             try:
-                return await self._workers.network(watch, self._download, entry, task, stop)
+                return await self._workers.media(watch, self._download, entry, task, owner, stop)
             except DownloadFailed as error:
                 log.info("task %s: %s", task.id, error.what)
-                await self._workers.disk(watch, self._journal.note, entry.id, error.what)
                 refused += isinstance(error, LinkRefused)
                 if attempt == TRIES or refused == LINKS or error.way_out:
-                    raise explain.not_brought(task.id, error) from error
+                    raise explain.not_brought(task.id, error, self._journal.home) from error
             finally:
                 stop.set()
             await pause(0.5 * 2.0 ** (attempt - 1), watch)
-            task = await self._waiter.wait(task.id, RELINK_TIME, watch)
+            task = await self._finished(task.id, RELINK_TIME, watch)
 
-    def _download(self, entry: Entry, task: Task, stop: threading.Event) -> Collected:
-        """One try, in a thread.
+    def _download(self, entry: Entry, task: Task, owner: str, stop: threading.Event) -> Collected:
+        """One try, in a thread, which holds the lease for as long as it is at work.
 
         Args:
             stop: Set when nobody waits for it any more. What has come so far is kept.
@@ -150,9 +176,22 @@ class Collector:
             if stop.is_set():
                 raise DownloadFailed(task.id, "The download was stopped.")
 
+        with self._workers.keeper.keeping(owner):
+            try:
+                if not self._journal.lease(entry.id, owner):
+                    raise DownloadFailed(task.id, "Somebody else is downloading it now.")
+                return self._save(entry, task, check)
+            except DownloadFailed as error:
+                self._journal.note(entry.id, error.what)
+                raise
+            finally:
+                self._journal.release(entry.id, owner)
+
+    def _save(self, entry: Entry, task: Task, check: Callable[[], None]) -> Collected:
         name = file_name(task.id)
         part = self._output / f"{name}.part"
         try:
+            check()
             self._output.mkdir(parents=True, exist_ok=True)
             self._client.download(task.id, task.result_url, part, check)
             seen = _look_at(task.id, part)
@@ -192,5 +231,5 @@ def file_name(task_id: str) -> str:
 def suffix(seen: media.Probe) -> str:
     """The ending that goes with a file's content, whatever its link said."""
     if seen.kind == "image":
-        return _SUFFIXES.get(seen.container, ".img")
+        return _SUFFIXES[seen.container]
     return ".webm" if "webm" in seen.container else ".mp4"

@@ -19,26 +19,31 @@ _GO_ON = (
     "To go on waiting, queue the same workflow again, or give this id to PikaResult; "
     "neither costs anything."
 )
-_NEW_TAKE = (
-    "To pay for a new take on purpose, change the seed of PikaGenerate, or forget this one "
-    "(python -m pika_api forget {name}) and queue again."
-)
 
 
-def unknown(what: str, entry: Entry, status: int | None = None) -> SubmitUnknown:
+def _new_take(name: str | int, home: str) -> str:
+    place = f' --home "{home}"' if home else ""
+    return (
+        "To pay for a new take on purpose, change the seed of PikaGenerate, or forget this one "
+        f"(python -m pika_api{place} forget {name}, in the pack's folder) and queue again."
+    )
+
+
+def unknown(what: str, entry: Entry, home: str, status: int | None = None) -> SubmitUnknown:
     """A submit of which nobody can say whether it became a task."""
     return SubmitUnknown(
         what,
         status=status,
         money="It may have been accepted and charged, so it is not sent again by itself.",
         way_out="Look at the gateway's own list of tasks: if it is there, give its id to "
-        f"PikaResult. {_NEW_TAKE.format(name=f'#{entry.id}')}",
+        f"PikaResult. {_new_take(entry.id, home)}",
     )
 
 
-def unknown_before(entry: Entry) -> SubmitUnknown:
+def unknown_before(entry: Entry, home: str) -> SubmitUnknown:
     """The same request, queued again."""
-    return unknown(f"The last try of this very request ended unclear: {entry.last_error}", entry)
+    what = f"The last try of this very request ended unclear: {entry.last_error}"
+    return unknown(what, entry, home)
 
 
 def failed(task: Task) -> TaskFailed:
@@ -83,7 +88,7 @@ def not_read(task_id: str, error: FeedError) -> FeedError:
     )
 
 
-def not_brought(task_id: str, error: DownloadFailed) -> DownloadFailed:
+def not_brought(task_id: str, error: DownloadFailed, home: str) -> DownloadFailed:
     """The file cannot be had."""
     gone = isinstance(error, LinkRefused)
     return type(error)(
@@ -91,7 +96,7 @@ def not_brought(task_id: str, error: DownloadFailed) -> DownloadFailed:
         f"Task {task_id} is finished, but its file did not come. {error.what}",
         money="The task is paid for and kept; nothing was charged now.",
         way_out=(
-            f"Its link has most likely expired. {_NEW_TAKE.format(name=task_id)}"
+            f"Its link has most likely expired. {_new_take(task_id, home)}"
             if gone
             else error.way_out or "Queue the same workflow again: it goes on where it broke off."
         ),

@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
-from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,6 +24,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
 from .errors import JournalError
+from .states import OPEN, UNDER_WAY, State
 
 FILE_NAME: Final = "journal.sqlite3"
 SCHEMA_VERSION: Final = 1
@@ -33,27 +33,6 @@ LEASE: Final = 12.0
 #: Seconds that a SQLite file which another process writes to is waited for.
 _PATIENCE: Final = 30.0
 
-
-class State(str, Enum):
-    """Where a row stands."""
-
-    INTENDED = "intended"
-    SENT = "sent"
-    SUBMITTED = "submitted"
-    REFUSED = "refused"
-    UNKNOWN = "unknown"
-    RUNNING = "running"
-    FINISHED = "finished"
-    FAILED = "failed"
-    SAVED = "saved"
-
-
-#: A task stands behind these, so an identical request takes it up.
-TAKEN_UP: Final = frozenset({State.SUBMITTED, State.RUNNING, State.FINISHED, State.SAVED})
-#: In these the gateway is still at work, or may be.
-UNDER_WAY: Final = frozenset({State.SUBMITTED, State.RUNNING})
-#: Somebody is between the claim and the answer.
-OPEN: Final = frozenset({State.INTENDED, State.SENT})
 
 _metadata = sa.MetaData()
 _version = sa.Table("pika_schema", _metadata, sa.Column("version", sa.Integer, nullable=False))
@@ -66,7 +45,7 @@ _tasks = sa.Table(
     # The fingerprint while this row answers for it, else NULL. NULLs do not collide.
     sa.Column("claim", sa.String(64), unique=True),
     sa.Column("owner", sa.String(36)),
-    sa.Column("lease_until", sa.Float, nullable=False, default=0.0),
+    sa.Column("lease_until", sa.Float(53), nullable=False, default=0.0),
     sa.Column("task_id", sa.String(255), index=True),
     sa.Column("base_url", sa.String(255), nullable=False),
     sa.Column("key_id", sa.String(16), nullable=False),
@@ -75,17 +54,21 @@ _tasks = sa.Table(
     sa.Column("request", sa.Text, nullable=False, default="{}"),
     sa.Column("node_id", sa.String(64), nullable=False, default=""),
     sa.Column("prompt_id", sa.String(64), nullable=False, default=""),
-    sa.Column("created_at", sa.Float, nullable=False, index=True),
-    sa.Column("sent_at", sa.Float),
-    sa.Column("submitted_at", sa.Float),
-    sa.Column("finished_at", sa.Float),
-    sa.Column("saved_at", sa.Float),
-    sa.Column("forgotten_at", sa.Float),
+    sa.Column("created_at", sa.Float(53), nullable=False, index=True),
+    sa.Column("sent_at", sa.Float(53)),
+    sa.Column("submitted_at", sa.Float(53)),
+    sa.Column("finished_at", sa.Float(53)),
+    sa.Column("saved_at", sa.Float(53)),
+    sa.Column("forgotten_at", sa.Float(53)),
     sa.Column("progress", sa.Integer, nullable=False, default=0),
     sa.Column("result_url", sa.Text, nullable=False, default=""),
     sa.Column("file_path", sa.Text, nullable=False, default=""),
     sa.Column("last_error", sa.Text, nullable=False, default=""),
 )
+
+
+class _TakenError(JournalError):
+    """Another row answers for this fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -179,6 +162,13 @@ class Journal:
         """Give the connections back."""
         self._engine.dispose()
 
+    @property
+    def home(self) -> str:
+        """The folder of a SQLite journal, for the command line; empty for another database."""
+        url = self._engine.url
+        is_file = url.get_backend_name() == "sqlite" and url.database
+        return str(Path(url.database).parent) if is_file and url.database else ""
+
     @contextmanager
     def _begin(self) -> Iterator[sa.Connection]:
         """One transaction; the first opens the database and brings its tables up to date."""
@@ -188,14 +178,14 @@ class Journal:
                 self._ready = True
             with self._engine.begin() as connection:
                 yield connection
-        except IntegrityError:
-            raise
+        except IntegrityError as error:
+            raise _TakenError(f"The journal holds such a row already: {error.orig}.") from error
         except (SQLAlchemyError, OSError) as error:
             url = self._engine.url
             place = url.render_as_string(hide_password=True)
             raise JournalError(
                 f"The journal of tasks ({place}) does not work: {_reason(error, url)}.",
-                money="Without it a paid task could get lost, so nothing is sent.",
+                money="Nothing is sent without it; tasks that are paid for stay at the gateway.",
                 way_out="Make room or make its folder writable, or set PIKA_JOURNAL_URL.",
             ) from error
 
@@ -231,7 +221,7 @@ class Journal:
                     if key is None:
                         raise SQLAlchemyError("the database did not tell the new row's number")
                     return self._read(connection, _tasks.c.id == key[0]), True
-            except IntegrityError:
+            except _TakenError:
                 found = self._find(_tasks.c.claim == intent.fingerprint)
                 if found is not None:
                     return self._settle(found, owner)
@@ -378,9 +368,23 @@ class Journal:
         """Keep the last thing that went wrong with it."""
         self._change(entry_id, tuple(State), {"last_error": reason})
 
-    def forget(self, entry_id: int) -> None:
-        """Take it out of lists and give its fingerprint free. The row and its task id stay."""
-        self._change(entry_id, tuple(State), {"claim": None, "forgotten_at": self._clock()})
+    def forget(self, entry_id: int) -> bool:
+        """Take it out of lists and give its fingerprint free. The row and its task id stay.
+
+        Returns:
+            False, and nothing is changed, where somebody is sending it at this moment.
+        """
+        now = self._clock()
+        being_sent = sa.and_(
+            _tasks.c.state.in_([state.value for state in OPEN]), _tasks.c.lease_until > now
+        )
+        with self._begin() as connection:
+            changed = connection.execute(
+                _tasks.update()
+                .where(_tasks.c.id == entry_id, sa.not_(being_sent))
+                .values(claim=None, forgotten_at=now)
+            )
+            return changed.rowcount == 1
 
     def lease(self, entry_id: int, owner: str) -> bool:
         """Take the lease if nobody holds it; True if it is the owner's now."""
@@ -435,6 +439,11 @@ class Journal:
             query = query.where(_tasks.c.prompt == prompt)
         with self._begin() as connection:
             return connection.execute(query).scalar_one()
+
+    def lost_files(self, folder: Path) -> int:
+        """How many of the newest saved tasks have their file neither where it was nor here."""
+        paths = [Path(entry.file_path) for entry in self.entries((State.SAVED,), limit=300)]
+        return sum(not path.is_file() and not (folder / path.name).is_file() for path in paths)
 
     def entries(
         self,

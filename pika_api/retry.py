@@ -44,10 +44,10 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
     if text.isascii() and text.isdigit():
         return min(float(text), MAX_RETRY_AFTER)
     try:
-        date = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+        seconds = parsedate_to_datetime(text).timestamp() - now
+    except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(date.timestamp() - now, 0.0), MAX_RETRY_AFTER)
+    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
 def resend_delay(error: NotAccepted, attempt: int, waited: float, random: Random) -> float | None:

@@ -37,12 +37,14 @@ class Service:
     def __init__(self, settings: Settings, journal: Journal, output: Path) -> None:
         self.settings = settings
         self.journal = journal
-        self.output = output
+        self.output = output.absolute()  # its files are found again from any other folder
         self._client = Client(settings)
         self._workers = Workers(journal, settings.max_requests)
         self._submitter = Submitter(settings, self._client, journal, self._workers)
         self._waiter = Waiter(settings, self._client, journal, self._workers)
-        self._collector = Collector(output, self._client, journal, self._waiter, self._workers)
+        self._collector = Collector(
+            settings, self.output, self._client, journal, self._waiter, self._workers
+        )
 
     def close(self) -> None:
         """Wait for what is under way, then give threads, sockets and files back."""
@@ -116,4 +118,4 @@ class Service:
 
     async def picture(self, url: str, *, watch: Watch = UNWATCHED) -> bytes:
         """Fetch a poster, for show. Raises `requests.RequestException`."""
-        return await self._workers.network(watch, self._client.picture, url)
+        return await self._workers.media(watch, self._client.picture, url)

@@ -11,12 +11,13 @@ from typing import Final
 
 from . import explain, units
 from .client import Client
-from .errors import Busy, InvalidInput, JournalError, NotAccepted, SubmitUnknown
-from .journal import OPEN, Entry, Intent, Journal, State
+from .errors import InvalidInput, JournalError, NotAccepted, SubmitUnknown
+from .journal import Entry, Intent, Journal
 from .payload import Payload
 from .request import GenerateRequest, describe, fingerprint
 from .retry import resend_delay
 from .settings import Settings
+from .states import OPEN, State
 from .watch import CHECK_EVERY, UNWATCHED, Report, Watch, pause
 from .workers import Workers
 
@@ -81,7 +82,7 @@ class Submitter:
             while True:
                 entry, mine = await self._claim(intent, owner, watch)
                 if not mine:
-                    return _take_up(entry)
+                    return self._take_up(entry)
                 try:
                     task_id = await self._send(entry, payload, owner, watch)
                 except _TakenOver:
@@ -93,6 +94,12 @@ class Submitter:
                     raise
                 else:
                     return Submitted(task_id, taken_up=False)
+
+    def _take_up(self, entry: Entry) -> Submitted:
+        if entry.state is State.UNKNOWN or entry.task_id is None:
+            raise explain.unknown_before(entry, self._journal.home)
+        log.info("task %s taken up", entry.task_id)
+        return Submitted(entry.task_id, taken_up=True)
 
     async def _claim(self, intent: Intent, owner: str, watch: Watch) -> tuple[Entry, bool]:
         """The row that answers for this request, once nobody else is busy sending it."""
@@ -118,8 +125,6 @@ class Submitter:
                         UNWATCHED, self._journal.refused, entry.id, owner, error.what
                     )
                     raise
-                if isinstance(error, Busy):
-                    self._workers.pace.slow_down(delay)
                 log.info("request #%d not accepted, again in %.1f s: %s", entry.id, delay, error)
                 watch.report(Report(f"{error.what} Again in {units.duration(delay)}"))
                 await pause(delay, watch)
@@ -144,7 +149,9 @@ class Submitter:
                 except JournalError as broken:
                     # The row says that it was sent: without an answer that comes to the same.
                     log.warning("request #%d is unclear: %s", entry.id, broken.what)
-                raise explain.unknown(error.what, entry, error.status) from error
+                raise explain.unknown(
+                    error.what, entry, self._journal.home, error.status
+                ) from error
             self._write_down(entry, task_id)
         log.info("task %s submitted", task_id)
         return task_id
@@ -165,13 +172,6 @@ class Submitter:
                 time.sleep(wait)
             else:
                 return
-
-
-def _take_up(entry: Entry) -> Submitted:
-    if entry.state is State.UNKNOWN or entry.task_id is None:
-        raise explain.unknown_before(entry)
-    log.info("task %s taken up", entry.task_id)
-    return Submitted(entry.task_id, taken_up=True)
 
 
 def _showing_upload(payload: Payload, watch: Watch) -> Watch:

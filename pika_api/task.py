@@ -61,7 +61,9 @@ class Task:
         videos = feed.get("videos")
         first = videos[0] if isinstance(videos, list) and videos else {}
         video: Mapping[str, Any] = first if isinstance(first, Mapping) else {}
-        raw = _text(video.get("status")) or _text(feed.get("status")) or Status.QUEUED.value
+        # Only the video's own status can end a task: an error about the answer itself, with
+        # HTTP 200, is the gateway's trouble of the moment.
+        raw = _text(video.get("status")) or _trouble(feed) or Status.QUEUED.value
         url = _link(video.get("resultUrl"))
         return cls(
             id=task_id,
@@ -70,9 +72,15 @@ class Task:
             progress=_per_cent(video.get("progress")),
             result_url=url,
             poster_url=_link(video.get("videoPoster")) or _link(video.get("imageThumb")),
-            error=message_in(video.get("error")) or message_in(feed.get("error")),
+            error=message_in(video.get("error")),
             response=answer,
         )
+
+    @classmethod
+    def finished(cls, task_id: str, result_url: str) -> Task:
+        """A task that is known to be finished, without a reading of the feed."""
+        done = Status.FINISHED
+        return cls(task_id, done, done.value, 100, result_url, "", "", {})
 
 
 def _status(raw: str, url: str) -> Status:
@@ -83,6 +91,12 @@ def _status(raw: str, url: str) -> Status:
     if status is Status.FINISHED and not url:
         return Status.PENDING  # the link may come a moment after the word
     return status
+
+
+def _trouble(feed: Mapping[str, Any]) -> str:
+    """What an answer without a video's status says; empty where it says nothing."""
+    words = message_in(feed)
+    return f"no status: {words}" if words else _text(feed.get("status")) and "no status"
 
 
 def _text(value: object) -> str:

@@ -10,7 +10,7 @@ from typing import Final
 
 from . import explain
 from .client import Client
-from .errors import FeedError, FeedRefused, TaskNotFound
+from .errors import FeedError, FeedRefused, JournalError, TaskNotFound
 from .journal import Entry, Journal
 from .retry import poll_delay
 from .settings import Settings
@@ -50,7 +50,11 @@ class Waiter:
     async def _ask(self, task_id: str, watch: Watch) -> Task:
         """Ask once, and write down what the feed says."""
         task = await self._workers.network(watch, self._client.feed, task_id)
-        await self._workers.disk(watch, self._note, task)
+        try:
+            await self._workers.disk(watch, self._note, task)
+        except JournalError as error:
+            # What the feed says can be read again; only a submit must not go on without it.
+            log.warning("task %s: %s", task_id, error.what)
         return task
 
     def _note(self, task: Task) -> None:
@@ -77,7 +81,9 @@ class Waiter:
             view.age = age + waited
             if timeout is not None and waited >= timeout:
                 raise explain.timed_out(task_id, waited, view.last)
-            delay = poll_delay(view.age, view.progress, view.failures, self._random)
+            # One that is not known at all is asked for as if it were new.
+            age_or_new = 0.0 if view.misses else view.age
+            delay = poll_delay(age_or_new, view.progress, view.failures, self._random)
             if timeout is not None:
                 delay = min(delay, timeout - waited)
             await pause(delay, watch)
@@ -90,12 +96,12 @@ class Waiter:
             view.missed(error.what)
             if view.age > NEW_TASK and view.misses >= MISSES:
                 raise explain.not_found(task_id, error.what) from error
+            watch.report(Report("not known to the gateway yet", 0, task_id, view.age))
             return None
         except FeedRefused as error:
             raise explain.not_read(task_id, error) from error
         except FeedError as error:
             view.failed(error.what)
-            self._brake(error, view.failures)
             log.info("task %s: %s", task_id, error.what)
             watch.report(Report(f"{error.what} Asking again", 0, task_id, view.age))
             return None
@@ -104,10 +110,6 @@ class Waiter:
             raise explain.failed(task)
         watch.report(_report(task, view.age))
         return task
-
-    def _brake(self, error: FeedError, failures: int) -> None:
-        if error.status == 429:
-            self._workers.pace.slow_down(error.retry_after or 2.0 ** min(failures, 5))
 
 
 @dataclass

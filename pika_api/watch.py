@@ -59,11 +59,15 @@ async def in_thread(pool: Executor, watch: Watch, call: Callable[..., _T], *args
     future = asyncio.wrap_future(pool.submit(call, *args))
     # If nobody asks for its error any more, that is not an accident to print on the console.
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
-    while True:
-        await asyncio.wait((future,), timeout=CHECK_EVERY)
-        if future.done():
-            return future.result()
-        watch.check()
+    try:
+        while True:
+            await asyncio.wait((future,), timeout=CHECK_EVERY)
+            if future.done():
+                return future.result()
+            watch.check()
+    except BaseException:
+        future.cancel()  # what has not begun in its thread never will
+        raise
 
 
 async def pause(seconds: float, watch: Watch) -> None:

@@ -70,6 +70,10 @@ class Workers:
                 self.pace.slow_down(_BREATH if error.retry_after is None else error.retry_after)
             raise
 
+    async def media(self, watch: Watch, call: Callable[..., _T], *args: object) -> _T:
+        """Run a call to the media host, which the gateway's brake does not concern."""
+        return await in_thread(self._network, watch, call, *args)
+
     async def disk(self, watch: Watch, call: Callable[..., _T], *args: object) -> _T:
         """Run a call that reads, writes or encodes."""
         return await in_thread(self._disk, watch, call, *args)

@@ -70,7 +70,7 @@ def gateway() -> Iterator[Simulator]:
     from simulator import Simulator
 
     # A key that no file has by chance: a test looks for it everywhere.
-    with Simulator(key="gateway-key-b81f6d0c") as running:
+    with Simulator(key="gateway-key-b81f6d0c", height=64, clip_seconds=0.5) as running:
         yield running
 
 

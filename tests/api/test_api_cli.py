@@ -188,6 +188,6 @@ def test_a_broken_journal_is_told(gateway: Simulator, shell: Shell, tmp_path: Pa
     """Nothing is sent."""
     (tmp_path / "file").write_text("in the way")
     url = f"sqlite:///{(tmp_path / 'file' / 'journal').as_posix()}"
-    assert "nothing is sent" in shell("generate", PROMPT, code=1, PIKA_JOURNAL_URL=url).stderr
+    assert "Nothing is sent" in shell("generate", PROMPT, code=1, PIKA_JOURNAL_URL=url).stderr
     assert "does not work" in shell("tasks", code=1, PIKA_JOURNAL_URL=url).stderr
     assert gateway.log == []

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pika_api import collecting
 from pika_api.collecting import file_name
 from pika_api.errors import DownloadFailed, LinkRefused
-from pika_api.journal import State
 from pika_api.media import probe
 from pika_api.request import Options
+from pika_api.states import State
 from support.api import Desk, ask, run
 
 

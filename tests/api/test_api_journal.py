@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from pika_api.errors import JournalError
-from pika_api.journal import LEASE, OPEN, TAKEN_UP, Journal, State, sqlite_url
+from pika_api.journal import LEASE, Journal, sqlite_url
+from pika_api.states import OPEN, TAKEN_UP, State
 from support.api import Clock, claim_in_process, intent
 
 

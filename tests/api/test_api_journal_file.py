@@ -24,7 +24,7 @@ def use(url: str) -> None:
 def test_a_folder_that_cannot_be_is_an_error(tmp_path: Path) -> None:
     """Its parent is a file: nothing can be kept, so nothing is sent."""
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(JournalError, match="nothing is sent"):
+    with pytest.raises(JournalError, match="Nothing is sent"):
         use(sqlite_url(tmp_path / "file" / "home"))
 
 

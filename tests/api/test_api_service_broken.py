@@ -10,7 +10,8 @@ import pytest
 
 from pika_api import retry, submitting
 from pika_api.errors import JournalError, NotAccepted, SubmitUnknown
-from pika_api.journal import Journal, State, sqlite_url
+from pika_api.journal import Journal, sqlite_url
+from pika_api.states import State
 from support.api import Desk, ask, run
 from support.waiting import until
 

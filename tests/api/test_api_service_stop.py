@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from pika_api.errors import PikaError
-from pika_api.journal import Journal, State, sqlite_url
+from pika_api.journal import Journal, sqlite_url
+from pika_api.states import State
 from pika_api.watch import Watch
 from support.api import Desk, ask, run
 from support.waiting import until

@@ -19,8 +19,9 @@ from pika_api.errors import (
     SubmitUnknown,
     Unreachable,
 )
-from pika_api.journal import LEASE, Journal, State, sqlite_url
+from pika_api.journal import LEASE, Journal, sqlite_url
 from pika_api.media import from_video_file
+from pika_api.states import State
 from simulator import Simulator
 from support.api import Clock, Desk, ask, free_port, run, write_video
 from support.waiting import until
@@ -59,7 +60,7 @@ def test_without_a_journal_nothing_is_sent(desk: Desk, tmp_path: Path) -> None:
     """A paid task that cannot be written down is not made."""
     (tmp_path / "file").write_text("in the way")
     service = desk.another(journal=Journal(sqlite_url(tmp_path / "file" / "home")))
-    with pytest.raises(JournalError, match="nothing is sent"):
+    with pytest.raises(JournalError, match="Nothing is sent"):
         run(service.submit(ask()))
     assert desk.gateway.log == []
 
@@ -118,7 +119,7 @@ def test_an_unknown_is_never_sent_again_by_itself(desk: Desk, accept: bool) -> N
         with pytest.raises(SubmitUnknown, match=words) as caught:
             desk.submit()
         number = only(desk).id
-        for part in ("may have been accepted and charged", f"forget #{number}", "seed"):
+        for part in ("may have been accepted and charged", f"forget {number}", "seed"):
             assert part in str(caught.value)
     assert desk.posts == 1
     desk.journal.forget(only(desk).id)

@@ -11,7 +11,7 @@ import pytest
 
 from pika_api import waiting
 from pika_api.errors import FeedRefused, TaskFailed, TaskNotFound, TaskTimeout
-from pika_api.journal import State
+from pika_api.states import State
 from pika_api.task import Status, Task
 from pika_api.watch import Report, Watch
 from support.api import Desk, RawServer, answer, ask, run

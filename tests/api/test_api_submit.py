@@ -223,7 +223,7 @@ def test_an_id_is_found_where_gateways_put_it(status: int, body: object) -> None
         answer(200, {}),
         answer(200, {"id": ""}),
         answer(200, {"id": None}),
-        answer(200, {"id": 7}),
+        answer(200, {"id": True}),
         answer(200, {"data": [{"id": "t-1"}]}),
         answer(200, b"<html><body>Welcome</body></html>"),
         answer(200, b'{"id": "t-'),
@@ -238,7 +238,7 @@ def test_an_id_is_found_where_gateways_put_it(status: int, body: object) -> None
         b"",
     ],
     ids=[
-        "no id", "blank", "null", "number", "list", "html", "half", "cut", "204", "deep", "302",
+        "no id", "blank", "null", "boolean", "list", "html", "half", "cut", "204", "deep", "302",
         "bad location", "5 MB", "not gzip", "ssh", "closed",
     ],
 )  # fmt: skip

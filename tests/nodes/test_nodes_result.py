@@ -87,6 +87,7 @@ def test_progress_is_shown(comfy: Comfy, gateway: Simulator) -> None:
     with comfy.listen("progress") as events:
         prompt_id = comfy.queue(text_to_video("A slow pear"), client_id="progress")
         assert comfy.wait(prompt_id).error is None
+        events.wait_for(lambda event: "fps" in str(event.data.get("text")))
         texts = events.texts("2")
         task_id = gateway.charged[-1]
         assert any(task_id in text and " s · " in text and "pending" in text for text in texts)
