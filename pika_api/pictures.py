@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -33,7 +34,7 @@ SMALL_PNG: Final = 1_000_000
 _QUALITIES: Final = (95, 92, 88, 84, 80)
 _SHRINK: Final = 0.85
 #: Floats that are converted at a time: they stay in the processor's cache.
-_BAND: Final = 128 * 1024
+_BAND: Final = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -71,19 +72,17 @@ def prepare(
     Raises:
         InvalidInput: As `to_rgb8`; or a PNG was asked for and is over the limit.
     """
+    if fit == AS_IS or ratio is None:
+        return Outgoing(*_encode(lambda: to_rgb8(image), form, limit))
     pixels = to_rgb8(image)
-    height, width = pixels.shape[:2]
-    notes = []
-    fitted = None
-    if fit != AS_IS and ratio is not None:
-        pixels = fit_to(pixels, ratio, fit)
-        if pixels.shape[:2] != (height, width):
-            fitted = pixels
-            size = f"{pixels.shape[1]}x{pixels.shape[0]}"
-            done = "cropped" if fit == "crop" else "padded"
-            notes.append(f"image {done} from {width}x{height} to {size}")
-    media, note = encode(pixels, form, limit)
-    return Outgoing(media, ", ".join(filter(None, (*notes, note))), fitted)
+    fitted = fit_to(pixels, ratio, fit)
+    media, note = encode(fitted, form, limit)
+    if fitted is pixels:
+        return Outgoing(media, note)
+    done = "cropped" if fit == "crop" else "padded"
+    (height, width), (new_height, new_width) = pixels.shape[:2], fitted.shape[:2]
+    change = f"image {done} from {width}x{height} to {new_width}x{new_height}"
+    return Outgoing(media, ", ".join(filter(None, (change, note))), fitted)
 
 
 def to_rgb8(image: Any) -> Pixels:
@@ -185,6 +184,14 @@ def encode(pixels: Pixels, form: str = AUTO, limit: int | None = None) -> tuple[
     Raises:
         InvalidInput: A PNG was asked for and is over the limit.
     """
+    return _encode(lambda: pixels, form, limit)
+
+
+def _encode(make: Callable[[], Pixels], form: str, limit: int | None) -> tuple[Media, str]:
+    """As `encode`, of pixels that it alone holds, so that it can let go of them early."""
+    from PIL import Image
+
+    pixels = make()
     height, width = pixels.shape[:2]
     digest = digest_of(pixels)
     if form in (AUTO, "png"):
@@ -200,14 +207,16 @@ def encode(pixels: Pixels, form: str = AUTO, limit: int | None = None) -> tuple[
                     f"the {limit / 1e6:.1f} MB allowed (PIKA_MAX_BODY_MB).",
                     "Choose auto, connect a smaller image, or raise PIKA_MAX_BODY_MB.",
                 )
-    return _lossy(pixels, digest, "webp" if form == "webp" else "jpeg", limit)
+    picture = Image.fromarray(pixels)
+    del pixels  # Pillow has its own copy: two at once would be the most memory of all this
+    return _lossy(picture, digest, "webp" if form == "webp" else "jpeg", limit)
 
 
-def _lossy(pixels: Pixels, digest: str, form: str, limit: int | None) -> tuple[Media, str]:
+def _lossy(picture: Image.Image, digest: str, form: str, limit: int | None) -> tuple[Media, str]:
     """The best that stays under the limit: first by quality, then by size."""
     from PIL import Image
 
-    picture = Image.fromarray(pixels)
+    before = f"{picture.width}x{picture.height}"
     for quality in _QUALITIES:
         media = _media(digest, form, *picture.size, _written(picture, form, quality))
         if limit is None or media.base64_size <= limit:
@@ -216,8 +225,7 @@ def _lossy(pixels: Pixels, digest: str, form: str, limit: int | None) -> tuple[M
         width, height = (max(round(side * _SHRINK), 1) for side in picture.size)
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
         media = _media(digest, form, *picture.size, _written(picture, form, quality))
-    height, width = pixels.shape[:2]
-    return media, f"{_told(media, form, quality)}, made smaller from {width}x{height}"
+    return media, f"{_told(media, form, quality)}, made smaller from {before}"
 
 
 def _written(picture: Image.Image, form: str, quality: int) -> bytes:

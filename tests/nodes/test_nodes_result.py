@@ -242,3 +242,16 @@ def test_the_key_is_nowhere(comfy: Comfy, gateway: Simulator) -> None:
     assert key not in comfy.log_text().encode()
     left = [path for path in comfy.base_dir.rglob("*") if path.is_file() and not path.is_symlink()]
     assert [path for path in left if key in path.read_bytes()] == []
+
+
+def test_a_file_that_was_deleted_is_fetched_again(comfy: Comfy, gateway: Simulator) -> None:
+    """Though ComfyUI remembers the node's result, a video whose file is gone comes again, at no
+    charge."""
+    graph = text_to_video("A deleted pear")
+    first = comfy.run(graph)
+    path = comfy.file(first.outputs["2"]["images"][0])
+    path.unlink()
+    before = len(gateway.charged)
+    assert comfy.run(graph).error is None
+    assert path.is_file()
+    assert len(gateway.charged) == before

@@ -1,0 +1,167 @@
+"""Five hundred tasks through one service: within its limits, and nothing is left behind."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pika_api.states import State
+from simulator import Request, Simulator
+from support.api import GENERATE, KEY, Desk, ask, run
+from support.money import assert_nothing_lost, rows
+from support.waiting import until
+
+TASKS = 500
+#: Every so many tasks, the file is brought too.
+COLLECT_EVERY = 10
+MOST_REQUESTS = 6
+#: Bytes that the memory may grow by from the 100th task to the last.
+GROWTH = 20e6
+
+
+class Counter:
+    """How many requests the gateway and its media host were at, at most, at one moment."""
+
+    def __init__(self) -> None:
+        self.spans: list[tuple[float, float]] = []
+
+    def __call__(self, request: Request) -> None:
+        self.spans.append((request.monotonic, time.monotonic()))
+
+    @property
+    def most(self) -> int:
+        """The height of the highest pile of spans."""
+        steps = [(start, 1) for start, _ in self.spans] + [(end, -1) for _, end in self.spans]
+        height = highest = 0
+        for _, step in sorted(steps):
+            height += step
+            highest = max(highest, height)
+        return highest
+
+
+@pytest.fixture
+def counter() -> Counter:
+    """Counts what `desk`'s gateway answers."""
+    return Counter()
+
+
+@pytest.fixture
+def quick(counter: Counter) -> Iterator[Simulator]:
+    """A gateway whose tasks are finished at once, and counted."""
+    with Simulator(echo=counter, key=KEY, task_seconds=0.0, clip_seconds=0.2, height=64) as running:
+        yield running
+
+
+@pytest.fixture
+def desk(quick: Simulator, tmp_path: Path) -> Iterator[Desk]:
+    """A desk as in real life, with leases and looks at the user as rare as they are."""
+    made = Desk(quick, tmp_path / "home")
+    try:
+        yield made
+        assert_nothing_lost(quick, made.journal)
+    finally:
+        made.close()
+
+
+def sockets_to(gateway: Simulator) -> list[object]:
+    """This process's ends of connections to the gateway."""
+    ports = {int(url.rpartition(":")[2]) for url in (gateway.url, gateway.cdn_url)}
+    return [
+        each
+        for each in psutil.Process().net_connections("tcp")
+        if each.raddr and each.raddr.port in ports and each.status == psutil.CONN_ESTABLISHED
+    ]
+
+
+def test_five_hundred_tasks(desk: Desk, counter: Counter) -> None:
+    """All are paid once and kept; never more requests at once than allowed; the memory is flat;
+    after `close` there is neither a thread nor a socket of ours."""
+    service = desk.another(max_requests=MOST_REQUESTS)
+    process = psutil.Process()
+    memory: list[int] = []
+    desk.gateway.fault("submit", delay=0.03, times=None)  # so that they meet
+
+    async def one(take: int) -> None:
+        task_id = (await service.submit(ask(), take=take)).task_id
+        await service.wait(task_id)
+        if take % COLLECT_EVERY == 0:
+            await service.collect(task_id)
+        memory.append(process.memory_info().rss)
+
+    async def all_at_once() -> None:
+        await asyncio.gather(*(one(take) for take in range(TASKS)))
+
+    run(all_at_once())
+    assert len(desk.gateway.charged) == desk.posts == len(memory) == TASKS
+    entries = rows(service.journal)
+    assert {entry.task_id for entry in entries} == set(desk.gateway.charged)
+    assert sum(entry.state is State.SAVED for entry in entries) == TASKS / COLLECT_EVERY
+    assert MOST_REQUESTS / 2 <= counter.most <= MOST_REQUESTS
+    assert memory[-1] - memory[99] < GROWTH
+
+    service.close()
+    assert [each.name for each in threading.enumerate() if each.name.startswith("pika-")] == []
+    assert sockets_to(desk.gateway) == []
+    until(lambda: desk.gateway.connections == 0, what="the gateway's last connection to close")
+
+
+@pytest.mark.parametrize("place", ["submit", "feed"])
+def test_one_429_slows_all(desk: Desk, place: str) -> None:
+    """Forty at once and one is told to come later: until then no request at all arrives, but
+    those that were on their way; then all become tasks."""
+    wait = 1.0
+    service = desk.another(max_requests=MOST_REQUESTS)
+    desk.gateway.fault("task", seconds=0.5, times=40)
+    if place == "submit":
+        desk.gateway.fault("submit", delay=0.05, times=10)
+    desk.gateway.fault(place, status=429, headers={"Retry-After": f"{wait:g}"})
+
+    async def one(take: int) -> str:
+        task_id = (await service.submit(ask(), take=take)).task_id
+        return (await service.wait(task_id)).id
+
+    async def all_at_once() -> list[str]:
+        return await asyncio.gather(*(one(take) for take in range(40)))
+
+    made = run(all_at_once())
+    assert sorted(made) == sorted(desk.gateway.charged)
+    assert len(made) == 40
+    (told,) = [seen for seen in desk.gateway.log if seen.status == 429]
+    # Room for the answer's way back, and for what had left by then.
+    quiet = [
+        seen
+        for seen in desk.gateway.log
+        if told.monotonic + 0.3 < seen.monotonic < told.monotonic + wait
+    ]
+    assert quiet == []
+    before = [seen for seen in desk.gateway.log if seen.monotonic < told.monotonic + 0.3]
+    assert len(before) < len(desk.gateway.log) / 2
+
+
+def test_a_gateway_with_room_for_three_gets_them_all(tmp_path: Path) -> None:
+    """An account that runs three tasks at a time, and twelve nodes at once: 429 after 429, and in
+    the end every request is one task."""
+    with Simulator(
+        key=KEY, task_seconds=0.2, clip_seconds=0.2, height=64, max_running=3
+    ) as gateway:
+        desk = Desk(gateway, tmp_path / "home")
+
+        async def all_at_once() -> list[str]:
+            found = await asyncio.gather(
+                *(desk.service.submit(ask(), take=take) for take in range(12))
+            )
+            return [each.task_id for each in found]
+
+        try:
+            assert sorted(run(all_at_once())) == sorted(gateway.charged)
+            assert len(gateway.charged) == 12
+            assert any(seen.status == 429 for seen in gateway.requests("POST", GENERATE))
+            assert_nothing_lost(gateway, desk.journal)
+        finally:
+            desk.close()

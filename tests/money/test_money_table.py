@@ -1,0 +1,227 @@
+"""Every fault while a request is sent: how often it goes out, what is charged, kept and told.
+
+A row of a table is one test over a real socket. After each, nothing charged is lost (the desk looks
+at the journal), and the same request queued again does what the row says.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from email.utils import formatdate
+from typing import Any
+
+import pytest
+
+from pika_api import retry
+from pika_api.errors import PikaError, Refused, SubmitUnknown, Unreachable
+from pika_api.media import Media
+from pika_api.states import State
+from pika_api.watch import Watch
+from support.api import Desk, RawServer, answer, ask, free_port, reset, run
+from support.money import SENDS, TAKES_UP, UNKNOWN, Stopped, queue_again, rows, told
+from support.waiting import until
+
+HTML = "<html><body><h1>Bad Gateway</h1></body></html>"
+#: A picture that no socket's buffers hold.
+BIG = Media("d" * 64, "image/png", 8, 8, b"\x89PNG" * 3_000_000, 12_000_000)
+
+
+@pytest.fixture(autouse=True)
+def _quicker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patience that fits a test."""
+    monkeypatch.setattr(retry, "UNREACHABLE_PATIENCE", 0.1)
+
+
+# --- waiting for the submit's answer, and reading it ---------------------------------------------
+
+
+@dataclass(frozen=True)
+class Submit:
+    """A fault on the submit (armed once), and what must come of it."""
+
+    name: str
+    fault: dict[str, Any]
+    posts: int
+    charged: int
+    state: State
+    error: type[PikaError] | None
+    then: str
+
+
+def later(value: str) -> dict[str, str]:
+    return {"Retry-After": value}
+
+
+def no(status: int) -> Submit:
+    """A clear no: proven not accepted."""
+    body = {"error": {"message": "No"}}
+    given = {"status": status, "body": body}
+    return Submit(str(status), given, 1, 0, State.REFUSED, Refused, SENDS)
+
+
+def busy(name: str, **fault: Any) -> Submit:
+    """Asked to come later: sent again, and then it is a task."""
+    return Submit(name, fault, 2, 1, State.SUBMITTED, None, TAKES_UP)
+
+
+def maybe(name: str, accept: bool, **fault: Any) -> Submit:
+    """Nobody can say, whether the gateway took it (and charged) or not."""
+    name = f"{name}, {'charged' if accept else 'not charged'}"
+    given = {**fault, "accept": accept}
+    return Submit(name, given, 1, int(accept), State.UNKNOWN, SubmitUnknown, UNKNOWN)
+
+
+SUBMITS = [
+    # name, fault → POSTs, charged, row, error, queued again
+    Submit("all is well", {"delay": 0.0}, 1, 1, State.SUBMITTED, None, TAKES_UP),
+    Submit("a slow answer", {"delay": 0.5}, 1, 1, State.SUBMITTED, None, TAKES_UP),
+    *(no(status) for status in (400, 401, 402, 403, 404, 405, 409, 410, 413, 415, 422, 451)),
+    Submit("301", {"status": 301, "headers": {"Location": "https://a.example"}},
+           1, 0, State.REFUSED, Refused, SENDS),
+    Submit("307", {"status": 307, "headers": {"Location": "https://a.example"}},
+           1, 0, State.REFUSED, Refused, SENDS),
+    busy("429 + seconds", status=429, headers=later("1")),
+    busy("429 + 0 seconds", status=429, headers=later("0")),
+    busy("429 + a date that is over", status=429, headers=later(formatdate(0, usegmt=True))),
+    busy("429 alone", status=429),
+    busy("503 + seconds", status=503, headers=later("0")),
+    *(maybe(*row) if len(row) == 2 else maybe(row[0], row[1], **row[2])
+      for accept in (False, True) for row in (
+          ("reset", accept, {"reset": True}),
+          ("408", accept, {"status": 408}),
+          ("425", accept, {"status": 425}),
+          ("499", accept, {"status": 499}),
+          ("500", accept, {"status": 500, "body": {"message": "Oops"}}),
+          ("500 + Retry-After", accept, {"status": 500, "headers": later("0")}),
+          ("502 HTML", accept, {"status": 502, "body": HTML}),
+          ("502 HTML, cut", accept, {"status": 502, "body": HTML, "cut": 9}),
+          ("503 bare", accept, {"status": 503}),
+          ("503 + rubbish", accept, {"status": 503, "headers": later("soon")}),
+          ("504", accept, {"status": 504, "body": "upstream timed out"}),
+          ("302", accept, {"status": 302, "headers": {"Location": "/login"}}),
+          ("303", accept, {"status": 303, "headers": {"Location": "/tasks"}}),
+          ("200 without an id", accept, {"body": {"ok": True}}),
+          ("200 with an empty id", accept, {"body": {"id": " "}}),
+          ("200 HTML", accept, {"body": HTML}),
+          ("200 half a JSON", accept, {"body": '{"id": "c809'}),
+          ("201 empty", accept, {"status": 201}),
+          ("204", accept, {"status": 204}),
+      )),
+    maybe("200 cut after nothing", True, cut=0),
+    maybe("200 cut within the id", True, cut=12),
+    maybe("reset after a while", True, reset=True, delay=0.3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", SUBMITS, ids=lambda row: row.name)
+def test_a_fault_on_the_submit(desk: Desk, row: Submit) -> None:
+    """As many POSTs and charges as the row says; its state; its error, with a line on the money;
+    and what is proven unsent is free, what may be charged is kept and never sent by itself."""
+    desk.gateway.fault("submit", **row.fault)
+    if row.error is None:
+        assert desk.submit() in desk.gateway.charged
+    else:
+        with pytest.raises(row.error) as caught:
+            desk.submit()
+        assert type(caught.value) is row.error
+        told(caught.value, rows(desk.journal)[0])
+    charged = desk.gateway.charged
+    assert (desk.posts, len(charged)) == (row.posts, row.charged)
+    (entry,) = rows(desk.journal)
+    assert entry.state is row.state
+    assert entry.task_id in (charged if row.error is None else [None])
+    queue_again(desk, charged, row.then)
+
+
+def test_429_with_a_date_is_waited_out(desk: Desk) -> None:
+    """Retry-After as an HTTP date: nothing is sent before it, then it is a task."""
+    date = time.time() + 2.0
+    headers = later(formatdate(date, usegmt=True))
+    desk.gateway.fault("submit", status=429, headers=headers)
+    desk.submit()
+    first, second = desk.gateway.requests("POST")
+    assert second.wall >= int(date)
+    assert (first.status, second.status) == (429, 200)
+
+
+@pytest.mark.parametrize("status", [200, 429, 500, 400])
+def test_an_interrupt_while_the_answer_is_awaited(desk: Desk, status: int) -> None:
+    """The call ends, the POST does not: what its answer says is written down without anybody
+    waiting, be it an id, a no, or nothing certain; and the next one who asks goes by that."""
+    desk.gateway.fault("submit", delay=0.3, **({} if status == 200 else {"status": status}))
+
+    def check() -> None:
+        if desk.posts:
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run(desk.service.submit(ask(), watch=Watch(check)))
+    assert rows(desk.journal)[0].state is State.SENT
+    until(lambda: rows(desk.journal)[0].state is not State.SENT, what="the end of the POST")
+    if status == 200:
+        queue_again(desk, desk.gateway.charged, TAKES_UP)
+    else:
+        queue_again(desk, [], UNKNOWN if status == 500 else SENDS)
+
+
+# --- connecting, and sending the body ------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Elsewhere:
+    """A gateway that is not the simulator, and what must come of a submit to it."""
+
+    name: str
+    server: Callable[[], AbstractContextManager[RawServer]] | None
+    posts: int
+    state: State
+    error: type[PikaError]
+    then: str
+    image: Media | None = BIG
+
+
+ELSEWHERE = [
+    # name, what it does → POSTs, row, error, queued again
+    Elsewhere("nothing listens", None, 0, State.REFUSED, Unreachable, SENDS, None),
+    Elsewhere("reset within the body", lambda: RawServer(reset, read=1000),
+              1, State.REFUSED, Unreachable, SENDS),
+    Elsewhere("413 within the body", lambda: RawServer(answer(413, b"big"), read=1000),
+              1, State.REFUSED, Refused, SENDS),
+    Elsewhere("no HTTP", lambda: RawServer(b"SSH-2.0-OpenSSH\r\n"),
+              1, State.UNKNOWN, SubmitUnknown, UNKNOWN, None),
+    Elsewhere("closed without a word", lambda: RawServer(b""),
+              1, State.UNKNOWN, SubmitUnknown, UNKNOWN, None),
+    Elsewhere("1000 headers", lambda: RawServer(b"HTTP/1.1 200 OK\r\n" + b"A: b\r\n" * 1000),
+              1, State.UNKNOWN, SubmitUnknown, UNKNOWN, None),
+]  # fmt: skip
+
+
+@pytest.fixture
+def elsewhere(request: pytest.FixtureRequest) -> Iterator[tuple[Elsewhere, str, list[Any]]]:
+    """The row's server: its address, and the requests it saw."""
+    row: Elsewhere = request.param
+    if row.server is None:
+        yield row, f"http://127.0.0.1:{free_port()}", []
+        return
+    with row.server() as server:
+        yield row, server.url, server.seen
+
+
+@pytest.mark.parametrize("elsewhere", ELSEWHERE, ids=lambda row: row.name, indirect=True)
+def test_a_fault_before_the_request_is_whole(
+    desk: Desk, elsewhere: tuple[Elsewhere, str, list[Any]]
+) -> None:
+    """A request that never left whole was not accepted: its row is free, and the next try is
+    another POST. Where all of it left, the row says unknown, and there is no other."""
+    row, url, seen = elsewhere
+    service = desk.another(base_url=url)
+    for posts in (row.posts, row.posts * (2 if row.then == SENDS else 1)):
+        with pytest.raises(row.error) as caught:
+            run(service.submit(ask(image=row.image)))
+        entry = rows(service.journal)[0]
+        told(caught.value, entry)
+        assert entry.state is row.state
+        assert len(seen) == posts

@@ -1,0 +1,143 @@
+"""Every fault after the charge, on the feed and at the media host: the task is never lost.
+
+A row of the table is one test over a real socket.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from pika_api import collecting, waiting
+from pika_api.errors import (
+    DownloadFailed,
+    FeedRefused,
+    LinkRefused,
+    PikaError,
+    TaskFailed,
+    TaskNotFound,
+    TaskTimeout,
+)
+from pika_api.states import State
+from pika_api.watch import Watch
+from support.api import Desk, run
+from support.money import SENDS, TAKES_UP, Stopped, queue_again, rows, told
+
+HTML = "<html><body><h1>Bad Gateway</h1></body></html>"
+
+
+@pytest.fixture(autouse=True)
+def _quicker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Patience that fits a test."""
+    monkeypatch.setattr(collecting, "TRIES", 2)
+
+
+@dataclass(frozen=True)
+class After:
+    """Faults after the charge, and what must come of the waiting."""
+
+    name: str
+    faults: list[dict[str, Any]]
+    error: type[PikaError] | None = None
+    state: State = State.SAVED
+    then: str = TAKES_UP
+    timeout: float | None = None
+
+
+def feed(name: str, error: Any = None, state: Any = State.SAVED, **fault: Any) -> After:
+    return After(name, [{"on": "feed", **fault}], error, state)
+
+
+def media(name: str, error: Any = None, state: Any = State.SAVED, **fault: Any) -> After:
+    return After(name, [{"on": "media", **fault}], error, state)
+
+
+def task(name: str, **fault: Any) -> After:
+    return After(name, [{"on": "task", **fault}])
+
+
+AFTER = [
+    # the feed, once in trouble: the video comes all the same
+    task("404 at first", hide_for=0.8),
+    task("videos [] at first", empty_for=0.8),
+    task("a status nobody knows", raw_status="baking", seconds=0.8),
+    *(feed(f"feed {status}", status=status) for status in (408, 500, 502, 503, 504)),
+    feed("feed 429 + seconds", status=429, headers={"Retry-After": "1"}),
+    feed("feed 502 HTML", status=502, body=HTML),
+    feed("feed 200 HTML", body=HTML),
+    feed("feed half a JSON", body='{"id": "c8", "vide'),
+    feed("feed cut", cut=9),
+    feed("feed reset", reset=True),
+    feed("feed without a video", body={"id": "x", "videos": [None]}),
+    # the feed, for good: the task stays, and waiting again costs nothing
+    *(feed(f"feed {status} for good", FeedRefused, State.SUBMITTED, status=status, times=None)
+      for status in (400, 401, 402, 403, 302)),
+    feed("feed 404 for good", TaskNotFound, State.SUBMITTED, status=404, times=None),
+    After("feed 500 for good", [{"on": "feed", "status": 500, "times": None}],
+          TaskTimeout, State.SUBMITTED, timeout=0.3),
+    After("never finished", [{"on": "task", "stuck": True}],
+          TaskTimeout, State.RUNNING, timeout=0.3),
+    # the gateway's own end: the one state after which the same request is made anew
+    After("status error", [{"on": "task", "error": "NSFW"}], TaskFailed, State.FAILED, SENDS),
+    # the media host
+    media("media 403 expired", expired=True),
+    media("media 403 once", status=403),
+    media("media cut", cut=200),
+    media("media HTML", body=HTML),
+    media("media reset", reset=True),
+    media("media 500", status=500),
+    media("media 503", status=503),
+    media("media 403 for good", LinkRefused, State.FINISHED, status=403, times=None),
+    media("media 404 for good", LinkRefused, State.FINISHED, status=404, times=None),
+    media("media 500 for good", DownloadFailed, State.FINISHED, status=500, times=None),
+    media("media HTML for good", DownloadFailed, State.FINISHED, body=HTML, times=None),
+    media("media reset for good", DownloadFailed, State.FINISHED, reset=True, times=None),
+    After("media and feed", [{"on": "media", "reset": True}, {"on": "feed", "status": 500}]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("row", AFTER, ids=lambda row: row.name)
+def test_a_fault_after_the_charge(desk: Desk, row: After, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One POST and one charge whatever happens; the task is in the journal under its id; an error
+    names it and says that it is kept; and once the trouble is over, the video comes for free."""
+    if row.error is TaskNotFound:
+        monkeypatch.setattr(waiting, "NEW_TASK", 0.0)
+    for fault in row.faults:
+        desk.gateway.fault(**fault)
+    task_id = desk.submit()
+    if row.error is None:
+        assert run(desk.service.collect(task_id)).path.is_file()
+    else:
+        with pytest.raises(row.error) as caught:
+            run(desk.service.collect(task_id, timeout=row.timeout))
+        assert type(caught.value) is row.error
+        told(caught.value, rows(desk.journal)[0])
+    assert (desk.posts, desk.gateway.charged) == (1, [task_id])
+    (entry,) = rows(desk.journal)
+    assert (entry.state, entry.task_id) == (row.state, task_id)
+    queue_again(desk, [task_id], row.then)
+    if row.then == TAKES_UP and "stuck" not in row.faults[0]:
+        assert run(desk.service.collect(task_id)).path.is_file()
+        assert desk.posts == 1
+
+
+@pytest.mark.parametrize("place", ["feed", "media"])
+def test_an_interrupt_after_the_charge(desk: Desk, place: str) -> None:
+    """Stopped while the feed or the media host is silent: the task stays, and queueing again
+    brings its video for free."""
+    task_id = desk.submit()
+    desk.gateway.fault(place, delay=0.4)
+    server = "cdn" if place == "media" else "api"
+
+    def check() -> None:
+        if desk.gateway.requests("GET", server=server):
+            raise Stopped
+
+    with pytest.raises(Stopped):
+        run(desk.service.collect(task_id, watch=Watch(check)))
+    assert rows(desk.journal)[0].task_id == task_id
+    queue_again(desk, [task_id], TAKES_UP)
+    assert run(desk.service.collect(task_id)).path.is_file()
+    assert (desk.posts, desk.gateway.charged) == (1, [task_id])

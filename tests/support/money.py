@@ -1,0 +1,216 @@
+"""What the tests about money share: the ledger's rule, processes to kill, and short leases."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pika_api import collecting, journal, leases, submitting, watch
+from pika_api.errors import PikaError, SubmitUnknown, TaskError
+from pika_api.journal import Entry, Journal
+from pika_api.states import State
+from simulator import Simulator
+from support.api import Desk, ask, run
+
+#: What becomes of the same request, queued again.
+SENDS, TAKES_UP, UNKNOWN = "sends anew", "takes up", "is refused as unknown"
+TESTS = Path(__file__).parent.parent
+#: Seconds a lease lasts in these tests, so that a dead process is noticed soon.
+LEASE = 0.5
+#: Rows that say: there may be a task at the gateway that has no id here.
+MAY_BE_CHARGED = frozenset({State.SENT, State.UNKNOWN})
+
+
+def shorten(patch: pytest.MonkeyPatch) -> None:
+    """Short leases, and users who are looked out for more often."""
+    patch.setattr(journal, "LEASE", LEASE)
+    patch.setattr(leases, "_EVERY", LEASE / 4)
+    for module in (watch, submitting, collecting):
+        patch.setattr(module, "CHECK_EVERY", 0.02)
+
+
+def rows(kept: Journal) -> list[Entry]:
+    """All of a journal, with what was forgotten."""
+    return kept.entries(limit=1_000_000, forgotten=True)
+
+
+def charges(gateway: Simulator, begin: str = "") -> dict[str, list[str]]:
+    """The ids of the charged tasks by their prompt, of those that begin so."""
+    found: dict[str, list[str]] = {}
+    for task in gateway.tasks.values():
+        prompt = task.body["promptText"]
+        if prompt.startswith(begin):
+            found.setdefault(prompt, []).append(task.id)
+    return found
+
+
+def assert_nothing_lost(gateway: Simulator, kept: Journal, begin: str = "") -> None:
+    """Every charged task is in the journal by its id, or a row of its prompt says «maybe»."""
+    charged = charges(gateway, begin)  # before the rows: a row is there before its charge
+    entries = rows(kept)
+    ids = {entry.task_id for entry in entries}
+    for prompt, made in charged.items():
+        nameless = [task_id for task_id in made if task_id not in ids]
+        maybe = [e for e in entries if e.prompt == prompt and e.state in MAY_BE_CHARGED]
+        assert len(nameless) <= len(maybe), f"{nameless} of «{prompt}» lost: {entries}"
+
+
+def assert_nothing_paid_twice(gateway: Simulator, kept: Journal, begin: str = "") -> None:
+    """No prompt has two charges, unless the earlier task failed, or was forgotten on purpose.
+
+    One prompt must be one request and one seed: the seed is not on the wire.
+    """
+    charged = charges(gateway, begin)
+    entries = rows(kept)
+    for prompt, made in charged.items():
+        mine = [entry for entry in entries if entry.prompt == prompt]
+        failed = [entry.task_id for entry in mine if entry.state is State.FAILED]
+        assert all(gateway.tasks[task_id or ""].state == "error" for task_id in failed)
+        ids = {entry.task_id for entry in mine}
+        nameless = sum(task_id not in ids for task_id in made)
+        forgotten = [entry for entry in mine if entry.forgotten_at is not None]
+        nameless -= sum(entry.state in MAY_BE_CHARGED for entry in forgotten)
+        over = {*failed, *(entry.task_id for entry in forgotten)}
+        live = [task_id for task_id in made if task_id in ids - over]
+        assert len(live) + max(nameless, 0) <= 1, f"«{prompt}» was paid twice: {made}, {mine}"
+
+
+def assert_key_not_kept(key: str, home: Path) -> None:
+    """No file in the folder holds the key, the journal's write-ahead log included.
+
+    Another process looks: were a file of SQLite's opened and closed here, the locks that SQLite
+    holds in this process would be gone, and the next process could pull the file from under it.
+    """
+    look = ["grep", "--recursive", "--files-with-matches", "--fixed-strings", "--no-messages", key]
+    found = subprocess.run([*look, str(home)], capture_output=True, text=True, check=False)
+    assert found.stdout == ""
+
+
+class Stopped(Exception):
+    """What ComfyUI's interrupt raises."""
+
+
+def told(error: PikaError, entry: Any) -> None:
+    """The error says what it means for the money, how to go on, and which task it is about."""
+    text = str(error)
+    assert error.money
+    assert error.money in text
+    assert error.way_out
+    if entry.task_id is not None:
+        assert entry.task_id in text
+    if isinstance(error, TaskError):
+        assert error.task_id == entry.task_id
+
+
+def queue_again(desk: Desk, charged: list[str], then: str) -> None:
+    """Queue the same request again, with no fault left."""
+    desk.gateway.clear_faults()
+    posts = desk.posts
+    if then == UNKNOWN:
+        with pytest.raises(SubmitUnknown, match="may have been accepted"):
+            run(desk.service.submit(ask()))
+        assert desk.posts == posts
+        return
+    found = run(desk.service.submit(ask()))
+    assert found.taken_up == (then == TAKES_UP)
+    assert desk.posts == posts + (then == SENDS)
+    assert (found.task_id in charged) == (then == TAKES_UP)
+
+
+class Worker:
+    """A process with a service of its own, started ahead of its use."""
+
+    def __init__(self) -> None:
+        paths = os.pathsep.join((str(TESTS), str(TESTS.parent)))
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "support.money_worker"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": paths},
+        )
+        self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self._answers.put(json.loads(line))
+        self._answers.put({"gone": True})
+
+    def open(self, gateway: Simulator, home: Path) -> Worker:
+        """Give it a gateway and a journal, or others than before; returns itself."""
+        self.tell("open", key=gateway.key, base_url=gateway.url, home=str(home), lease=LEASE)
+        assert self.answer() == {"open": True}
+        return self
+
+    def tell(self, do: str, **given: Any) -> None:
+        """Send a command, and go on."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps({"do": do, **given}) + "\n")
+        self._process.stdin.flush()
+
+    def answer(self, timeout: float = 30.0) -> dict[str, Any]:
+        """Its next answer; ``{"gone": True}`` if it has died."""
+        return self._answers.get(timeout=timeout)
+
+    def silent(self) -> bool:
+        """Whether it has not answered yet."""
+        return self._answers.empty()
+
+    def stop(self) -> None:
+        """Hold it where it stands."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """SIGKILL: nothing of it is cleaned up."""
+        self._process.kill()
+        self._ended()
+
+    def close(self) -> None:
+        """End it in an orderly way."""
+        assert self._process.stdin is not None
+        self._process.send_signal(signal.SIGCONT)
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            self._process.wait(15)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+        self._ended()
+
+    def _ended(self) -> None:
+        self._process.wait()
+        self._reader.join()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        self._process.stdout.close()
+
+
+@contextlib.contextmanager
+def workers(count: int) -> Iterator[list[Worker]]:
+    """Some processes, started side by side."""
+    made = [Worker() for _ in range(count)]
+    try:
+        yield made
+    finally:
+        for worker in made:
+            worker.close()
