@@ -29,7 +29,7 @@ _AVERAGE: Final = 3
 _BAND: Final = 256 * 1024
 #: The sample: bands of this many rows, spread over the picture, of about this many bytes in all.
 _SAMPLE_ROWS: Final = 4
-_SAMPLE: Final = 64 * 1024
+_SAMPLE: Final = 32 * 1024
 #: How much smaller a search for repetitions must make the sample to be worth its time.
 _WORTH: Final = 0.8
 
