@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import io
 from collections.abc import Callable
@@ -197,12 +196,18 @@ def encode(pixels: Pixels, form: str = AUTO, limit: int | None = None) -> tuple[
 
 def _encode(make: Callable[[], Pixels], form: str, limit: int | None) -> tuple[Media, str]:
     """As `encode`, of pixels that it alone holds, so that it can let go of them early."""
+    # Hashing and encoding both leave Python's lock alone: side by side they take the longer's time.
+    with ThreadPoolExecutor(1, "pika-digest") as aside:
+        return _write_down(make(), aside, form, limit)
+
+
+def _write_down(
+    pixels: Pixels, aside: ThreadPoolExecutor, form: str, limit: int | None
+) -> tuple[Media, str]:
     from PIL import Image
 
-    pixels = make()
     height, width = pixels.shape[:2]
-    # Hashing and encoding both leave Python's lock alone: side by side they take the longer's time.
-    digest = _aside().submit(digest_of, pixels)
+    digest = aside.submit(digest_of, pixels)
     if form in (AUTO, "png"):
         way = png.plan(pixels)
         if form == "png" or way.expected <= SMALL_PNG:
@@ -223,12 +228,6 @@ def _png_too_large(media: Media, limit: int) -> InvalidInput:
         f"{limit / 1e6:.1f} MB allowed (PIKA_MAX_BODY_MB).",
         "Choose auto, connect a smaller image, or raise PIKA_MAX_BODY_MB.",
     )
-
-
-@functools.cache
-def _aside() -> ThreadPoolExecutor:
-    """A thread for hashing. More for the pixels did not pay: numpy's steps are too short."""
-    return ThreadPoolExecutor(1, "pika-digest")
 
 
 def _lossy(
