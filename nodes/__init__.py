@@ -6,6 +6,7 @@ from . import routes  # noqa: F401 - its import is what registers the routes
 from .compose import PikaCamera, PikaOptions, PikaParameters
 from .generate import PikaGenerate
 from .history import PikaHistory
+from .prompts import PikaPrompts
 from .result import PikaResult, PikaStatus
 
 __all__ = ["NODES", "PikaExtension", "comfy_entrypoint"]
@@ -14,6 +15,7 @@ NODES: list[type[io.ComfyNode]] = [
     PikaParameters,
     PikaCamera,
     PikaOptions,
+    PikaPrompts,
     PikaGenerate,
     PikaStatus,
     PikaResult,
