@@ -27,8 +27,9 @@ def extra_json(merged_over: str) -> io.String.Input:
         "extra_json",
         optional=True,
         default="",
+        # No braces: as a translation, the editor would read them as a place for a value.
         tooltip=f"A JSON object merged over {merged_over}, for fields that a gateway takes beyond "
-        'the documented ones. Example: {"seed": 7}. Leave it empty otherwise.',
+        "the documented ones. Leave it empty otherwise.",
     )
     # Known to newer editors only; as a constructor's argument older ComfyUI does not take it.
     made.extra_dict["advanced"] = True
