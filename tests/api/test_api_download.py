@@ -104,7 +104,9 @@ def test_trouble_is_no_refusal(part: Path, raw: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", [f"http://127.0.0.1:{free_port()}/v.mp4", "http://127.0.0.1:99999/", "http://a..b/"]
+    "url",
+    [f"http://127.0.0.1:{free_port()}/v.mp4", "http://127.0.0.1:99999/", "http://a..b/"],
+    ids=["nobody listens", "no port", "no name"],  # a port by chance is no name for a test
 )
 def test_a_link_to_nowhere_names_the_task(part: Path, url: str) -> None:
     """No host, or an address that is none."""
