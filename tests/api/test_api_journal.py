@@ -289,4 +289,4 @@ def test_four_processes_one_winner(tmp_path: Path) -> None:
         assert [mine for where, mine, _ in found if where == url].count(True) == 1
         with closing(sqlite3.connect(folder / "journal.sqlite3")) as database:
             assert database.execute("SELECT count(*) FROM pika_tasks").fetchone() == (1,)
-            assert database.execute("SELECT version FROM pika_schema").fetchall() == [(1,)]
+            assert database.execute("SELECT version FROM pika_schema").fetchall() == [(2,)]

@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pika_api.database import SCHEMA_VERSION
 from pika_api.errors import JournalError
-from pika_api.journal import SCHEMA_VERSION, Journal, sqlite_url
+from pika_api.journal import Journal, sqlite_url
 from support.api import intent
 
 

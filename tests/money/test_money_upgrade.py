@@ -14,7 +14,7 @@ import pytest
 from sqlalchemy.dialects import registry
 from sqlalchemy.engine.default import DefaultDialect
 
-from pika_api import journal as journal_module
+from pika_api import database as database_module
 from pika_api.errors import JournalError, SubmitUnknown
 from pika_api.home import journal_url
 from pika_api.journal import Journal, sqlite_url
@@ -97,20 +97,77 @@ def old(tmp_path: Path) -> Path:
     return make_old(tmp_path / "old", running, unknown | {"last_error": "HTTP 502"})
 
 
-def test_the_first_schema_has_not_changed(old: Path, tmp_path: Path) -> None:
-    """What a new journal is made of, and its indexes, are those of version 1; a change of it needs
-    a new SCHEMA_VERSION and an upgrade."""
-    assert journal_module.SCHEMA_VERSION == 1, "freeze the next version here too"
+def indexes_of(path: Path) -> set[tuple[str, int]]:
+    """Name and uniqueness of the indexes of a file's tasks."""
+    with closing(sqlite3.connect(path)) as database:
+        found = database.execute("PRAGMA index_list(pika_tasks)").fetchall()
+    return {(name, unique) for _, name, unique, *_ in found}
+
+
+def test_the_schemas_have_not_changed(old: Path, tmp_path: Path) -> None:
+    """An upgraded journal and a new one are the same, and both are version 1 and what was added
+    since; a change of it needs a new SCHEMA_VERSION and an upgrade."""
+    assert database_module.SCHEMA_VERSION == 2, "freeze the next version here too"
+    first = columns_of(old)
     with closing(Journal(sqlite_url(tmp_path / "new"))) as new:
         new.entries()
-    assert columns_of(tmp_path / "new" / "journal.sqlite3") == columns_of(old)
-    with closing(sqlite3.connect(tmp_path / "new" / "journal.sqlite3")) as database:
-        indexes = database.execute("PRAGMA index_list(pika_tasks)").fetchall()
-    assert {(name, unique) for _, name, unique, *_ in indexes} == {
-        ("ix_pika_tasks_created_at", 0),
-        ("ix_pika_tasks_task_id", 0),
-        ("sqlite_autoindex_pika_tasks_1", 1),  # the claim: without it twins pay twice
-    }
+    with closing(Journal(sqlite_url(old.parent))) as upgraded:
+        upgraded.entries()
+    for path in (tmp_path / "new" / "journal.sqlite3", old):
+        *before, changed_at = columns_of(path)
+        assert before == first
+        # SQLite keeps a column's type as it was written; a FLOAT(53) is a FLOAT.
+        assert changed_at[1:] in {
+            ("changed_at", kind, 1, default, 0)
+            for kind in ("FLOAT", "FLOAT(53)")
+            for default in ("0", "'0'")
+        }
+        assert indexes_of(path) == {
+            ("ix_pika_tasks_changed_at", 0),
+            ("ix_pika_tasks_created_at", 0),
+            ("ix_pika_tasks_task_id", 0),
+            ("sqlite_autoindex_pika_tasks_1", 1),  # the claim: without it twins pay twice
+        }
+
+
+def everything_in(path: Path) -> list[dict[str, Any]]:
+    """All that a file's tasks hold, as it stands there."""
+    with closing(sqlite3.connect(path)) as database:
+        database.row_factory = sqlite3.Row
+        found = database.execute("SELECT * FROM pika_tasks ORDER BY id").fetchall()
+    return [dict(row) for row in found]
+
+
+def test_a_journal_of_version_1_keeps_all_it_holds(old: Path) -> None:
+    """Every row and every value is there after the upgrade; each has changed when it last did, by
+    its own times, so that a list asks for none of them again."""
+    before = everything_in(old)
+    with closing(Journal(sqlite_url(old.parent))) as journal:
+        assert journal.changed_since(1_800_000_002.0, limit=10).entries == []
+        assert len(journal.changed_since(0.0, limit=10).entries) == len(before) == 2
+        journal.running(1, 60)
+        assert [entry.id for entry in journal.changed_since(1_800_000_002.0, limit=10).entries] == [
+            1
+        ]
+    added = {"changed_at": 1_800_000_002.0}
+    assert everything_in(old)[1] == before[1] | added
+    assert everything_in(old)[0].keys() == (before[0] | added).keys()
+    assert version_of(old) == [(2,)]
+
+
+def test_a_pack_of_version_1_may_still_be_writing(old: Path) -> None:
+    """What a process of before the upgrade, still open, writes after it is a row like others."""
+    with closing(Journal(sqlite_url(old.parent))) as journal:
+        journal.entries()
+        with closing(sqlite3.connect(old)) as database:
+            columns = [name for _, name, *_ in columns_of(old) if name not in ("id", "changed_at")]
+            copied = ", ".join(columns).replace("fingerprint, claim", "'c', 'c'")
+            database.execute(
+                f"INSERT INTO pika_tasks ({', '.join(columns)}) "
+                f"SELECT {copied} FROM pika_tasks WHERE id = 1"
+            )
+            database.commit()
+        assert [entry.id for entry in journal.entries(limit=10)] == [3, 2, 1]
 
 
 def test_an_old_journal_is_read(old: Path) -> None:
@@ -151,8 +208,8 @@ def test_an_old_journals_tasks_are_taken_up(desk: Desk) -> None:
 
 def upgrade_by(patch: pytest.MonkeyPatch, *statements: str) -> None:
     """A pack of the next version."""
-    patch.setattr(journal_module, "SCHEMA_VERSION", 2)
-    patch.setattr(journal_module, "UPGRADES", {1: list(statements)})
+    patch.setattr(database_module, "SCHEMA_VERSION", 3)
+    patch.setattr(database_module, "UPGRADES", {**database_module.UPGRADES, 2: list(statements)})
 
 
 def version_of(path: Path) -> list[tuple[int]]:
@@ -172,7 +229,7 @@ def test_an_upgrade_keeps_the_rows(old: Path, monkeypatch: pytest.MonkeyPatch) -
         with closing(Journal(sqlite_url(old.parent))) as journal:
             assert [e.state for e in rows(journal)] == [State.UNKNOWN, State.RUNNING]
             assert journal.find("t-1") is not None
-    assert version_of(old) == [(2,)]
+    assert version_of(old) == [(3,)]
     with closing(sqlite3.connect(old)) as database:
         prices = database.execute("SELECT price FROM pika_tasks ORDER BY id").fetchall()
     assert prices == [(1.5,), (0.5,)]

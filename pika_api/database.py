@@ -1,0 +1,207 @@
+"""The journal's database: its tables, how they are opened, and how an older one is kept."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from .errors import JournalError
+
+FILE_NAME: Final = "journal.sqlite3"
+SCHEMA_VERSION: Final = 2
+#: From each schema version to the next, statement by statement. Rows are never dropped.
+UPGRADES: Final[Mapping[int, Sequence[str]]] = {
+    1: (
+        "ALTER TABLE pika_tasks ADD COLUMN changed_at FLOAT(53) NOT NULL DEFAULT 0",
+        """UPDATE pika_tasks SET changed_at =
+        COALESCE(forgotten_at, saved_at, finished_at, submitted_at, sent_at, created_at)""",
+        "CREATE INDEX ix_pika_tasks_changed_at ON pika_tasks (changed_at)",
+    ),
+}
+#: Seconds that a SQLite file which another process writes to is waited for.
+_PATIENCE: Final = 30.0
+
+_metadata = sa.MetaData()
+_version = sa.Table("pika_schema", _metadata, sa.Column("version", sa.Integer, nullable=False))
+TASKS: Final = sa.Table(
+    "pika_tasks",
+    _metadata,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("fingerprint", sa.String(64)),
+    # The fingerprint while this row answers for it, else NULL. NULLs do not collide.
+    sa.Column("claim", sa.String(64), unique=True),
+    sa.Column("owner", sa.String(36)),
+    sa.Column("lease_until", sa.Float(53), nullable=False, default=0.0),
+    sa.Column("task_id", sa.String(255), index=True),
+    sa.Column("base_url", sa.String(255), nullable=False),
+    sa.Column("key_id", sa.String(16), nullable=False),
+    sa.Column("take", sa.String(24), nullable=False, default="0"),
+    sa.Column("prompt", sa.Text, nullable=False, default=""),
+    sa.Column("request", sa.Text, nullable=False, default="{}"),
+    sa.Column("node_id", sa.String(64), nullable=False, default=""),
+    sa.Column("prompt_id", sa.String(64), nullable=False, default=""),
+    sa.Column("created_at", sa.Float(53), nullable=False, index=True),
+    sa.Column("sent_at", sa.Float(53)),
+    sa.Column("submitted_at", sa.Float(53)),
+    sa.Column("finished_at", sa.Float(53)),
+    sa.Column("saved_at", sa.Float(53)),
+    sa.Column("forgotten_at", sa.Float(53)),
+    sa.Column("progress", sa.Integer, nullable=False, default=0),
+    sa.Column("result_url", sa.Text, nullable=False, default=""),
+    sa.Column("file_path", sa.Text, nullable=False, default=""),
+    sa.Column("last_error", sa.Text, nullable=False, default=""),
+    # When a list last had to show it anew. The database's own default is for a process of an
+    # earlier version, which may still be writing when this one brings the tables up to date.
+    sa.Column("changed_at", sa.Float(53), nullable=False, server_default="0", index=True),
+)
+
+
+class TakenError(JournalError):
+    """A row with this value, which is unique in its table, is there already."""
+
+
+def sqlite_url(home: Path) -> str:
+    """The default journal's address, in the pack's private folder."""
+    return f"sqlite:///{(home / FILE_NAME).as_posix()}"
+
+
+class Database:
+    """Opened at its first use; safe in threads and processes.
+
+    Args:
+        url: SQLAlchemy's address of a database; its folder is made if it is a SQLite file.
+
+    Raises:
+        JournalError: The address is none.
+    """
+
+    def __init__(self, url: str) -> None:
+        try:
+            self._engine = _engine(url)
+        except ValueError:
+            # Not told which, nor chained: what is no number is often a piece of the password.
+            raise JournalError(
+                "PIKA_JOURNAL_URL is not an address of a database: its port is not a number.",
+                way_out="Write @, : and / within a password as %40, %3A and %2F.",
+            ) from None
+        except (SQLAlchemyError, ImportError) as error:
+            raise JournalError(
+                f"PIKA_JOURNAL_URL is not an address of a database that works here: {error}.",
+                way_out="Leave it out for a file in ComfyUI's user folder.",
+            ) from error
+        self._ready = False
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    @property
+    def home(self) -> str:
+        """The folder of a SQLite journal, for the command line; empty for another database."""
+        url = self._engine.url
+        is_file = url.get_backend_name() == "sqlite" and url.database
+        return str(Path(url.database).parent) if is_file and url.database else ""
+
+    @property
+    def in_order(self) -> bool:
+        """Whether one transaction ends before the next begins, as in SQLite here."""
+        return self._engine.url.get_backend_name() == "sqlite"
+
+    @contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """One transaction; the first opens the database and brings its tables up to date."""
+        try:
+            if not self._ready:
+                _prepare(self._engine)
+                self._ready = True
+            with self._engine.begin() as connection:
+                yield connection
+        except IntegrityError as error:
+            raise TakenError(f"The journal holds such a row already: {error.orig}.") from error
+        except (SQLAlchemyError, OSError) as error:
+            url = self._engine.url
+            place = url.render_as_string(hide_password=True)
+            raise JournalError(
+                f"The journal of tasks ({place}) does not work: {_reason(error, url)}.",
+                money="Nothing is sent without it; tasks that are paid for stay at the gateway.",
+                way_out="Make room or make its folder writable, or set PIKA_JOURNAL_URL.",
+            ) from error
+
+
+def _engine(url: str) -> sa.Engine:
+    address = sa.make_url(url)
+    if address.get_backend_name() != "sqlite":
+        return sa.create_engine(address, pool_pre_ping=True)
+    engine = sa.create_engine(address, connect_args={"timeout": _PATIENCE})
+
+    @sa.event.listens_for(engine, "connect")
+    def prepare(connection: Any, _record: object) -> None:
+        # The driver's own idea of when a transaction begins is switched off for the one below.
+        connection.isolation_level = None
+        _to_wal(connection)
+        # A commit is on the disk when it returns, even if the power fails the moment after.
+        connection.execute("PRAGMA synchronous=FULL")
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # Take the write lock at once: a read that turns into a write could not wait for it.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _to_wal(connection: sqlite3.Connection) -> None:
+    """Switch the write-ahead log on, once others let go of the file.
+
+    For this one step SQLite does not wait by itself, whatever its timeout: several processes that
+    open a new journal at once would find it locked.
+    """
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
+
+
+def _prepare(engine: sa.Engine) -> None:
+    """Make the tables, or bring those of an earlier version up to date, keeping the rows."""
+    if engine.url.get_backend_name() == "sqlite" and engine.url.database:
+        Path(engine.url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with engine.begin() as connection:
+        _metadata.create_all(connection)
+        found = connection.execute(sa.select(_version.c.version)).scalar()
+        if found is None:
+            connection.execute(_version.insert().values(version=SCHEMA_VERSION))
+            return
+        if found > SCHEMA_VERSION:
+            raise JournalError(
+                f"The journal is of a newer version of this pack (schema {found}; "
+                f"this one knows {SCHEMA_VERSION}).",
+                money="Nothing is sent.",
+                way_out="Update ComfyUI-Pika, or set PIKA_JOURNAL_URL to another journal.",
+            )
+        for version in range(found, SCHEMA_VERSION):
+            for statement in UPGRADES[version]:
+                connection.execute(sa.text(statement))
+        connection.execute(_version.update().values(version=SCHEMA_VERSION))
+
+
+def _reason(error: Exception, url: sa.URL) -> str:
+    """The driver's own words, without the statement and its values, which hold the prompt, and
+    without the password, which some drivers quote.
+    """
+    words = str(getattr(error, "orig", None) or error).rstrip(".")
+    return words.replace(url.password, "***") if url.password else words
