@@ -3,6 +3,7 @@
 python dev.py demo                 an image becomes a video in a real ComfyUI, without any account
 python dev.py editor [--live]      the graph editor with the pack in it, until Ctrl-C
 python dev.py test [pytest args]   lint, types and all tests
+python dev.py free [pytest args]   the tests that need no ComfyUI, on this Python
 python dev.py bench [args]         the benchmarks
 python dev.py pictures             new screenshots for README and the templates
 

@@ -11,11 +11,16 @@ from pathlib import Path
 from devtools.browser import ensure_chromium
 from devtools.endings import Terminated, unwind_on_termination
 from devtools.environment import Host, cache_folder, host, prepare
+from devtools.pythons import free_interpreter, installed, own_version
 from devtools.recipe import ROOT
 from devtools.steps import StepError, say
 
 INTERRUPTED = 130
 HEARD_WITHIN = 20.0
+# More than there are cores: most tests wait most of their time.
+SPREAD = ("-n", str(min(2 * (os.cpu_count() or 1), 6)), "--dist", "loadgroup")
+COVERED = ("--cov", "--cov-report=term:skip-covered")
+FREE_TESTS = ("tests/api", "tests/money", "tests/simulator", "tests/test_house.py")
 TYPED = ("-p", "pika_api", "-p", "simulator", "-p", "devtools", "-m", "dev")
 
 
@@ -39,18 +44,35 @@ def pictures(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Lint, types and tests. The exit code is the worst one; pytest speaks last."""
+    """Lint, types and tests. The exit code is the worst one; pytest speaks last.
+
+    Without a choice of tests that is all of them, on every Python that is here, with coverage.
+    """
     environment = prepare()
     ensure_chromium(environment.folder / "setup.log")
     python = environment.python
-    chosen = arguments if _names_tests(arguments) else ["tests", *arguments]
     gates: list[list[str | Path]] = [
         [python, "-m", "ruff", "check", "."],
         [python, "-m", "ruff", "format", "--check", "."],
         [python, "-m", "mypy", *TYPED],
-        [python, "-m", "pytest", *chosen],
     ]
+    if _names_tests(arguments):
+        gates.append([python, "-m", "pytest", *arguments])
+    else:
+        for version, base in installed().items():
+            if version != own_version():
+                gates.append(_free(version, base, ["-m", "not slow", "--hypothesis-profile=quick"]))
+        gates.append([python, "-m", "pytest", "tests", *SPREAD, *COVERED, *arguments])
     return max(call(gate, using(host())) for gate in gates)
+
+
+def free(arguments: list[str]) -> int:
+    """The tests that need no ComfyUI, on the Python that runs this."""
+    return call(_free(own_version(), Path(sys.executable), arguments), os.environ)
+
+
+def _free(version: str, base: Path, arguments: list[str]) -> list[str | Path]:
+    return [free_interpreter(version, base), "-m", "pytest", *FREE_TESTS, *SPREAD, *arguments]
 
 
 def bench(arguments: list[str]) -> int:
@@ -65,6 +87,7 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "demo": demo,
     "editor": editor,
     "test": test,
+    "free": free,
     "bench": bench,
     "pictures": pictures,
 }

@@ -6,6 +6,7 @@ import hashlib
 import platform
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,14 +29,33 @@ TORCH = "torch==2.13.0"
 LEFT_OUT = frozenset({"torch", "torchvision", "torchaudio", "spandrel"})
 
 TOOLS = (
+    "coverage==7.17.4",
     "hypothesis==6.170.15",
     "mypy==2.4.1",
     "playwright==1.65.2",
     "pytest==9.2.0",
+    "pytest-cov==7.1.0",
     "pytest-timeout==2.4.0",
+    "pytest-xdist==3.8.0",
     "ruff==0.17.6",
     "types-requests==2.33.0.20261030",
 )
+
+# What the ComfyUI-free part uses of all that ComfyUI brings, each as new as a Python takes it: an
+# older Python has no newer numpy.
+FREE = ("aiohttp", "av>=14.2.0", "numpy>=1.25.0", "Pillow", "psutil", "SQLAlchemy")
+FREE_TOOLS = ("hypothesis", "pytest", "pytest-timeout", "pytest-xdist")
+
+
+def free_packages() -> list[str]:
+    """Every requirement of the tests that need no ComfyUI."""
+    tools = [tool for tool in TOOLS if tool.partition("==")[0] in FREE_TOOLS]
+    return [*FREE, *_lines(ROOT / "requirements.txt"), *tools]
+
+
+def free_fingerprint() -> str:
+    """As `fingerprint`, of an environment without ComfyUI."""
+    return _hash([LAYOUT, *free_packages(), sys.platform, platform.machine()])
 
 
 def packages(comfyui: Path) -> list[str]:
@@ -49,6 +69,10 @@ def fingerprint() -> str:
     what = [LAYOUT, CARRIER, CARRIER_SHA256, TORCH, *sorted(LEFT_OUT), *TOOLS]
     machine = [sys.implementation.cache_tag, sys.platform, platform.machine()]
     parts = [*what, *_lines(ROOT / "requirements.txt"), *machine]
+    return _hash(parts)
+
+
+def _hash(parts: Sequence[object]) -> str:
     return hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:12]
 
 

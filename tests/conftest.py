@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import hypothesis
 import pytest
 
 from devtools.comfy import install_pack
@@ -36,6 +37,15 @@ ComfyFactory = Callable[..., Comfy]
 def pytest_configure() -> None:
     """Let a termination reach the fixtures' clean-up, as Ctrl-C does."""
     unwind_on_termination()
+    # On a further Python the point is that the code works there, not to look for rare values.
+    hypothesis.settings.register_profile("quick", max_examples=10)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """A file's tests in a real ComfyUI run one after another in one worker, and share it."""
+    for item in items:
+        if item.get_closest_marker("comfy"):
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 @pytest.fixture(autouse=True, scope="session")

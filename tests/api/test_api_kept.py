@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pika_api import waiting
 from pika_api.errors import LinkRefused, SubmitUnknown, TaskNotFound
 from pika_api.retry import parse_retry_after
 from pika_api.states import State
@@ -62,6 +63,12 @@ def test_an_answer_without_an_id_is_shown_whole() -> None:
         client.submit(payload())
 
 
+@pytest.fixture
+def _soon_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A task counts as new for half a second, not for a minute."""
+    monkeypatch.setattr(waiting, "NEW_TASK", 0.5)
+
+
 def finished_without_its_file(desk: Desk) -> str:
     """A task that was finished and saved, whose file is gone and whose feed knows it no more."""
     task_id = desk.submit()
@@ -70,6 +77,7 @@ def finished_without_its_file(desk: Desk) -> str:
     return task_id
 
 
+@pytest.mark.usefixtures("_soon_old")
 def test_a_finished_task_is_fetched_by_its_old_link(desk: Desk) -> None:
     """Its feed does not know it any more, its link is still good: the file comes."""
     task_id = finished_without_its_file(desk)
@@ -77,6 +85,7 @@ def test_a_finished_task_is_fetched_by_its_old_link(desk: Desk) -> None:
     assert desk.posts == 1
 
 
+@pytest.mark.usefixtures("_soon_old")
 def test_a_finished_task_without_file_and_link_stays_that_task(desk: Desk) -> None:
     """The error says that it is paid for, and how to pay for a new take on purpose; the same
     request still is that task."""
