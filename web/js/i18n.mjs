@@ -47,6 +47,15 @@ export function has(key) {
   return t(key) !== key;
 }
 
+// A node's texts, as in nodeDefs.json; undefined where there are none.
+export function nodeTexts(name) {
+  for (const language of candidates()) {
+    const found = languages[language]?.nodeDefs?.[name];
+    if (found) return found;
+  }
+  return undefined;
+}
+
 // "zh-TW" is looked for as it is, then as "zh"; English is always there.
 function candidates() {
   return [locale(), locale().split("-")[0], "en"];
