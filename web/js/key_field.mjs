@@ -11,7 +11,7 @@ export function keyInput() {
     className: "pika-input",
     autocomplete: "off",
     spellcheck: false,
-    ariaLabel: t("settings.key.label"),
+    ariaLabel: t("settings.labels.api_key"),
   });
   // Or a password manager offers to keep it.
   input.setAttribute("data-1p-ignore", "");
