@@ -15,13 +15,9 @@ const UNITS = [
 let languages = {};
 let loading;
 
-// To be awaited before the first `t`. Throws where ComfyUI cannot be reached; the next call tries
-// again.
+// Awaited by each of our extensions before it registers, so that `t` has its texts everywhere else.
 export function loadStrings() {
-  loading ??= read().catch((error) => {
-    loading = undefined;
-    throw error;
-  });
+  loading ??= read();
   return loading;
 }
 
