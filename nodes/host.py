@@ -8,7 +8,7 @@ import logging
 import threading
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,15 +25,19 @@ from ..pika_api.home import FOLDER, journal_url
 from ..pika_api.watch import Report, Watch
 
 if TYPE_CHECKING:
+    from ..pika_api.journal import Journal
     from ..pika_api.service import Service
 
 log = logging.getLogger("pika")
 
 #: The folder of finished files, below ComfyUI's output folder.
 SUBFOLDER = "pika"
+#: The folder of small pictures for the list of tasks, in the private one.
+POSTERS = "posters"
 
 _lock = threading.Lock()
 _service: Service | None = None
+_journal: Journal | None = None
 
 
 def home() -> Path:
@@ -60,20 +64,41 @@ def saved_result(path: Path) -> tuple[str, str]:
     return path.name, subfolder.as_posix()
 
 
-def service() -> Service:
-    """The one service, made at its first use and again when the settings have changed."""
+def is_output(path: Path) -> bool:
+    """Whether a file is below ComfyUI's output folder."""
+    return path.is_relative_to(folder_paths.get_output_directory())
+
+
+def addresses() -> Sequence[str]:
+    """What ComfyUI listens to: the addresses and names given to ``--listen``."""
+    from comfy.cli_args import args
+
+    return [address.strip() for address in args.listen.split(",")]
+
+
+def journal() -> Journal:
+    """The one journal, which needs no settings."""
     # Imported late: requests and SQLAlchemy would otherwise weigh on ComfyUI's start.
     from ..pika_api.journal import Journal
+
+    global _journal
+    with _lock:
+        if _journal is None:
+            _journal = Journal(journal_url(home()))
+        return _journal
+
+
+def service() -> Service:
+    """The one service, made at its first use and again when the settings have changed."""
     from ..pika_api.service import Service
-    from ..pika_api.settings import load
+    from ..pika_api.settings_file import load
 
     global _service
-    settings = load(home())
+    settings, kept = load(home()), journal()
     with _lock:
         if _service is None or _service.settings != settings:
             # An earlier one ends with the calls that still use it.
-            journal = Journal(journal_url(home()))
-            _service = Service(settings, journal, output_folder())
+            _service = Service(settings, kept, output_folder(), posters=home() / POSTERS)
         return _service
 
 
@@ -138,7 +163,7 @@ class Display:
         poster = report.poster_url.partition("?")[0]
         if poster and poster != self._poster and self._poster_task is None:
             self._poster = poster
-            self._poster_task = self._spawn(self._show_poster(report.poster_url))
+            self._poster_task = self._spawn(self._show_poster(report))
 
     def _elapsed(self) -> float:
         return self._report.elapsed + time.monotonic() - self._since if self._report.elapsed else 0
@@ -180,10 +205,10 @@ class Display:
             # What is only for show must not stop what is paid for.
             log.info("could not show progress: %s", error)
 
-    async def _show_poster(self, url: str) -> None:
+    async def _show_poster(self, report: Report) -> None:
         from PIL import Image
 
-        data = await self._service.picture(url)
+        data = await self._service.picture(report.poster_url, report.task_id)
         with Image.open(bytes_io.BytesIO(data)) as poster:
             # Anything but RGB would take ComfyUI's preview encoder, and the server, down.
             picture = poster.convert("RGB")

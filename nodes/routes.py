@@ -1,42 +1,49 @@
-"""HTTP routes for the editor. They read; nothing is changed by a GET, and no secret is told."""
+"""HTTP routes for the editor: which there are. All stand behind the guard, changes are POSTs."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any, Final
+from pathlib import Path
+from typing import Final
 
 from aiohttp import web
 from server import PromptServer
 
-from ..pika_api.errors import PikaError
-from . import host
+from . import routes_settings, routes_tasks
+from .replies import guarded
 
-if TYPE_CHECKING:
-    from ..pika_api.journal import Entry
-
-_LISTED: Final = 200
-
-
-@PromptServer.instance.routes.get("/pika/tasks")
-async def list_tasks(_request: web.Request) -> web.Response:
-    """The newest tasks that have an id: ``[{task_id, state, prompt, age, progress}]``."""
-    try:
-        # In a thread of the server's loop: the journal may be busy, and the server must not wait.
-        entries = await asyncio.to_thread(_entries)
-    except PikaError as error:
-        return web.json_response({"error": str(error)}, status=503)
-    return web.json_response([_shown(entry) for entry in entries])
-
-
-def _entries() -> list[Entry]:
-    return host.service().journal.entries(limit=_LISTED, with_task=True)
+_TASK: Final = r"/pika/tasks/{number:\d{1,9}}"
+_GET: Final = {
+    "/pika/settings": routes_settings.show,
+    "/pika/tasks": routes_tasks.list_tasks,
+    f"{_TASK}/request": routes_tasks.show_request,
+}
+_POST: Final = {
+    "/pika/settings": routes_settings.change,
+    "/pika/connection": routes_settings.test,
+    f"{_TASK}/forget": routes_tasks.forget,
+    f"{_TASK}/refresh": routes_tasks.refresh,
+    f"{_TASK}/collect": routes_tasks.collect,
+}
+#: ComfyUI lets browsers keep these for as long as they like: after an update, new modules would
+#: meet old ones.
+_ASK_AGAIN: Final = (".mjs", ".jpg")
+_OURS: Final = f"/extensions/{Path(__file__).parent.parent.name}/"
 
 
-def _shown(entry: Entry) -> dict[str, Any]:
-    return {
-        "task_id": entry.task_id,
-        "state": entry.state.value,
-        "prompt": entry.prompt,
-        "created_at": entry.created_at,
-        "progress": entry.progress,
-    }
+async def _prepare(request: web.Request, response: web.StreamResponse) -> None:
+    path = request.path.removeprefix("/api")
+    if path.startswith(_OURS) and path.endswith(_ASK_AGAIN):
+        response.headers["Cache-Control"] = "no-cache"
+
+
+def _register() -> None:
+    server = PromptServer.instance
+    for path, handler in _GET.items():
+        server.routes.get(path)(guarded(handler))
+    for path, handler in _POST.items():
+        server.routes.post(path)(guarded(handler))
+    server.routes.get(f"{_TASK}/poster")(guarded(routes_tasks.poster, shown=True))
+    server.app.on_response_prepare.append(_prepare)
+
+
+_register()

@@ -29,7 +29,7 @@ from .request import (
     parse_extra,
 )
 from .service import Service
-from .settings import load
+from .settings_file import load
 from .states import TAKEN_UP
 from .watch import Report, Watch
 

@@ -37,7 +37,7 @@ def words_of(text: str) -> str:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return shorten(_from_html(text[:_MAX_PAGE]) if _looks_like_html(text) else text)
+        return shorten(_from_html(text[:_MAX_PAGE]) if is_html(text) else text)
     return shorten(message_in(value) or text)
 
 
@@ -68,7 +68,8 @@ def json_object(text: str) -> Mapping[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def _looks_like_html(text: str) -> bool:
+def is_html(text: str) -> bool:
+    """Whether an answer's text is a web page."""
     return bool(re.match(r"\s*<(!doctype|html|head|body)\b", text, re.IGNORECASE))
 
 

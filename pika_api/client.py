@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
-from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as TransportError
 
 from . import units
@@ -32,19 +30,24 @@ from .payload import Payload
 from .retry import parse_retry_after
 from .settings import Settings
 from .task import Task
+from .transport import (
+    BROKEN,
+    CONNECT_TIMEOUT,
+    Bearer,
+    NoAuth,
+    bounded,
+    cause,
+    open_session,
+    pieces,
+)
 
-#: Seconds to make a connection, and seconds of silence while an answer is awaited.
-CONNECT_TIMEOUT: Final = 10.0
+#: Seconds of silence while an answer is awaited.
 SUBMIT_TIMEOUT: Final = 120.0
 READ_TIMEOUT: Final = 30.0
-#: Seconds in which an answer that has begun must be there whole.
-ANSWER_TIME: Final = 60.0
 #: Where the id stands: the seed's name, then those of gateways that have another.
 _ID_FIELDS: Final = ("id", "task_id", "taskId")
 #: A longer task id than this is none. Characters.
 MAX_TASK_ID: Final = 255
-#: An answer of the gateway is small; more than this is not read. Bytes.
-MAX_ANSWER: Final = 4 * 1024 * 1024
 #: The largest file that is fetched, in bytes.
 MAX_FILE: Final = 4 * 1024 * 1024 * 1024
 #: Statuses of a submit that say the request was received and not carried out. 408, 425 and 499
@@ -52,57 +55,9 @@ MAX_FILE: Final = 4 * 1024 * 1024 * 1024
 _UNPROVEN_4XX: Final = frozenset({408, 425, 499})
 _MOVED: Final = frozenset({301, 307, 308})
 
-_CHUNK: Final = 256 * 1024
-#: What can come out of a request that breaks. A ValueError is an address that the other side
-#: gave in a Location and that is none.
-_BROKEN: Final = (requests.RequestException, TransportError, OSError, ValueError)
 _NETWORK_WAY_OUT: Final = (
     "Check the network, PIKA_BASE_URL, and the proxy variables (HTTPS_PROXY, NO_PROXY)."
 )
-
-
-class _Bearer(requests.auth.AuthBase):
-    """The key, for the gateway only. Being set, it also keeps a .netrc from replacing it."""
-
-    def __init__(self, key: str) -> None:
-        self._key = key
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self._key}"
-        return request
-
-
-class _NoAuth(requests.auth.AuthBase):
-    """Nothing, for the media host: neither our key nor a .netrc entry goes there."""
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        return request
-
-
-class _Session(requests.Session):
-    """One that takes nothing from .netrc for a host that it is redirected to."""
-
-    def rebuild_auth(
-        self,
-        prepared_request: requests.PreparedRequest,
-        response: requests.Response,  # noqa: ARG002 - the base class passes it
-    ) -> None:
-        prepared_request.headers.pop("Authorization", None)
-
-
-def _session(
-    auth: requests.auth.AuthBase, connections: int = 1, *, base_url: str = ""
-) -> requests.Session:
-    session = _Session()
-    session.auth = auth
-    # Plain http goes to this machine only; a proxy would carry the key readable over the network.
-    session.trust_env = not base_url.startswith("http:")
-    session.headers["User-Agent"] = "ComfyUI-Pika"
-    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections, max_retries=0)
-    session.mount("https://", adapter)
-    session.mount("http://", adapter)
-    return session
 
 
 class Client:
@@ -116,8 +71,8 @@ class Client:
     def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         self._settings = settings
         self._clock = clock
-        self._feeds = _session(
-            _Bearer(settings.api_key), settings.max_requests, base_url=settings.base_url
+        self._feeds = open_session(
+            Bearer(settings.api_key), settings.max_requests, base_url=settings.base_url
         )
 
     def close(self) -> None:
@@ -138,8 +93,8 @@ class Client:
         payload.reset()
         # A connection of its own: a kept one that the other side has just closed would break
         # after the request was written, which nobody could tell from a broken answer.
-        bearer = _Bearer(self._settings.api_key)
-        with closing(_session(bearer, base_url=self._settings.base_url)) as session:
+        bearer = Bearer(self._settings.api_key)
+        with closing(open_session(bearer, base_url=self._settings.base_url)) as session:
             try:
                 answer = session.post(
                     url,
@@ -149,13 +104,13 @@ class Client:
                     allow_redirects=False,
                     stream=True,
                 )
-            except _BROKEN as error:
+            except BROKEN as error:
                 raise self._submit_broke(error, payload) from self._without_key(error)
             with closing(answer):
                 status, headers = answer.status_code, answer.headers
                 try:
                     text = self._read(answer)[2]
-                except _BROKEN as error:
+                except BROKEN as error:
                     if not 300 <= status < 500:
                         raise self._submit_broke(error, payload) from self._without_key(error)
                     text = "(its answer broke off)"  # the status alone says what matters
@@ -164,19 +119,19 @@ class Client:
         raise self._submit_refused(status, headers, text, payload)
 
     def _submit_broke(self, error: Exception, payload: Payload) -> Unreachable | SubmitUnknown:
-        cause = self._clean(_cause(error))
+        broke = self._clean(cause(error))
         if not payload.started:
             return Unreachable(
-                f"No connection to {self._host}: {cause}.", way_out=_way_out_of(error)
+                f"No connection to {self._host}: {broke}.", way_out=_way_out_of(error)
             )
         if not payload.complete:
             return Unreachable(
-                f"The connection to {self._host} broke before the request was sent whole: {cause}.",
+                f"The connection to {self._host} broke before the request was sent whole: {broke}.",
                 connected=True,
                 way_out="Queue again. If it happens every time, send a smaller image or video.",
             )
         return SubmitUnknown(
-            f"The request was sent to {self._host}, and no whole answer came back: {cause}."
+            f"The request was sent to {self._host}, and no whole answer came back: {broke}."
         )
 
     def _task_id(self, status: int, text: str) -> str:
@@ -241,9 +196,9 @@ class Client:
             )
             with closing(answer):
                 status, headers, text = self._read(answer)
-        except _BROKEN as error:
+        except BROKEN as error:
             raise FeedError(
-                f"{self._host} could not be asked: {self._clean(_cause(error))}.",
+                f"{self._host} could not be asked: {self._clean(cause(error))}.",
                 way_out=_way_out_of(error),
             ) from self._without_key(error)
         if status == 200:
@@ -288,13 +243,13 @@ class Client:
         if have:
             headers["Range"] = f"bytes={have}-"
         host = urlsplit(url).hostname
-        with closing(_session(_NoAuth())) as session:
+        with closing(open_session(NoAuth())) as session:
             try:
                 answer = session.get(
                     url, headers=headers, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True
                 )
             except (requests.RequestException, TransportError, ValueError) as error:
-                raise DownloadFailed(task_id, f"No answer from {host}: {_cause(error)}.") from error
+                raise DownloadFailed(task_id, f"No answer from {host}: {cause(error)}.") from error
             with closing(answer):
                 if answer.status_code == 416 and have:
                     part.unlink()  # what is there is not of this file: the next try starts anew
@@ -338,7 +293,7 @@ class Client:
         with part.open("r+b" if start else "wb") as file:
             file.seek(start)
             try:
-                for chunk in _pieces(answer):
+                for chunk in pieces(answer):
                     check()
                     size += len(chunk)
                     if size > MAX_FILE:
@@ -346,7 +301,7 @@ class Client:
                     file.write(chunk)
             except (requests.RequestException, TransportError) as error:
                 raise DownloadFailed(
-                    task_id, f"The download broke off after {size} bytes: {_cause(error)}."
+                    task_id, f"The download broke off after {size} bytes: {cause(error)}."
                 ) from error
         if expected is not None and size != expected:
             raise DownloadFailed(
@@ -355,11 +310,11 @@ class Client:
 
     def picture(self, url: str) -> bytes:
         """Fetch a poster, at most `MAX_ANSWER` bytes. Raises `requests.RequestException`."""
-        with closing(_session(_NoAuth())) as session:
+        with closing(open_session(NoAuth())) as session:
             answer = session.get(url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True)
             with closing(answer):
                 answer.raise_for_status()
-                return _bounded(answer)
+                return bounded(answer)
 
     @property
     def _host(self) -> str:
@@ -368,7 +323,7 @@ class Client:
     def _read(
         self, answer: requests.Response
     ) -> tuple[int, requests.structures.CaseInsensitiveDict[str], str]:
-        return answer.status_code, answer.headers, _bounded(answer).decode("utf-8", "replace")
+        return answer.status_code, answer.headers, bounded(answer).decode("utf-8", "replace")
 
     def _words(self, text: str) -> str:
         # First too: once shortened, what is left of the key would not be known for it.
@@ -406,35 +361,9 @@ def _is_id(text: str) -> bool:
     return named and len(text) <= MAX_TASK_ID and text.isprintable()
 
 
-def _bounded(answer: requests.Response) -> bytes:
-    """A small answer, whole: neither endless in bytes nor dripping in for ever."""
-    data = bytearray()
-    deadline = time.monotonic() + ANSWER_TIME
-    for chunk in _pieces(answer):
-        data += chunk
-        if len(data) > MAX_ANSWER:
-            raise requests.exceptions.ContentDecodingError(f"the answer is over {MAX_ANSWER} bytes")
-        if time.monotonic() > deadline:
-            raise requests.exceptions.ReadTimeout(f"the answer took over {ANSWER_TIME:g} s to read")
-    return bytes(data)
-
-
-def _pieces(answer: requests.Response) -> Iterator[bytes]:
-    """What arrives, as it arrives: `iter_content` waits until a whole chunk is there."""
-    read1 = getattr(answer.raw, "read1", None)
-    if read1 is None:  # urllib3 1
-        yield from answer.iter_content(_CHUNK)
-        return
-    try:
-        while piece := read1(_CHUNK, decode_content=True):
-            yield piece
-    except TransportError as error:
-        raise requests.exceptions.ConnectionError(error) from error
-
-
 _CHANGE_IT: Final = "Change the input that the message names, and queue again."
 _WAY_OUT_OF_STATUS: Final = {
-    401: "Check PIKA_API_KEY: the gateway does not accept it.",
+    401: "The gateway does not accept the key: check it in Settings → Pika, or PIKA_API_KEY.",
     402: "The account's credit is used up: top it up at the gateway.",
     403: "The gateway does not let this key do this: check the key's rights and PIKA_BASE_URL.",
     404: "There is no such address at the gateway: check PIKA_BASE_URL.",
@@ -454,20 +383,6 @@ def _too_large(payload: Payload) -> str:
         f"{told}: connect a smaller image, choose image_format jpeg, lower PIKA_MAX_BODY_MB, "
         "or give image_url."
     )
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost cause in plain words; transport errors wrap each other several deep."""
-    inner: BaseException = error
-    while True:
-        nested = inner.__cause__ or inner.__context__
-        reason = getattr(inner, "reason", None)
-        if isinstance(reason, BaseException):
-            nested = reason
-        if nested is None or nested is inner:
-            break
-        inner = nested
-    return (str(inner) or type(inner).__name__).rstrip(".")
 
 
 def _way_out_of(error: Exception) -> str:

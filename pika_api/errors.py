@@ -3,6 +3,7 @@
 PikaError                    everything below; its text is made for the person at the node
 ├── InvalidInput             an input's value cannot be sent; nothing was sent
 ├── SettingsError            no key, or an address that cannot be used; nothing was sent
+│   └── SettingLocked        the environment has set it, so that it cannot be changed here
 ├── JournalError             the journal cannot be opened or written
 ├── GatewayError             the gateway, or the way to it, said no
 │   ├── NotAccepted          a submit that provably did not become a task: no charge
@@ -53,7 +54,21 @@ class InvalidInput(PikaError):
 
 
 class SettingsError(PikaError):
-    """The key or the base URL is missing or unusable. Raised before anything is sent."""
+    """A setting is missing or unusable. Raised before anything is sent.
+
+    Attributes:
+        name: The setting's name; empty where it is not about one.
+        problem: What is wrong with it.
+    """
+
+    def __init__(self, problem: str, *, name: str = "", way_out: str = "") -> None:
+        self.name = name
+        self.problem = problem
+        super().__init__(f"PIKA_{name.upper()}: {problem}" if name else problem, way_out=way_out)
+
+
+class SettingLocked(SettingsError):
+    """A setting cannot be changed here, as the environment has set it, or what it belongs to."""
 
 
 class JournalError(PikaError):

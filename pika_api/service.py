@@ -8,7 +8,9 @@ from typing import TypeVar
 
 from .client import Client
 from .collecting import Collected, Collector
+from .entries import Entry
 from .journal import Journal
+from .posters import Posters
 from .request import GenerateRequest
 from .settings import Settings
 from .submitting import Submitted, Submitter
@@ -32,9 +34,12 @@ class Service:
         settings: Key, base URL and limits.
         journal: Where every task is kept.
         output: The folder that finished files are saved to; made when the first one comes.
+        posters: The folder for small pictures of tasks; None where nobody looks at them.
     """
 
-    def __init__(self, settings: Settings, journal: Journal, output: Path) -> None:
+    def __init__(
+        self, settings: Settings, journal: Journal, output: Path, *, posters: Path | None = None
+    ) -> None:
         self.settings = settings
         self.journal = journal
         self.output = output.absolute()  # its files are found again from any other folder
@@ -44,6 +49,10 @@ class Service:
         self._waiter = Waiter(settings, self._client, journal, self._workers)
         self._collector = Collector(
             settings, self.output, self._client, journal, self._waiter, self._workers
+        )
+
+        self._posters = (
+            Posters(posters, self._client, settings.base_url) if posters is not None else None
         )
 
     def close(self) -> None:
@@ -116,6 +125,21 @@ class Service:
         """Run a blocking piece of work, such as encoding, off the event loop."""
         return await self._workers.disk(watch, call, *args)
 
-    async def picture(self, url: str, *, watch: Watch = UNWATCHED) -> bytes:
-        """Fetch a poster, for show. Raises `requests.RequestException`."""
-        return await self._workers.media(watch, self._client.picture, url)
+    async def picture(self, url: str, task_id: str, *, watch: Watch = UNWATCHED) -> bytes:
+        """Fetch a task's poster, for show; a small copy is kept for `poster`.
+
+        Raises:
+            requests.RequestException: It did not come.
+            NotMedia, OSError: It is no picture, or cannot be kept.
+        """
+        data = await self._workers.media(watch, self._client.picture, url)
+        if self._posters is not None:
+            await self._workers.show(self._posters.keep, task_id, data)
+        return data
+
+    async def poster(self, entry: Entry) -> Path | None:
+        """A small JPEG of a task; None where there is none. Raises nothing: it is for show."""
+        if self._posters is None:
+            return None
+        may_ask = bool(self.settings.api_key) and self._workers.pace.wait() <= 0
+        return await self._workers.show(self._posters.of, entry, may_ask)

@@ -1,14 +1,12 @@
-"""Key, base URL and limits: from the environment, then from the pack's own file."""
+"""Key, base URL and limits: what they may be."""
 
 from __future__ import annotations
 
 import hashlib
 import ipaddress
-import json
-import os
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,12 +14,10 @@ from .errors import SettingsError
 
 #: The gateway that the seed names.
 DEFAULT_BASE_URL: Final = "https://api.gpt.ge"
-FILE_NAME: Final = "settings.json"
 #: How Base64 media are written: bare as the seed says, or as a data: URI.
 BASE64_STYLES: Final = ("bare", "data-uri")
-#: The settings that are numbers: their type, least and greatest value.
-_NUMBERS: Final = {"max_requests": (int, 1, 64), "max_body_mb": (float, 0.2, 1000.0)}
-_TEXTS: Final = ("api_key", "base_url", "base64_style")
+#: The least and greatest value of those that are numbers.
+RANGES: Final = {"max_requests": (1, 64), "max_body_mb": (0.2, 1000.0)}
 
 
 @dataclass(frozen=True)
@@ -34,6 +30,8 @@ class Settings:
         base64_style: One of `BASE64_STYLES`.
         max_requests: How many requests may be under way at once.
         max_body_mb: How large a request with an image may get, in millions of bytes.
+        withheld: The address that a stored key was entered for, where it is not this one: the key
+            is not given out then.
     """
 
     api_key: str = field(default="", repr=False)
@@ -41,26 +39,11 @@ class Settings:
     base64_style: str = "bare"
     max_requests: int = 8
     max_body_mb: float = 10.0
+    withheld: str = ""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "base_url", check_base_url(self.base_url))
-        if any(character.isspace() or not 32 < ord(character) < 127 for character in self.api_key):
-            raise SettingsError(
-                "PIKA_API_KEY: the key has a space, a line break or a non-ASCII character in it.",
-                way_out="Copy the key again, without quotes or anything around it.",
-            )
-        if self.base64_style not in BASE64_STYLES:
-            raise SettingsError(
-                f"PIKA_BASE64_STYLE: {self.base64_style!r} is not known.",
-                way_out=f"Use one of: {', '.join(BASE64_STYLES)}.",
-            )
-        for name, (_kind, low, high) in _NUMBERS.items():
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise SettingsError(
-                    f"PIKA_{name.upper()}: {value:g} is out of range.",
-                    way_out=f"Use {low:g} to {high:g}.",
-                )
+        for name in NAMES:
+            object.__setattr__(self, name, check(name, getattr(self, name)))
 
     @property
     def max_body(self) -> int:
@@ -72,93 +55,83 @@ class Settings:
         """Tells accounts apart without telling the key: 16 hexadecimal digits of a hash."""
         return hashlib.sha256(b"pika key id\0" + self.api_key.encode()).hexdigest()[:16]
 
+    @property
+    def missing_key(self) -> str:
+        """Why there is no key, and the way to one; empty where there is one."""
+        if self.api_key:
+            return ""
+        if self.withheld:
+            start = f"The stored API key was entered for {self.withheld} and is not sent to "
+            start += f"{origin_of(self.base_url)}: enter the one for it"
+        else:
+            start = "No API key: enter yours"
+        return f"{start} in ComfyUI's Settings → Pika, or set PIKA_API_KEY before ComfyUI starts."
+
     def require_key(self) -> None:
         """Raise a `SettingsError` with the way to a key, or to the simulator, if there is none."""
-        if self.api_key:
-            return
-        raise SettingsError(
-            "No API key: set PIKA_API_KEY in the environment ComfyUI starts from, then restart it.",
-            way_out="To try without one: run `python -m simulator` in the pack's folder "
-            "and set the two variables that it prints.",
-        )
+        if missing := self.missing_key:
+            raise SettingsError(
+                missing,
+                way_out="To try without one: run `python -m simulator` in the pack's folder "
+                "and set the two variables that it prints.",
+            )
 
 
-def load(home: Path, environ: Mapping[str, str] = os.environ) -> Settings:
-    """Settings from the environment; what it does not say, from ``home/settings.json``.
-
-    Args:
-        home: The pack's private folder: in ComfyUI, its system user directory.
+def check(name: str, value: Any) -> Any:
+    """A setting's value in its one written form.
 
     Raises:
-        SettingsError: The file cannot be read, or a value cannot be used.
+        SettingsError: It cannot be used; the message never repeats a key.
     """
-    stored = _read(home / FILE_NAME)
-    values: dict[str, Any] = {}
-    for name in (*_TEXTS, *_NUMBERS):
-        value = environ.get(f"PIKA_{name.upper()}", "").strip() or stored.get(name)
-        if value not in (None, ""):
-            values[name] = value
-    for name, (kind, low, high) in _NUMBERS.items():
-        if name not in values:
-            continue
-        try:
-            values[name] = kind(values[name])
-        except (TypeError, ValueError) as error:
-            raise SettingsError(
-                f"PIKA_{name.upper()}: {values[name]!r} is not a number of this kind.",
-                way_out=f"Use {low:g} to {high:g}.",
-            ) from error
-    return Settings(**values)
+    return _CHECKS[name](value)
 
 
-def _read(path: Path) -> Mapping[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
+def _check_key(key: Any) -> str:
+    if not isinstance(key, str):
+        raise SettingsError("the key is not a text.", name="api_key", way_out=_COPY_AGAIN)
+    text: str = key.strip()
+    if any(character.isspace() or not 32 < ord(character) < 127 for character in text):
         raise SettingsError(
-            f"The settings in {path} cannot be read: {error}.",
-            way_out='Mend or delete the file. It looks like {"api_key": "…", "base_url": "…"}.',
-        ) from error
-    if not isinstance(value, dict) or not all(
-        isinstance(value.get(name, ""), str) for name in _TEXTS
-    ):
-        raise SettingsError(
-            f"The settings in {path} are not a JSON object of texts.",
-            way_out='Mend or delete the file. It looks like {"api_key": "…", "base_url": "…"}.',
+            "the key has a space, a line break or a non-ASCII character in it.",
+            name="api_key",
+            way_out=_COPY_AGAIN,
         )
-    return value
+    return text
 
 
-def check_base_url(url: str) -> str:
+def check_base_url(url: Any) -> str:
     """The base URL in its one written form.
 
     Raises:
         SettingsError: Not an address, carries a user name or a query, or is plain http to
             anything but this machine: the key would cross the network readable.
     """
-    way_out = f"Set PIKA_BASE_URL to an https address such as {DEFAULT_BASE_URL}."
     try:
-        parts = urlsplit(url.strip())
+        parts = urlsplit(url.strip() if isinstance(url, str) else "")
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise SettingsError(f"PIKA_BASE_URL: not an address: {error}.", way_out=way_out) from error
+        raise _no_address(f"not an address: {error}.") from error
     if parts.scheme not in ("http", "https") or not host or any(map(str.isspace, parts.netloc)):
-        raise SettingsError("PIKA_BASE_URL: not an http or https address.", way_out=way_out)
+        raise _no_address("not an http or https address.")
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise SettingsError(
-            "PIKA_BASE_URL: carries a user name, a query or a fragment.", way_out=way_out
-        )
+        raise _no_address("carries a user name, a query or a fragment.")
     if parts.scheme == "http" and not _is_loopback(host):
-        raise SettingsError(
-            f"PIKA_BASE_URL: plain http to {host} would send the key readable over the network.",
-            way_out=way_out,
-        )
+        raise _no_address(f"plain http to {host} would send the key readable over the network.")
     place = f"[{host}]" if ":" in host else host
     if port not in (None, {"http": 80, "https": 443}[parts.scheme]):
         place += f":{port}"
     return urlunsplit((parts.scheme, place, parts.path.rstrip("/"), "", ""))
+
+
+def origin_of(base_url: str) -> str:
+    """Scheme, host and port of a checked base URL: what a key is entered for."""
+    parts = urlsplit(base_url)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _no_address(problem: str) -> SettingsError:
+    way_out = f"Use an https address such as {DEFAULT_BASE_URL}."
+    return SettingsError(problem, name="base_url", way_out=way_out)
 
 
 def _is_loopback(host: str) -> bool:
@@ -168,3 +141,44 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _check_style(style: Any) -> str:
+    if style not in BASE64_STYLES:
+        raise SettingsError(
+            f"{style!r} is not known.",
+            name="base64_style",
+            way_out=f"Use one of: {', '.join(BASE64_STYLES)}.",
+        )
+    return str(style)
+
+
+def _check_number(name: str, value: Any) -> int | float:
+    kind = type(DEFAULTS[name])
+    low, high = RANGES[name]
+    way_out = f"Use {low:g} to {high:g}."
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if math.isnan(number) or (kind is int and not number.is_integer()):
+        what = "a whole number" if kind is int else "a number"
+        raise SettingsError(f"{value!r} is not {what}.", name=name, way_out=way_out)
+    if not low <= number <= high:
+        raise SettingsError(f"{number:g} is out of range.", name=name, way_out=way_out)
+    return int(number) if kind is int else number
+
+
+_COPY_AGAIN: Final = "Copy the key again, without quotes or anything around it."
+#: What the user may set, in the order of `Settings`, and what each is where nobody did.
+DEFAULTS: Final[Mapping[str, Any]] = {
+    each.name: each.default for each in fields(Settings) if each.name != "withheld"
+}
+NAMES: Final = tuple(DEFAULTS)
+_CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "api_key": _check_key,
+    "base_url": check_base_url,
+    "base64_style": _check_style,
+    "max_requests": lambda value: _check_number("max_requests", value),
+    "max_body_mb": lambda value: _check_number("max_body_mb", value),
+}

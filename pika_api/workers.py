@@ -11,11 +11,12 @@ from .errors import Busy, FeedError
 from .journal import Journal
 from .leases import LeaseKeeper
 from .retry import Pace
-from .watch import Watch, in_thread, pause
+from .watch import UNWATCHED, Watch, in_thread, pause
 
 _T = TypeVar("_T")
 
 _DISK_THREADS: Final = 4
+_SHOW_THREADS: Final = 2
 #: Seconds nothing is sent after a 429 that does not say how long.
 _BREATH: Final = 2.0
 
@@ -39,6 +40,7 @@ class Workers:
     def __init__(self, journal: Journal, max_requests: int) -> None:
         self._network = ThreadPoolExecutor(max_requests, "pika-network")
         self._disk = ThreadPoolExecutor(_DISK_THREADS, "pika-disk")
+        self._show = ThreadPoolExecutor(_SHOW_THREADS, "pika-show")
         self.pace = Pace(time.monotonic)
         self.keeper = LeaseKeeper(journal)
 
@@ -46,6 +48,7 @@ class Workers:
         """Wait for what is under way, then end the threads."""
         self._network.shutdown()
         self._disk.shutdown()
+        self._show.shutdown(cancel_futures=True)
 
     async def network(self, watch: Watch, call: Callable[..., _T], *args: object) -> _T:
         """Run a call that sends a request, when the brake lets it."""
@@ -77,6 +80,10 @@ class Workers:
     async def disk(self, watch: Watch, call: Callable[..., _T], *args: object) -> _T:
         """Run a call that reads, writes or encodes."""
         return await in_thread(self._disk, watch, call, *args)
+
+    async def show(self, call: Callable[..., _T], *args: object) -> _T:
+        """Run a call that is only for show: it takes no thread from what is paid for."""
+        return await in_thread(self._show, UNWATCHED, call, *args)
 
     def later(self, call: Callable[..., _T], *args: object) -> Future[_T]:
         """Run a call that nobody waits for."""

@@ -23,6 +23,7 @@ FLOORS = [
     {"workers"},
     {"submitting", "waiting"},
     {"collecting"},
+    {"posters"},
     {"service"},
     {"__main__"},
 ]

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from pika_api import client as client_module
+from pika_api import transport
 from pika_api.errors import FeedError, FeedRefused, TaskNotFound
 from pika_api.task import Status
 from simulator import Simulator
@@ -120,7 +121,7 @@ def test_no_gateway_may_pass() -> None:
 def test_silence_and_drips_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A feed that never answers, or never ends, is given up after its time."""
     monkeypatch.setattr(client_module, "READ_TIMEOUT", 0.3)
-    monkeypatch.setattr(client_module, "ANSWER_TIME", 0.5)
+    monkeypatch.setattr(transport, "ANSWER_TIME", 0.5)
     head = answer(200, b"", length=10_000)
 
     def drips(connection: object) -> None:

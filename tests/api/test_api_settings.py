@@ -9,7 +9,8 @@ import pytest
 
 from pika_api.errors import SettingsError
 from pika_api.home import find_home, journal_url
-from pika_api.settings import DEFAULT_BASE_URL, FILE_NAME, Settings, check_base_url, load
+from pika_api.settings import DEFAULT_BASE_URL, Settings, check_base_url
+from pika_api.settings_file import FILE_NAME, load
 from support.api import KEY
 
 

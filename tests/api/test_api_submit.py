@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pika_api import client as client_module
+from pika_api import transport
 from pika_api.client import Client
 from pika_api.errors import Busy, InvalidInput, Refused, SubmitUnknown, Unreachable
 from pika_api.media import Media
@@ -280,7 +281,7 @@ def test_a_redirect_that_may_follow_a_success_is_unknown(status: int) -> None:
 
 def test_a_slow_drip_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that comes byte by byte, never silent for long, still ends."""
-    monkeypatch.setattr(client_module, "ANSWER_TIME", 0.5)
+    monkeypatch.setattr(transport, "ANSWER_TIME", 0.5)
     raw = answer(200, json.dumps({"id": "t" * 300}).encode())
     head = raw.index(b"\r\n\r\n") + 4
 

@@ -1,0 +1,109 @@
+"""The editor's settings page: what is set and from where, changing it, and whether it works."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import web
+
+from ..pika_api.errors import SettingLocked, SettingsError
+from ..pika_api.settings import BASE64_STYLES, DEFAULTS, RANGES, check
+from ..pika_api.settings_file import Found, load, lock_of, look_up, read, save
+from . import host
+from .replies import Problem, object_of
+
+if TYPE_CHECKING:
+    from ..pika_api.connection import Finding
+
+log = logging.getLogger("pika")
+
+#: The last so many characters of a key are shown, unless it is shorter than the second.
+_HINT: Final = 4
+_HINTED: Final = 12
+_NO_KEY: Final = {"set": False, "hint": "", "source": "none"}
+
+
+async def show(_request: web.Request) -> web.Response:
+    """GET: every setting and where it is from; never the key."""
+    return web.json_response(await asyncio.to_thread(_described))
+
+
+async def change(request: web.Request) -> web.Response:
+    """POST: change some; as `show`, and whether the stored key was dropped with its address."""
+    changes = await object_of(request)
+    return web.json_response(await asyncio.to_thread(_changed, changes))
+
+
+async def test(request: web.Request) -> web.Response:
+    """POST: whether the gateway can be reached and knows the key. Costs nothing."""
+    await object_of(request)
+    found = await asyncio.to_thread(_tested)
+    return web.json_response({"verdict": found.verdict, "message": found.message})
+
+
+def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        dropped = save(host.home(), changes)
+    except SettingLocked:
+        raise
+    except SettingsError as error:
+        if not error.name:
+            raise  # it is the file that cannot be written
+        text = "\n".join(filter(None, (error.problem, error.way_out)))
+        raise Problem(400, "invalid", text, error.name) from error
+    log.info("settings changed in the editor: %s", ", ".join(changes))
+    return {**_described(), "key_cleared": dropped}
+
+
+def _tested() -> Finding:
+    # Imported late, as in host: requests would weigh on ComfyUI's start.
+    from ..pika_api import connection
+
+    try:
+        return connection.check(load(host.home()))
+    except SettingsError as error:
+        named = error.name == "base_url"
+        verdict = connection.BAD_ADDRESS if named else connection.TROUBLE
+        return connection.Finding(verdict, str(error))
+
+
+def _described() -> dict[str, Any]:
+    home, problem = host.home(), ""
+    try:
+        found = look_up(read(home))
+    except SettingsError:
+        found = look_up({})
+    has_key = bool(found["api_key"].value)
+    try:
+        settings = load(home)
+    except SettingsError as error:
+        problem = str(error)  # told, not raised: this is the page where it is mended
+    else:
+        has_key = bool(settings.api_key)
+        problem = settings.missing_key if settings.withheld else ""
+    described: dict[str, Any] = {name: _shown(name, found[name]) for name in found}
+    described["api_key"] = _shown_key(found["api_key"]) if has_key else _NO_KEY
+    described["base_url"]["locked"] = lock_of("base_url", found)
+    described["base64_style"]["choices"] = BASE64_STYLES
+    for name, (low, high) in RANGES.items():
+        described[name] |= {"min": low, "max": high}
+    return {**described, "problem": problem}
+
+
+def _shown(name: str, found: Found) -> dict[str, Any]:
+    value = found.value
+    try:
+        value = check(name, value)
+    except SettingsError:
+        # An address that is none may have a password in it.
+        value = "" if name == "base_url" else value
+    return {"value": value, "source": found.source, "default": DEFAULTS[name]}
+
+
+def _shown_key(found: Found) -> dict[str, Any]:
+    key = found.value
+    hint = key[-_HINT:] if len(key) >= _HINTED else ""
+    return {"set": True, "hint": hint, "source": found.source}

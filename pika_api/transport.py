@@ -1,0 +1,118 @@
+"""How requests leave: sessions that give nobody a key that is not theirs, and bounded answers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from http.cookiejar import DefaultCookiePolicy
+from typing import Final
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError as TransportError
+
+#: Seconds to make a connection.
+CONNECT_TIMEOUT: Final = 10.0
+#: Seconds in which an answer that has begun must be there whole.
+ANSWER_TIME: Final = 60.0
+#: An answer of the gateway is small; more than this is not read. Bytes.
+MAX_ANSWER: Final = 4 * 1024 * 1024
+#: What can come out of a request that breaks. A ValueError is an address that the other side
+#: gave in a Location and that is none.
+BROKEN: Final = (requests.RequestException, TransportError, OSError, ValueError)
+
+_CHUNK: Final = 256 * 1024
+
+
+class Bearer(requests.auth.AuthBase):
+    """The key, for the gateway only. Being set, it also keeps a .netrc from replacing it."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers["Authorization"] = f"Bearer {self._key}"
+        return request
+
+
+class NoAuth(requests.auth.AuthBase):
+    """Nothing, for the media host: neither our key nor a .netrc entry goes there."""
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        return request
+
+
+class _Session(requests.Session):
+    """One that takes nothing from .netrc for a host that it is redirected to."""
+
+    def rebuild_auth(
+        self,
+        prepared_request: requests.PreparedRequest,
+        response: requests.Response,  # noqa: ARG002 - the base class passes it
+    ) -> None:
+        prepared_request.headers.pop("Authorization", None)
+
+
+def open_session(
+    auth: requests.auth.AuthBase, connections: int = 1, *, base_url: str = ""
+) -> requests.Session:
+    made = _Session()
+    made.auth = auth
+    # Plain http goes to this machine only; a proxy would carry the key readable over the network.
+    made.trust_env = not base_url.startswith("http:")
+    made.headers["User-Agent"] = "ComfyUI-Pika"
+    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections, max_retries=0)
+    made.mount("https://", adapter)
+    made.mount("http://", adapter)
+    return made
+
+
+def bounded(answer: requests.Response, seconds: float | None = None) -> bytes:
+    """A small answer, whole: neither endless in bytes nor dripping in for ever.
+
+    Args:
+        seconds: In which it must be there; `ANSWER_TIME` where left out.
+    """
+    data = bytearray()
+    seconds = ANSWER_TIME if seconds is None else seconds
+    deadline = time.monotonic() + seconds
+    for chunk in pieces(answer):
+        data += chunk
+        if len(data) > MAX_ANSWER:
+            raise requests.exceptions.ContentDecodingError(f"the answer is over {MAX_ANSWER} bytes")
+        if time.monotonic() > deadline:
+            raise requests.exceptions.ReadTimeout(f"the answer took over {seconds:g} s to read")
+    return bytes(data)
+
+
+def pieces(answer: requests.Response) -> Iterator[bytes]:
+    """What arrives, as it arrives: `iter_content` waits until a whole chunk is there."""
+    read1 = getattr(answer.raw, "read1", None)
+    if read1 is None:  # urllib3 1
+        yield from answer.iter_content(_CHUNK)
+        return
+    try:
+        while piece := read1(_CHUNK, decode_content=True):
+            yield piece
+    except TransportError as error:
+        raise requests.exceptions.ConnectionError(error) from error
+
+
+def causes(error: BaseException) -> Sequence[BaseException]:
+    """An error and what is inside it: transport errors wrap each other several deep."""
+    found = [error]
+    while True:
+        inner = found[-1]
+        reason = getattr(inner, "reason", None)
+        nested = reason if isinstance(reason, BaseException) else None
+        nested = nested or inner.__cause__ or inner.__context__
+        if nested is None or nested in found:
+            return found
+        found.append(nested)
+
+
+def cause(error: BaseException) -> str:
+    """The innermost cause in plain words."""
+    inner = causes(error)[-1]
+    return (str(inner) or type(inner).__name__).rstrip(".")
