@@ -24,6 +24,24 @@ _PLAYING = """() => {
   return all.filter((video) => video.readyState >= 2 && video.videoWidth > 0)
             .map((video) => video.currentSrc)
 }"""
+#: How the next run ends: a promise, to be made before it begins.
+_WATCH_RUN = """async (within) => {
+  const { api } = await import('/scripts/api.js')
+  window.pikaRunOver = new Promise((over) => {
+    setTimeout(() => over('no end'), within)
+    for (const kind of ['execution_success', 'execution_error', 'execution_interrupted'])
+      api.addEventListener(
+        kind, ({ detail }) => over(detail?.exception_message || kind), { once: true })
+  })
+}"""
+#: What the editor says against a workflow: nodes it lacks, and its warnings and errors.
+_COMPLAINTS = """() => [
+  ...window.app.graph.nodes.map((node) => node.type)
+    .filter((type) => !(type in window.LiteGraph.registered_node_types)),
+  ...[...document.querySelectorAll('.p-toast-message-warn, .p-toast-message-error')]
+    .map((toast) => toast.textContent),
+  ...Object.values(window.app.lastNodeErrors ?? {}).map((error) => JSON.stringify(error)),
+]"""
 
 
 def examples() -> list[Path]:
@@ -50,12 +68,34 @@ def press_run(page: Page) -> None:
     page.get_by_test_id("queue-button").get_by_role("button", name="Run").first.click()
 
 
+def run_workflow(page: Page, within: float = 60.0) -> str:
+    """Press Run and wait, in seconds, until that run is over.
+
+    Returns:
+        ``execution_success`` or ``execution_interrupted``, the error's text, or ``no end``.
+    """
+    page.evaluate(_WATCH_RUN, within * 1000)
+    press_run(page)
+    return str(page.evaluate("() => window.pikaRunOver"))
+
+
+def complaints(page: Page) -> list[str]:
+    """What the editor has to say against the open workflow."""
+    return list(page.evaluate(_COMPLAINTS))
+
+
 def playing(page: Page) -> list[str]:
     """The addresses of the videos on the page that have a picture to show."""
     return list(page.evaluate(_PLAYING))
 
 
+def wait_for_videos(page: Page, count: int, within: float = 60.0) -> list[str]:
+    """Wait, in seconds, until nodes play this many videos; returns their addresses."""
+    enough = f"(count) => ({_PLAYING})().length >= count"
+    page.wait_for_function(enough, arg=count, timeout=within * 1000)
+    return playing(page)
+
+
 def wait_for_video(page: Page, within: float = 60.0) -> str:
     """Wait, in seconds, until a node plays a video; returns its address."""
-    page.wait_for_function(f"() => ({_PLAYING})().length > 0", timeout=within * 1000)
-    return playing(page)[0]
+    return wait_for_videos(page, 1, within)[0]
