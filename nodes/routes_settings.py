@@ -99,7 +99,7 @@ def _shown(name: str, found: Found) -> dict[str, Any]:
         value = check(name, value)
     except SettingsError:
         # An address that is none may have a password in it.
-        value = "" if name == "base_url" else value
+        value = "" if name == "base_url" else str(value)
     return {"value": value, "source": found.source, "default": DEFAULTS[name]}
 
 

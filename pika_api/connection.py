@@ -28,8 +28,9 @@ TROUBLE: Final = "trouble"
 #: Seconds to make a connection, of silence, and for a whole answer: somebody sits and waits.
 _CONNECT_TIME: Final = 5.0
 _READ_TIME: Final = 10.0
-#: The gateway is there, and has to do with itself or with the account.
-_NOT_NOW: Final = frozenset({402, 408, 425, 429})
+_TRY_LATER: Final = (
+    "The gateway has trouble at the moment, or with the account: its words say which. Try again."
+)
 _CHECK_ADDRESS: Final = "Check the base URL, the network, and the proxy variables (HTTPS_PROXY)."
 
 
@@ -57,6 +58,11 @@ class _Answer:
     @property
     def refuses(self) -> bool:
         return self.status in (401, 403)
+
+    @property
+    def not_now(self) -> bool:
+        """The gateway is there, and has to do with itself or with the account."""
+        return self.status in (402, 408, 425, 429) or self.status >= 500
 
 
 def check(settings: Settings) -> Finding:
@@ -94,8 +100,8 @@ def _get(settings: Settings, url: str, auth: requests.auth.AuthBase) -> _Answer:
 def _from_first(settings: Settings, answer: _Answer, host: str) -> Finding | None:
     """What the answer to the key says; None where it takes another one to tell."""
     seen = f"{host} answered HTTP {answer.status}: {words_of(answer.text)}"
-    if answer.status in _NOT_NOW or answer.status >= 500:
-        return Finding(TROUBLE, f"{seen}\nThe gateway has trouble at the moment: try again later.")
+    if answer.not_now:
+        return Finding(TROUBLE, f"{seen}\n{_TRY_LATER}")
     if 300 <= answer.status < 400:
         place = urlsplit(answer.location).netloc or "nowhere"
         return Finding(
@@ -126,6 +132,8 @@ def _from_both(with_key: _Answer, without: _Answer, host: str) -> Finding:
         f"{host} answered HTTP {with_key.status} with the key and HTTP {without.status} without "
         f"one: {words_of(with_key.text)}"
     )
+    if without.not_now:
+        return Finding(TROUBLE, f"{seen}\n{_TRY_LATER}")
     if with_key.status == 404 or json_object(with_key.text) is None:
         return Finding(
             BAD_ADDRESS,

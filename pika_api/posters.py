@@ -129,7 +129,10 @@ def _decoded(data: bytes) -> Image:
             if picture.width * picture.height > _MOST_PIXELS:
                 raise NotMedia(f"{picture.width}x{picture.height} is too large for a poster")
             picture.draft("RGB", SIZE)  # a JPEG is decoded at about this size
-            small: Image = picture.convert("RGB")
-            return small
+            return _rgb(picture)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise NotMedia(f"the picture does not decode: {error}") from error
+
+
+def _rgb(picture: Image) -> Image:
+    return picture.convert("RGB")

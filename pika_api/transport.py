@@ -115,4 +115,4 @@ def causes(error: BaseException) -> Sequence[BaseException]:
 def cause(error: BaseException) -> str:
     """The innermost cause in plain words."""
     inner = causes(error)[-1]
-    return (str(inner) or type(inner).__name__).rstrip(".")
+    return (" ".join(str(inner).split()) or type(inner).__name__).rstrip(".")
