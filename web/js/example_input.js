@@ -14,25 +14,29 @@ const PICTURE = new URL(`../example/${NAME}`, import.meta.url);
 app.registerExtension({
   name: "pika.example_input",
 
-  async afterConfigureGraph() {
-    const wanting = app.graph.nodes.map(pictureWidget).filter(Boolean);
-    if (!wanting.length) return;
+  // Before the nodes are made, so that none looks for the picture in vain.
+  async beforeConfigureGraph(workflow) {
+    const offered = offeredPictures();
+    if (!offered || offered.includes(NAME) || !workflow?.nodes?.some(wantsPicture)) return;
     try {
       await upload();
+      offered.push(NAME);
     } catch (error) {
       toast("error", t("example.failed"), error.message);
-      return;
     }
-    for (const widget of wanting) offer(widget);
   },
 });
 
-// The widget of a node that asks for the picture where ComfyUI does not have it.
-function pictureWidget(node) {
-  if (node.comfyClass !== "LoadImage") return null;
-  const widget = node.widgets?.find((candidate) => candidate.name === "image");
-  const values = widget?.options?.values;
-  return widget?.value === NAME && Array.isArray(values) && !values.includes(NAME) ? widget : null;
+function wantsPicture({ type, widgets_values: values }) {
+  return type === "LoadImage" && Array.isArray(values) && values[0] === NAME;
+}
+
+// The list behind every LoadImage's choice, as the editor read it from the server; newer servers
+// write it in another form.
+function offeredPictures() {
+  const definition = window.LiteGraph?.registered_node_types?.LoadImage?.nodeData;
+  const [form, details] = definition?.input?.required?.image ?? [];
+  return [form, details?.options].find(Array.isArray);
 }
 
 async function upload() {
@@ -42,12 +46,4 @@ async function upload() {
   body.append("image", await picture.blob(), NAME);
   const answer = await api.fetchApi("/upload/image", { method: "POST", body });
   if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
-}
-
-// As if the user had chosen it: the node shows the picture then.
-function offer(widget) {
-  const { values } = widget.options;
-  if (!values.includes(NAME)) values.push(NAME);
-  widget.value = NAME;
-  widget.callback?.(NAME);
 }

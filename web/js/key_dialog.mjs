@@ -45,6 +45,7 @@ function takeKey(settings) {
   const note = new Note();
   const input = keyInput();
   input.placeholder = t("settings.key.placeholder");
+  const where = element("div", { className: "pika-row" }, input);
   const save = button(t("key.save"), store, { look: "primary" });
   const again = button(t("key.run_again"), () => {
     close();
@@ -68,8 +69,8 @@ function takeKey(settings) {
     // A key that the gateway refuses wants another; with any other verdict the run is the user's to try.
     again.hidden = verdict === "bad_key";
     again.classList.toggle("primary", verdict === "good");
-    save.hidden = verdict === "good";
-    input.disabled = verdict === "good";
+    save.hidden = where.hidden = verdict === "good";
+    input.disabled = false;
     (verdict === "good" ? again : input).focus();
   }
 
@@ -79,7 +80,6 @@ function takeKey(settings) {
   input.onkeydown = (event) => {
     if (event.key === "Enter" && !save.disabled) save.click();
   };
-  const where = element("div", { className: "pika-row" }, input);
   body.append(...paragraphs(t("key.text", { address: settings.base_url.value })), where, note.root);
   body.append(element("p", { className: "pika-quiet", textContent: t("key.kept") }));
   foot.append(toSettings(close), save, again);

@@ -9,6 +9,13 @@ app.registerExtension({
     if (node.comfyClass === "PikaGenerate") keepSeed(node);
     if (node.comfyClass === "PikaResult") showVideoOverPoster(node);
   },
+
+  // What earlier runs gave, shown again when the user comes back to a workflow's tab.
+  onNodeOutputsUpdated(outputs) {
+    for (const node of app.graph?.nodes ?? []) {
+      if (node.comfyClass === "PikaResult") tellMediaType(node, outputs?.[node.id]);
+    }
+  },
 });
 
 // Another seed is another paid task, and ComfyUI's own default gives a new node another seed after
@@ -25,13 +32,33 @@ function keepSeed(node) {
 function showVideoOverPoster(node) {
   const onExecuted = node.onExecuted;
   node.onExecuted = function (output, ...rest) {
+    tellMediaType(this, output);
     takePosterAway(this);
     if (output?.animated?.[0]) {
-      // A poster that was still loading comes a moment later, and would stay.
-      for (const delay of [300, 1000, 3000]) setTimeout(() => takePosterAway(this), delay);
+      for (const delay of [300, 1000, 3000]) {
+        setTimeout(() => {
+          // A poster that was still loading comes a moment later, and would stay.
+          takePosterAway(this);
+          makeRoom(this);
+        }, delay);
+      }
     }
     return onExecuted?.call(this, output, ...rest);
   };
+}
+
+// The newer rendering (Nodes 2.0) takes anything for a picture that is not called a video.
+function tellMediaType(node, output) {
+  if (output?.images?.length) node.previewMediaType = output.animated?.[0] ? "video" : "image";
+}
+
+// In the classic rendering a video hangs over the edge of a node that is too small for it: the
+// editor makes the node larger while it draws it, which shows when it is drawn the next time.
+function makeRoom(node) {
+  if (!node.widgets?.some((widget) => widget.name === "video-preview") || node.flags?.collapsed) return;
+  const [width, height] = node.size;
+  node.setSize([width, Math.max(height, node.computeSize()[1])]);
+  app.canvas?.setDirty?.(true, true);
 }
 
 function takePosterAway(node) {
