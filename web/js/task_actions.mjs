@@ -6,7 +6,7 @@ import { addNode, fileAddress, toast } from "./host.mjs";
 import { t } from "./i18n.mjs";
 import { get } from "./routes.mjs";
 import { tasks } from "./task_store.mjs";
-import { explanation, promptOf, stateWord } from "./task_words.mjs";
+import { explanation, hasFile, promptOf, stateWord } from "./task_words.mjs";
 
 const COPIED_FOR = 1500;
 
@@ -14,7 +14,7 @@ export const actions = { open, add, copy, request, forget };
 
 // The file where there is one or can be, else what is known.
 function open(task) {
-  return task.file || task.state === "finished" ? openFile(task) : openDetails(task);
+  return hasFile(task) ? openFile(task) : openDetails(task);
 }
 
 async function openFile(task) {

@@ -3,10 +3,9 @@
 import { element, icon, iconButton } from "./dom.mjs";
 import { address } from "./host.mjs";
 import { ago, t } from "./i18n.mjs";
-import { explanation, promptOf, shortId, stateWord } from "./task_words.mjs";
+import { explanation, hasFile, promptOf, shortId, stateWord } from "./task_words.mjs";
 import { isUnderWay } from "./task_store.mjs";
 
-const WITH_POSTER = new Set(["finished", "saved"]);
 const ICONS = { failed: "times", refused: "ban", unknown: "question" };
 
 // Posters that were not to be had are not asked for again while the page is open.
@@ -73,7 +72,7 @@ export class Card {
     this.track.ariaLabel = stateWord(task);
     this.bar.style.width = `${Math.max(task.progress, 2)}%`;
     this.root.ariaLabel = `${promptOf(task)}. ${stateWord(task)}. ${task.error}`;
-    this.poster.title = t(task.file || task.state === "finished" ? "tasks.do.open" : "tasks.do.details");
+    this.poster.title = t(hasFile(task) ? "tasks.do.open" : "tasks.do.details");
     this.poster.ariaLabel = this.poster.title;
     this.#showPoster(task, underWay);
   }
@@ -85,7 +84,7 @@ export class Card {
   #showPoster(task, underWay) {
     const url = address(`/pika/tasks/${task.number}/poster?v=${task.state}`);
     const stand = icon(ICONS[task.state] ?? (underWay ? "hourglass" : "video"));
-    if (!WITH_POSTER.has(task.state) || missing.has(url)) return this.poster.replaceChildren(stand);
+    if (!hasFile(task) || missing.has(url)) return this.poster.replaceChildren(stand);
     const picture = element("img", { alt: "", decoding: "async", draggable: false });
     picture.onerror = () => {
       missing.add(url);

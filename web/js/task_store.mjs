@@ -136,9 +136,12 @@ class TaskStore {
   }
 
   async #readChanges() {
-    const { tasks, cursor } = await get(`tasks?since=${this.#cursor}`);
-    this.#take(tasks);
-    this.#cursor = cursor;
+    let page;
+    do {
+      page = await get(`tasks?since=${this.#cursor}`);
+      this.#take(page.tasks);
+      this.#cursor = page.cursor;
+    } while (page.more);
   }
 
   #take(tasks) {
@@ -166,9 +169,11 @@ class TaskStore {
       asking.wait = Math.min(2 * asking.wait, STALEST);
       asking.next = performance.now() + asking.wait;
       const { value, reason } = answers[index];
-      this.gatewayError = reason ?? null;
+      // What was made at another gateway can only be asked for once that one is set again.
+      if (reason?.code !== "other_gateway") this.gatewayError = reason ?? null;
       if (value) this.#take([value.task]);
     }
+    if (!this.list.some((task) => AT_WORK.has(task.state))) this.gatewayError = null;
   }
 
   #tell() {

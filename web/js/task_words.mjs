@@ -13,6 +13,11 @@ export function explanation(task) {
   return has(key) ? t(key) : "";
 }
 
+// Whether there is a file to be seen, here or still at the gateway.
+export function hasFile(task) {
+  return task.state === "finished" || task.state === "saved";
+}
+
 export function promptOf(task) {
   return task.prompt || t("tasks.no_prompt");
 }
