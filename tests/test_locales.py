@@ -200,6 +200,17 @@ def test_both_pages_explain_the_same_errors() -> None:
         assert english == chinese, node
 
 
+def test_both_readmes_have_the_same_parts() -> None:
+    """README.zh.md follows README.md: as many sections, and the same commands; each links the
+    other."""
+    english, chinese = ((ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh.md"))
+    assert english.count("\n## ") == chinese.count("\n## ")
+    commands = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+    assert commands.findall(english) == commands.findall(chinese)
+    assert "(README.zh.md)" in english
+    assert "(README.md)" in chinese
+
+
 @functools.cache
 def said() -> set[str]:
     """Every text in the code of the nodes and the API."""
