@@ -1,0 +1,59 @@
+"""Requests to our routes as the editor sends them, and as those that are not the editor do."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import requests
+
+from support.comfy import Comfy
+
+HEADER = {"X-Pika-Editor": "1"}
+
+
+def ask(comfy: Comfy, path: str) -> dict[str, Any]:
+    """The editor's GET of /pika/…; the answer."""
+    answer = comfy.request("GET", f"/pika/{path}", headers=HEADER)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def send(comfy: Comfy, path: str, body: object = None) -> requests.Response:
+    """The editor's POST to /pika/…."""
+    given = {} if body is None else body
+    return comfy.request("POST", f"/pika/{path}", json=given, headers=HEADER)
+
+
+def done(comfy: Comfy, path: str, body: object = None) -> dict[str, Any]:
+    """The answer of a POST that is carried out."""
+    answer = send(comfy, path, body)
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def refused(comfy: Comfy, path: str, body: object = None) -> tuple[int, str, Mapping[str, Any]]:
+    """Status, code and answer of a POST that is not."""
+    answer = send(comfy, path, body)
+    said = answer.json()
+    assert said["error"], answer.text
+    return answer.status_code, str(said["code"]), dict(said)
+
+
+def strangers(comfy: Comfy) -> dict[str, dict[str, str]]:
+    """Headers of requests that are not the editor's, by what they are."""
+    port = comfy.setup.port
+    return {
+        "no header of ours": {},
+        "a page of another origin": {**HEADER, "Origin": "https://evil.example"},
+        "a page of another port": {**HEADER, "Origin": f"http://127.0.0.1:{port + 1}"},
+        "a sandboxed page": {**HEADER, "Origin": "null"},
+        "a rebound name": {**HEADER, "Host": f"evil.example:{port}"},
+        "a rebound name that is its own origin": {
+            **HEADER,
+            "Host": f"evil.example:{port}",
+            "Origin": f"http://evil.example:{port}",
+        },
+        "another site": {**HEADER, "Sec-Fetch-Site": "cross-site"},
+        "another page of this machine": {**HEADER, "Sec-Fetch-Site": "same-site"},
+    }
