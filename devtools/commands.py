@@ -13,6 +13,7 @@ from devtools.endings import Terminated, unwind_on_termination
 from devtools.environment import Host, cache_folder, host, prepare
 from devtools.pythons import free_interpreter, installed, own_version
 from devtools.recipe import ROOT
+from devtools.registry import comfy_cli
 from devtools.steps import StepError, say
 
 INTERRUPTED = 130
@@ -56,6 +57,7 @@ def test(arguments: list[str]) -> int:
         [python, "-m", "ruff", "format", "--check", "."],
         [python, "-m", "mypy", *TYPED],
     ]
+    comfy_cli()  # its set-up is no part of a test
     if _names_tests(arguments):
         gates.append([python, "-m", "pytest", *arguments])
     else:
@@ -75,6 +77,11 @@ def _free(version: str, base: Path, arguments: list[str]) -> list[str | Path]:
     return [free_interpreter(version, base), "-m", "pytest", *FREE_TESTS, *SPREAD, *arguments]
 
 
+def pack(arguments: list[str]) -> int:
+    """The archive that the Comfy registry would get, checked."""
+    return call([sys.executable, "-m", "devtools.registry", *arguments], os.environ)
+
+
 def bench(arguments: list[str]) -> int:
     """The benchmarks, side by side with ComfyUI's own helpers."""
     if not (ROOT / "benchmarks" / "__main__.py").is_file():
@@ -90,6 +97,7 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "free": free,
     "bench": bench,
     "pictures": pictures,
+    "pack": pack,
 }
 
 

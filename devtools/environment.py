@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 import zipfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,34 +76,54 @@ def host() -> Host:
 
 def prepare() -> Environment:
     """The environment for today's recipe. Raises StepError when it cannot be made."""
-    folder = cache_folder() / f"env-{recipe.fingerprint()}"
-    environment = Environment(folder)
-    if (folder / COMPLETE).is_file():
-        return environment
-    with lock(folder.with_suffix(".lock"), lambda: say("Another set-up is running; waiting …")):
-        # Whoever held the lock may have made it in the meantime.
-        if not (folder / COMPLETE).is_file():
-            _make(environment)
+    environment = Environment(cache_folder() / f"env-{recipe.fingerprint()}")
+    make_once(environment.folder, lambda log: _make(environment, log))
     return environment
 
 
-def _make(environment: Environment) -> None:
+def make_once(folder: Path, make: Callable[[Path], None]) -> None:
+    """Have a cached folder made, unless it is there whole; by one process at a time.
+
+    Made in place: a virtual environment does not survive being renamed. Only the stamp at the end
+    makes it count.
+
+    Args:
+        make: Fills the folder; gets the path of a log.
+    """
+    if (folder / COMPLETE).is_file():
+        return
+    with lock(folder.with_suffix(".lock"), lambda: say("Another set-up is running; waiting …")):
+        # Whoever held the lock may have made it in the meantime.
+        if (folder / COMPLETE).is_file():
+            return
+        if folder.exists():
+            say(f"{folder} is of a set-up that was interrupted; beginning again")
+            shutil.rmtree(folder)
+        folder.mkdir(parents=True)
+        make(folder / "setup.log")
+        (folder / COMPLETE).touch()
+
+
+def make_venv(folder: Path, base: str | Path, wanted: Sequence[str], log: Path) -> None:
+    """A virtual environment in `folder`/venv with these packages. Raises StepError."""
+    venv = folder / "venv"
+    run_step("Making a virtual environment", [base, "-m", "venv", venv], log)
+    run_step("Installing packages", [*_pip(venv), "install", *wanted], log)
+
+
+def _pip(venv: Path) -> list[str | Path]:
+    return [interpreter(venv), "-m", "pip", "--disable-pip-version-check"]
+
+
+def _make(environment: Environment, log: Path) -> None:
     folder = environment.folder
     say(f"Setting up in {folder} (once; about 2 GB, some minutes)")
-    if folder.exists():
-        say("  an earlier set-up was interrupted; beginning again")
-        shutil.rmtree(folder)
-    folder.mkdir(parents=True)
-    log = folder / "setup.log"
-    # Built in place: a virtual environment does not survive being renamed. Only the stamp at the
-    # end makes it count.
-    run_step("Making a virtual environment", [sys.executable, "-m", "venv", folder / "venv"], log)
-    pip: list[str | Path] = [environment.python, "-m", "pip", "--disable-pip-version-check"]
-    _unpack_comfyui(environment, pip, log)
+    venv = folder / "venv"
+    run_step("Making a virtual environment", [sys.executable, "-m", "venv", venv], log)
+    _unpack_comfyui(environment, _pip(venv), log)
     wanted = folder / "requirements.txt"
     wanted.write_text("\n".join(recipe.packages(environment.comfyui)) + "\n", encoding="utf-8")
-    run_step("Installing packages", [*pip, "install", "-r", wanted], log)
-    (folder / COMPLETE).touch()
+    run_step("Installing packages", [*_pip(venv), "install", "-r", wanted], log)
 
 
 def _unpack_comfyui(environment: Environment, pip: list[str | Path], log: Path) -> None:

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from devtools import recipe
-from devtools.environment import COMPLETE, cache_folder, interpreter
-from devtools.locks import lock
-from devtools.steps import run_step, say
+from devtools.environment import cache_folder, interpreter, make_once, make_venv
+from devtools.steps import say
 
 #: Those that ComfyUI itself is used with.
 VERSIONS: Final = ("3.10", "3.11", "3.12", "3.13")
@@ -40,29 +39,13 @@ def free_interpreter(version: str, base: Path) -> Path:
     Made once in the cache folder. Raises StepError when it cannot be made.
     """
     folder = cache_folder() / f"free-{version}-{recipe.free_fingerprint()}"
-    if not (folder / COMPLETE).is_file():
-        with lock(folder.with_suffix(".lock"), lambda: say("Another set-up is running; waiting …")):
-            if not (folder / COMPLETE).is_file():
-                _make(version, base, folder)
+
+    def make(log: Path) -> None:
+        say(f"Setting up Python {version}")
+        make_venv(folder, base, recipe.free_packages(), log)
+
+    make_once(folder, make)
     return interpreter(folder / "venv")
-
-
-def _make(version: str, base: Path, folder: Path) -> None:
-    shutil.rmtree(folder, ignore_errors=True)  # of a set-up that was interrupted
-    folder.mkdir(parents=True)
-    log = folder / "setup.log"
-    venv = folder / "venv"
-    run_step(f"Making an environment for Python {version}", [base, "-m", "venv", venv], log)
-    pip: list[str | Path] = [
-        interpreter(venv),
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "install",
-        "--quiet",
-    ]
-    run_step("Installing packages", [*pip, *recipe.free_packages()], log)
-    (folder / COMPLETE).touch()
 
 
 def _find(version: str) -> Path | None:

@@ -17,10 +17,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devtools.environment import COMPLETE, cache_folder, interpreter
-from devtools.locks import lock
+from devtools.environment import cache_folder, interpreter, make_once, make_venv
 from devtools.recipe import ROOT
-from devtools.steps import StepError, run_step, say
+from devtools.steps import StepError, say
 
 COMFY_CLI = "comfy-cli==1.23.0"
 ARCHIVE = "node.zip"
@@ -83,14 +82,14 @@ def comfy_cli() -> ComfyCli:
     """The cached command line, which is set up if need be. Raises StepError."""
     parts = [COMFY_CLI, sys.implementation.cache_tag, sys.platform, platform.machine()]
     name = hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:12]
-    found = ComfyCli(cache_folder() / f"comfy-cli-{name}")
-    if (found.folder / COMPLETE).is_file():
-        return found
-    with lock(found.folder.with_suffix(".lock"), lambda: say("Another set-up is running …")):
-        # Whoever held the lock may have made it in the meantime.
-        if not (found.folder / COMPLETE).is_file():
-            _make(found)
-    return found
+    folder = cache_folder() / f"comfy-cli-{name}"
+
+    def make(log: Path) -> None:
+        say("Setting up Comfy's command line")
+        make_venv(folder, sys.executable, ["--only-binary=:all:", COMFY_CLI], log)
+
+    make_once(folder, make)
+    return ComfyCli(folder)
 
 
 def tracked_copy(place: Path) -> Path:
@@ -116,19 +115,6 @@ def _git(place: Path, *arguments: str) -> str:
     if done.returncode:
         raise StepError(f"git {' '.join(arguments)} failed: {done.stderr.decode()}")
     return done.stdout.decode()
-
-
-def _make(cli: ComfyCli) -> None:
-    if cli.folder.exists():
-        shutil.rmtree(cli.folder)
-    cli.folder.mkdir(parents=True)
-    log = cli.folder / "setup.log"
-    venv: list[str | Path] = [sys.executable, "-m", "venv", cli.folder / "venv"]
-    pip: list[str | Path] = [cli.python, "-m", "pip", "--disable-pip-version-check"]
-    run_step("Making a virtual environment for Comfy's command line", venv, log)
-    wanted = ["install", "--only-binary=:all:", COMFY_CLI]
-    run_step("Installing Comfy's command line", [*pip, *wanted], log)
-    (cli.folder / COMPLETE).touch()
 
 
 def main() -> int:
