@@ -72,6 +72,7 @@ def test_no_key_is_two_lines_and_names_the_simulator() -> None:
         Settings().require_key()
     lines = str(caught.value).splitlines()
     assert len(lines) == 2
+    assert "Settings → Pika" in lines[0]
     assert "PIKA_API_KEY" in lines[0]
     assert "python -m simulator" in lines[1]
     Settings(KEY).require_key()
