@@ -21,7 +21,11 @@ app.registerExtension({
     definition.output_tooltips = Object.values(texts.outputs).map((output) => output.tooltip);
     for (const inputs of [definition.input?.required, definition.input?.optional]) {
       for (const [name, [, details]] of Object.entries(inputs ?? {})) {
-        if (details && texts.inputs[name]) details.tooltip = texts.inputs[name].tooltip;
+        const text = texts.inputs[name];
+        if (!details || !text) continue;
+        details.tooltip = text.tooltip;
+        // A large field has no label: in English its placeholder is the schema's, or the id.
+        if (details.multiline && text.name !== name) details.placeholder = text.name;
       }
     }
   },
