@@ -19,8 +19,7 @@ export async function askForKey(message) {
   try {
     const settings = await loadSettings();
     closeErrorDialog();
-    const isKeyMissing = !settings.api_key.set && !settings.problem;
-    await (isKeyMissing ? takeKey(settings) : tell(message));
+    await (settings.api_key.set ? tell(message) : takeKey(settings));
   } finally {
     isOpen = false;
   }
@@ -43,6 +42,7 @@ function tell(message) {
 function takeKey(settings) {
   const { body, foot, close, closed } = openDialog(t("key.title"));
   const note = new Note();
+  note.set("warn", settings.problem);
   const input = keyInput();
   input.placeholder = t("settings.key.placeholder");
   const where = element("div", { className: "pika-row" }, input);
