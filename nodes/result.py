@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from comfy_api.latest import InputImpl, io
 
+from ..pika_api.answers import harmless
 from ..pika_api.errors import InvalidInput, PikaError, TaskFailed
 from ..pika_api.media import first_frame
+from ..pika_api.task import is_task_id
 from . import host
 from .sockets import CATEGORY
 
@@ -29,6 +31,12 @@ def _check_task_id(task_id: str) -> str:
     if not task_id:
         raise InvalidInput(
             "task_id", "there is no task id.", "Connect Pika Generate's task_id, or type one in."
+        )
+    if not is_task_id(task_id):
+        raise InvalidInput(
+            "task_id",
+            f"«{harmless(task_id[:40])}» is no task id.",
+            "Connect Pika Generate's task_id, or copy one from Pika History.",
         )
     return task_id
 

@@ -16,6 +16,11 @@ from typing import Any, Final
 MAX_WORDS: Final = 600
 #: As much of an HTML page is looked at: on broken markup the time grows with the square of it.
 _MAX_PAGE: Final = 16 * 1024
+#: What could write over a line of a terminal, turn a text around, or not be kept in a database:
+#: control characters but tab and line feed, marks of direction, halves of characters.
+_HARMFUL: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
 #: A message is looked for this deep in an answer.
 _MAX_DEPTH: Final = 16
 
@@ -80,5 +85,10 @@ def _from_html(page: str) -> str:
 
 
 def shorten(text: str) -> str:
-    """At most `MAX_WORDS` characters of it."""
-    return text if len(text) <= MAX_WORDS else text[: MAX_WORDS - 1] + "…"
+    """At most `MAX_WORDS` characters of it, harmless."""
+    return harmless(text if len(text) <= MAX_WORDS else text[: MAX_WORDS - 1] + "…")
+
+
+def harmless(text: str) -> str:
+    """A text of the other side's with a mark for each character that could do something."""
+    return _HARMFUL.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))

@@ -14,13 +14,13 @@ import requests
 from urllib3.exceptions import HTTPError as TransportError
 
 from . import units
-from .answers import json_object, shorten, words_of
+from .answers import harmless, json_object, shorten, words_of
+from .connecting import leads_inside
+from .downloads import fetch
 from .errors import (
     Busy,
-    DownloadFailed,
     FeedError,
     FeedRefused,
-    LinkRefused,
     Refused,
     SubmitUnknown,
     TaskNotFound,
@@ -29,27 +29,25 @@ from .errors import (
 from .payload import Payload
 from .retry import parse_retry_after
 from .settings import Settings
-from .task import Task
+from .task import Task, is_task_id
 from .transport import (
     BROKEN,
     CONNECT_TIMEOUT,
+    READ_TIMEOUT,
     Bearer,
     NoAuth,
     bounded,
     cause,
     open_session,
-    pieces,
+    trust,
 )
 
-#: Seconds of silence while an answer is awaited.
+#: Seconds of silence while the answer to a submit is awaited.
 SUBMIT_TIMEOUT: Final = 120.0
-READ_TIMEOUT: Final = 30.0
 #: Where the id stands: the seed's name, then those of gateways that have another.
 _ID_FIELDS: Final = ("id", "task_id", "taskId")
-#: A longer task id than this is none. Characters.
-MAX_TASK_ID: Final = 255
-#: The largest file that is fetched, in bytes.
-MAX_FILE: Final = 4 * 1024 * 1024 * 1024
+#: A decoded answer is kept this deep.
+_MAX_DEPTH: Final = 100
 #: Statuses of a submit that say the request was received and not carried out. 408, 425 and 499
 #: speak of the way there, not of the task, so they prove nothing.
 _UNPROVEN_4XX: Final = frozenset({408, 425, 499})
@@ -140,7 +138,7 @@ class Client:
         for place in (answer, inner if isinstance(inner, dict) else {}):
             for name in _ID_FIELDS:
                 task_id = place.get(name)
-                if isinstance(task_id, (str, int)) and _is_id(str(task_id).strip()):
+                if isinstance(task_id, (str, int)) and is_task_id(str(task_id).strip()):
                     return str(task_id).strip()
         raise SubmitUnknown(
             f"The gateway answered HTTP {status} without a task id: {self._shown(text)}",
@@ -166,7 +164,7 @@ class Client:
                 way_out="The gateway is busy, or the account's limit is reached: try later.",
             )
         if status in _MOVED:
-            where = urlsplit(headers.get("Location", "")).netloc or "nowhere"
+            where = shorten(urlsplit(headers.get("Location", "")).netloc) or "nowhere"
             return Refused(
                 f"HTTP {status} from {self._host}: it points to {where}. "
                 "A request that carries the key follows no redirect.",
@@ -226,95 +224,25 @@ class Client:
         )
 
     def download(self, task_id: str, url: str, part: Path, check: Callable[[], None]) -> None:
-        """Stream a finished file to ``part``, going on where an earlier try broke off.
-
-        The key is not sent along: the media host is somebody else.
-
-        Args:
-            check: Called between reads; may raise to stop.
-
-        Raises:
-            LinkRefused: The host says no: the link has expired, or the file is gone.
-            DownloadFailed: It broke off or is too large. ``part`` keeps what arrived.
-            OSError: ``part`` cannot be written.
-        """
-        have = part.stat().st_size if part.exists() else 0
-        headers = {"Accept-Encoding": "identity"}
-        if have:
-            headers["Range"] = f"bytes={have}-"
-        host = urlsplit(url).hostname
-        with closing(open_session(NoAuth())) as session:
-            try:
-                answer = session.get(
-                    url, headers=headers, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True
-                )
-            except (requests.RequestException, TransportError, ValueError) as error:
-                raise DownloadFailed(task_id, f"No answer from {host}: {cause(error)}.") from error
-            with closing(answer):
-                if answer.status_code == 416 and have:
-                    part.unlink()  # what is there is not of this file: the next try starts anew
-                    raise DownloadFailed(task_id, f"{host} cannot go on from byte {have}.")
-                if answer.status_code not in (200, 206):
-                    raise self._link_refused(task_id, answer, host)
-                start = 0
-                if answer.status_code == 206:
-                    start = have
-                    if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-                        part.unlink()
-                        raise DownloadFailed(task_id, f"{host} went on from another byte.")
-                self._write(task_id, answer, part, start, check)
-
-    def _link_refused(
-        self, task_id: str, answer: requests.Response, host: str | None
-    ) -> DownloadFailed:
-        try:
-            _status, _headers, text = self._read(answer)
-        except (requests.RequestException, TransportError, OSError):
-            text = ""  # the status says what matters
-        what = f"HTTP {answer.status_code} from {host}: {self._words(text)}"
-        kind = LinkRefused if 400 <= answer.status_code < 500 else DownloadFailed
-        return kind(task_id, what)
-
-    def _write(
-        self,
-        task_id: str,
-        answer: requests.Response,
-        part: Path,
-        start: int,
-        check: Callable[[], None],
-    ) -> None:
-        length = answer.headers.get("Content-Length", "")
-        expected = start + int(length) if length.isdigit() else None
-        if (expected or 0) > MAX_FILE:
-            raise DownloadFailed(
-                task_id, f"The file is {expected} bytes, over the {MAX_FILE} kept."
-            )
-        size = start
-        with part.open("r+b" if start else "wb") as file:
-            file.seek(start)
-            try:
-                for chunk in pieces(answer):
-                    check()
-                    size += len(chunk)
-                    if size > MAX_FILE:
-                        raise DownloadFailed(task_id, f"The file is over {MAX_FILE} bytes.")
-                    file.write(chunk)
-            except (requests.RequestException, TransportError) as error:
-                raise DownloadFailed(
-                    task_id, f"The download broke off after {size} bytes: {cause(error)}."
-                ) from error
-        if expected is not None and size != expected:
-            raise DownloadFailed(
-                task_id, f"The download broke off after {size} of {expected} bytes."
-            )
+        """Stream a finished file to ``part``; see `downloads.fetch`."""
+        with closing(self._media_session()) as session:
+            fetch(session, task_id, url, part, check, self._words)
 
     def picture(self, url: str) -> bytes:
         """Fetch a poster, at most `MAX_ANSWER` bytes. Raises `requests.RequestException`."""
-        with closing(open_session(NoAuth())) as session:
-            answer = session.get(url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True)
-            with closing(answer):
-                answer.raise_for_status()
-                return bounded(answer)
+        try:
+            with closing(self._media_session()) as session:
+                answer = session.get(url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True)
+                with closing(answer):
+                    answer.raise_for_status()
+                    return bounded(answer)
+        except (TransportError, ValueError) as error:
+            raise requests.ConnectionError(cause(error)) from error
+
+    def _media_session(self) -> requests.Session:
+        """For links, which the gateway chooses: one from outside leads to nothing inside."""
+        host = urlsplit(self._settings.base_url).hostname or ""
+        return open_session(NoAuth(), outside=not leads_inside(host))
 
     @property
     def _host(self) -> str:
@@ -329,14 +257,18 @@ class Client:
         # First too: once shortened, what is left of the key would not be known for it.
         return self._clean(words_of(self._clean(text)))
 
-    def _masked(self, value: Any) -> Any:
+    def _masked(self, value: Any, depth: int = 0) -> Any:
         """The decoded answer, without the key in any of its texts."""
         if isinstance(value, str):
             return self._clean(value)
+        if depth == _MAX_DEPTH and isinstance(value, (list, dict)):
+            return "…"
         if isinstance(value, list):
-            return [self._masked(item) for item in value]
+            return [self._masked(item, depth + 1) for item in value]
         if isinstance(value, dict):
-            return {self._clean(name): self._masked(item) for name, item in value.items()}
+            return {
+                self._clean(name): self._masked(item, depth + 1) for name, item in value.items()
+            }
         return value
 
     def _without_key(self, error: Exception) -> Exception | None:
@@ -350,15 +282,9 @@ class Client:
         return shorten(self._clean(text.strip())) or "(an empty answer)"
 
     def _clean(self, text: str) -> str:
-        """Without the key, should the other side quote it."""
+        """Harmless, and without the key, should the other side quote it."""
         key = self._settings.api_key
-        return text.replace(key, "[key]") if key else text
-
-
-def _is_id(text: str) -> bool:
-    """Whether it can be kept in every database and asked for again."""
-    named = text not in ("", "0", "True", "False")
-    return named and len(text) <= MAX_TASK_ID and text.isprintable()
+        return harmless(text.replace(key, "[key]") if key else text)
 
 
 _CHANGE_IT: Final = "Change the input that the message names, and queue again."
@@ -386,9 +312,9 @@ def _too_large(payload: Payload) -> str:
 
 
 def _way_out_of(error: Exception) -> str:
-    if isinstance(error, requests.exceptions.SSLError):
-        return (
-            "The certificate was not accepted. Behind a company's proxy, set REQUESTS_CA_BUNDLE "
-            "to its certificate file."
-        )
-    return _NETWORK_WAY_OUT
+    if not isinstance(error, requests.exceptions.SSLError):
+        return _NETWORK_WAY_OUT
+    return trust(error) or (
+        "What answers there does not speak TLS: check the address and its port. Behind a company's "
+        "proxy, set REQUESTS_CA_BUNDLE to its certificate file."
+    )

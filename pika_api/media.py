@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
 #: What a video file may be, in FFmpeg's words.
 _CONTAINERS: Final = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf"
+#: What a picture file may be, in Pillow's words.
+PICTURES: Final = ("PNG", "JPEG", "GIF", "WEBP")
+#: More pixels than this are not decoded; 8K has 33 million.
+MAX_PIXELS: Final = 50_000_000
+#: Seconds that a clip may take to decode: a small file can hold years of nothing.
+DECODE_TIME: Final = 120.0
 #: Read sizes are multiples of 3 so that Base64 of the parts is Base64 of the whole.
 _CHUNK: Final = 3 * 256 * 1024
 
@@ -132,12 +139,22 @@ def _probe_picture(path: Path) -> Probe:
     from PIL import Image
 
     try:
-        with Image.open(path) as picture:
+        with Image.open(path, formats=PICTURES) as picture:
+            check_size(picture.width, picture.height)
             picture.load()
             form = (picture.format or "").lower()
             return Probe("image", form, form, picture.width, picture.height, 0.0, 0.0)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise NotMedia(f"the picture does not decode: {error}") from error
+
+
+def check_size(width: int, height: int) -> None:
+    """Raise `NotMedia` where a picture, or a clip's frame, would fill the memory.
+
+    Pillow's own limit is one that any other pack may have switched off.
+    """
+    if width * height > MAX_PIXELS:
+        raise NotMedia(f"{width}x{height} is more than {MAX_PIXELS // 1_000_000} million pixels")
 
 
 def _open(path: Path, **options: str) -> InputContainer:
@@ -149,7 +166,11 @@ def _open(path: Path, **options: str) -> InputContainer:
     import av
 
     allowed = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
-    return av.open(str(path), options={**allowed, **options})
+    container = av.open(str(path), options={**allowed, **options})
+    for stream in container.streams.video:
+        # The decoder's own limit: what the header says is not what the frames must be.
+        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+    return container
 
 
 def _probe_video(path: Path, decode: bool) -> Probe:
@@ -160,6 +181,7 @@ def _probe_video(path: Path, decode: bool) -> Probe:
             if not container.streams.video:
                 raise NotMedia("there is no picture in it, only sound")
             stream = container.streams.video[0]
+            check_size(stream.width, stream.height)
             rate = float(stream.average_rate or stream.guessed_rate or 0)
             seconds = float(container.duration / av.time_base) if container.duration else 0.0
             expected = stream.frames
@@ -177,12 +199,17 @@ def _probe_video(path: Path, decode: bool) -> Probe:
 
 
 def _count_frames(path: Path) -> int:
-
+    deadline = time.monotonic() + DECODE_TIME
     # A trimmed clip has an edit list, which hides samples that the header counts.
     with _open(path, ignore_editlist="1") as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        return sum(1 for _frame in container.decode(stream))
+        count = 0
+        for _frame in container.decode(stream):
+            count += 1
+            if time.monotonic() > deadline:
+                raise NotMedia(f"it takes over {DECODE_TIME:g} s to decode")
+        return count
 
 
 def from_video_file(path: Path) -> Media | None:

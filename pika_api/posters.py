@@ -16,7 +16,7 @@ from .client import Client
 from .collecting import file_name
 from .entries import Entry
 from .errors import FeedError, TaskNotFound
-from .media import NotMedia, first_frame
+from .media import PICTURES, NotMedia, check_size, first_frame
 from .states import UNDER_WAY, State
 
 if TYPE_CHECKING:
@@ -26,9 +26,6 @@ log = logging.getLogger("pika")
 
 #: The largest a small picture gets, in pixels: width, height.
 SIZE: Final = (320, 640)
-#: A poster has no more pixels than this; what claims more is not decoded.
-_MOST_PIXELS: Final = 50_000_000
-_FORMATS: Final = ("JPEG", "PNG", "WEBP", "GIF")
 _QUALITY: Final = 82
 #: Seconds until a feed that had no poster is asked again: of a task under way, of a finished one.
 _SOON: Final = 15.0
@@ -125,9 +122,8 @@ def _decoded(data: bytes) -> Image:
     from PIL import Image
 
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:
-            if picture.width * picture.height > _MOST_PIXELS:
-                raise NotMedia(f"{picture.width}x{picture.height} is too large for a poster")
+        with Image.open(io.BytesIO(data), formats=PICTURES) as picture:
+            check_size(picture.width, picture.height)
             picture.draft("RGB", SIZE)  # a JPEG is decoded at about this size
             return _rgb(picture)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:

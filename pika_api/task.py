@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-from .answers import message_in
+from .answers import message_in, shorten
+
+#: A longer address than this is none. Characters.
+MAX_LINK: Final = 8192
+
+#: A longer task id than this is none. Characters.
+MAX_TASK_ID: Final = 255
 
 
 class Status(str, Enum):
@@ -63,7 +69,7 @@ class Task:
         video: Mapping[str, Any] = first if isinstance(first, Mapping) else {}
         # Only the video's own status can end a task: an error about the answer itself, with
         # HTTP 200, is the gateway's trouble of the moment.
-        raw = _text(video.get("status")) or _trouble(feed) or Status.QUEUED.value
+        raw = shorten(_text(video.get("status")) or _trouble(feed)) or Status.QUEUED.value
         url = _link(video.get("resultUrl"))
         return cls(
             id=task_id,
@@ -72,7 +78,7 @@ class Task:
             progress=_per_cent(video.get("progress")),
             result_url=url,
             poster_url=_link(video.get("videoPoster")) or _link(video.get("imageThumb")),
-            error=message_in(video.get("error")),
+            error=shorten(message_in(video.get("error"))),
             response=answer,
         )
 
@@ -81,6 +87,12 @@ class Task:
         """A task that is known to be finished, without a reading of the feed."""
         done = Status.FINISHED
         return cls(task_id, done, done.value, 100, result_url, "", "", {})
+
+
+def is_task_id(text: str) -> bool:
+    """Whether it can be kept in every database, shown, and asked for as one part of a path."""
+    named = text not in ("", "0", "True", "False", ".", "..")
+    return named and len(text) <= MAX_TASK_ID and text.isprintable()
 
 
 def _status(raw: str, url: str) -> Status:
@@ -107,7 +119,8 @@ def _link(value: object) -> str:
     text = _text(value)
     try:
         parts = urlsplit(text)
-        return text if parts.scheme in ("https", "http") and parts.hostname else ""
+        is_link = parts.scheme in ("https", "http") and parts.hostname and len(text) <= MAX_LINK
+        return text if is_link else ""
     except ValueError:
         return ""
 

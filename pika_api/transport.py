@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import ssl
 import time
+import zlib
 from collections.abc import Iterator, Sequence
 from http.cookiejar import DefaultCookiePolicy
 from typing import Final
 
 import requests
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError as TransportError
+
+from .answers import harmless
+from .connecting import Adapter
 
 #: Seconds to make a connection.
 CONNECT_TIMEOUT: Final = 10.0
+#: Seconds of silence while a feed or a file is read.
+READ_TIMEOUT: Final = 30.0
 #: Seconds in which an answer that has begun must be there whole.
 ANSWER_TIME: Final = 60.0
 #: An answer of the gateway is small; more than this is not read. Bytes.
@@ -54,22 +60,34 @@ class _Session(requests.Session):
 
 
 def open_session(
-    auth: requests.auth.AuthBase, connections: int = 1, *, base_url: str = ""
+    auth: requests.auth.AuthBase,
+    connections: int = 1,
+    *,
+    base_url: str = "",
+    outside: bool = False,
 ) -> requests.Session:
+    """A session of its own kind.
+
+    Args:
+        base_url: The gateway's, where the session is for it.
+        outside: Whether it may connect to public addresses only, through redirects too.
+    """
     made = _Session()
     made.auth = auth
     # Plain http goes to this machine only; a proxy would carry the key readable over the network.
     made.trust_env = not base_url.startswith("http:")
     made.headers["User-Agent"] = "ComfyUI-Pika"
+    # A few bytes that unpack to gigabytes are nothing to ask for.
+    made.headers["Accept-Encoding"] = "identity"
     made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections, max_retries=0)
+    adapter = Adapter(connections, outside=outside)
     made.mount("https://", adapter)
     made.mount("http://", adapter)
     return made
 
 
 def bounded(answer: requests.Response, seconds: float | None = None) -> bytes:
-    """A small answer, whole: neither endless in bytes nor dripping in for ever.
+    """A small answer, whole: neither endless in bytes, packed or not, nor dripping in for ever.
 
     Args:
         seconds: In which it must be there; `ANSWER_TIME` where left out.
@@ -80,20 +98,38 @@ def bounded(answer: requests.Response, seconds: float | None = None) -> bytes:
     for chunk in pieces(answer):
         data += chunk
         if len(data) > MAX_ANSWER:
-            raise requests.exceptions.ContentDecodingError(f"the answer is over {MAX_ANSWER} bytes")
+            raise _too_large()
         if time.monotonic() > deadline:
             raise requests.exceptions.ReadTimeout(f"the answer took over {seconds:g} s to read")
-    return bytes(data)
+    zipped = answer.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip", "deflate")
+    return _unzipped(bytes(data)) if zipped else bytes(data)
+
+
+def _unzipped(data: bytes) -> bytes:
+    """What a proxy has zipped unasked, up to the limit."""
+    try:
+        plain = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(data, MAX_ANSWER + 1)
+    except zlib.error as error:
+        raise requests.exceptions.ContentDecodingError(f"it does not unzip: {error}") from error
+    if len(plain) > MAX_ANSWER:
+        raise _too_large()
+    return plain
+
+
+def _too_large() -> Exception:
+    return requests.exceptions.ContentDecodingError(f"the answer is over {MAX_ANSWER} bytes")
 
 
 def pieces(answer: requests.Response) -> Iterator[bytes]:
-    """What arrives, as it arrives: `iter_content` waits until a whole chunk is there."""
+    """What arrives, as it arrives and never unpacked. `iter_content` waits for a whole chunk, and
+    unpacks one whole however large that gets.
+    """
     read1 = getattr(answer.raw, "read1", None)
-    if read1 is None:  # urllib3 1
-        yield from answer.iter_content(_CHUNK)
-        return
     try:
-        while piece := read1(_CHUNK, decode_content=True):
+        if read1 is None:  # urllib3 1
+            yield from answer.raw.stream(_CHUNK, decode_content=False)
+            return
+        while piece := read1(_CHUNK, decode_content=False):
             yield piece
     except TransportError as error:
         raise requests.exceptions.ConnectionError(error) from error
@@ -115,4 +151,14 @@ def causes(error: BaseException) -> Sequence[BaseException]:
 def cause(error: BaseException) -> str:
     """The innermost cause in plain words."""
     inner = causes(error)[-1]
-    return (" ".join(str(inner).split()) or type(inner).__name__).rstrip(".")
+    return (harmless(" ".join(str(inner).split())) or type(inner).__name__).rstrip(".")
+
+
+def trust(error: BaseException) -> str:
+    """What helps where the other side's certificate was not accepted; empty where it was."""
+    if not any(isinstance(each, ssl.SSLCertVerificationError) for each in causes(error)):
+        return ""
+    return (
+        "The certificate was not accepted. Behind a company's proxy, set REQUESTS_CA_BUNDLE "
+        "to its certificate file."
+    )

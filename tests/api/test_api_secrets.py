@@ -49,7 +49,7 @@ def test_a_netrc_does_not_replace_the_key() -> None:
 @pytest.mark.usefixtures("netrc")
 def test_the_media_host_gets_no_authorization(tmp_path: Path) -> None:
     """Neither the key nor a .netrc entry, for the file and for the poster."""
-    with RawServer(answer(200, b"data")) as server, client_of("https://api.gpt.ge") as client:
+    with RawServer(answer(200, b"data")) as server, client_of("http://127.0.0.1:9") as client:
         client.download("t", f"{server.url}/v.mp4", tmp_path / "v.part", lambda: None)
         assert client.picture(f"{server.url}/p.jpg") == b"data"
         assert [seen.header("Authorization") for seen in server.seen] == [None, None]
@@ -60,7 +60,7 @@ def test_a_media_host_that_moved_gets_no_authorization_either(tmp_path: Path) ->
     """A CDN may redirect, and what it points to is a stranger too."""
     with RawServer(answer(200, b"data")) as other:
         moved = answer(302, b"", Location=other.url.replace("127.0.0.1", "localhost") + "/v.mp4")
-        with RawServer(moved) as server, client_of("https://api.gpt.ge") as client:
+        with RawServer(moved) as server, client_of("http://127.0.0.1:9") as client:
             client.download("t", f"{server.url}/v.mp4", tmp_path / "v.part", lambda: None)
         assert [seen.header("Authorization") for seen in other.seen] == [None]
     assert (tmp_path / "v.part").read_bytes() == b"data"

@@ -49,6 +49,10 @@ CASES: dict[str, tuple[Callable[[], Graph], list[str]]] = {
         lambda: {"1": node("ProbeList", lines=""), "2": generate(image_url=["1", 0])},
         ["image_url", "empty", "https://"],
     ),
+    "a task id that is none": (
+        lambda: {"1": node("PikaResult", task_id="a" * 300)},
+        ["task_id", "Pika History"],
+    ),
     "a URL of blanks": (lambda: {"1": generate(video_url="   ")}, ["video_url", "empty"]),
     "a URL without a host": (lambda: {"1": generate(image_url="https://")}, ["image_url", "https"]),
     "a file's address": (
