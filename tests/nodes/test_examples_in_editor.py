@@ -1,4 +1,4 @@
-"""The example workflows in the real editor: opened, queued and looked at as a person would."""
+"""The example workflows and blueprints in the real editor: opened, queued, looked at."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from devtools.pages import (
     run_workflow,
     wait_for_videos,
 )
+from devtools.recipe import ROOT
 from simulator import Simulator
 from support.comfy import Comfy
 from support.graphs import text_to_video
@@ -55,6 +56,8 @@ ENDINGS = {
     "pika_earlier_task": Ending(tasks=0),
 }
 
+BLUEPRINTS = sorted(path.stem for path in (ROOT / "subgraphs").glob("*.json"))
+
 #: Whether so many nodes show a picture, and so none a poster of a run that is over.
 PICTURES = """(count) => window.app.graph.nodes.filter((node) =>
   ['PikaResult', 'PreviewImage'].includes(node.comfyClass) && node.imgs?.length
@@ -62,6 +65,27 @@ PICTURES = """(count) => window.app.graph.nodes.filter((node) =>
 #: The text that a node with this title shows.
 TEXT = """(title) => window.app.graph.nodes.find((node) => node.title === title)
   .widgets.map((widget) => widget.value).join(' ')"""
+EMPTY = """() => window.app.loadGraphData({ version: 0.4, nodes: [], links: [], groups: [],
+  last_node_id: 0, last_link_id: 0, config: {}, extra: {} })"""
+#: Enters values into the one node that is there; gives the names of all that it has.
+FILL = """(values) => {
+  const { widgets } = window.app.graph.nodes[0]
+  for (const [name, value] of Object.entries(values))
+    widgets.find((widget) => widget.name === name).value = value
+  return widgets.map((widget) => widget.name)
+}"""
+#: Connects that node's video to Save Video, and a picture to it.
+CONNECT = """(withImage) => {
+  const { graph } = window.app, [node] = graph.nodes
+  const add = (type, widget, value) => {
+    const made = window.LiteGraph.createNode(type)
+    graph.add(made)
+    made.widgets.find(({ name }) => name === widget).value = value
+    return made
+  }
+  node.connect(0, add('SaveVideo', 'filename_prefix', 'blueprint'), 0)
+  if (withImage) add('LoadImage', 'image', 'pika_example.jpg').connect(0, node, 0)
+}"""
 SELECT = """(title) => window.app.canvas.selectNodes(
   window.app.graph.nodes.filter((node) => node.title === title))"""
 
@@ -154,6 +178,44 @@ def test_the_extended_clips_can_be_joined(comfy: Comfy, gateway: Simulator, edit
     (film,) = (comfy.base_dir / "output" / "pika").glob("film_*.mp4")
     assert frames(film) == sum(clips)
     assert len(gateway.charged) == before
+
+
+@pytest.mark.usefixtures("inputs")
+@pytest.mark.parametrize("blueprint", BLUEPRINTS)
+def test_blueprint_makes_a_video(
+    comfy: Comfy, gateway: Simulator, editor: Page, editor_errors: PageErrors, blueprint: str
+) -> None:
+    """A blueprint is found by the editor's search and is one node with the inputs that matter;
+    what is entered there is sent, and its video is what comes out."""
+    prompt = f"A swan, by {blueprint}"
+    editor.evaluate(EMPTY)
+    editor.locator("#graph-canvas").dblclick(position={"x": 500, "y": 250})
+    search = editor.get_by_role("combobox").last
+    search.fill(blueprint)
+    editor.locator(".p-autocomplete-option.p-focus", has_text=blueprint).wait_for()
+    search.press("Enter")
+    editor.wait_for_function("() => window.app.graph.nodes.length === 1")
+    typed = {"prompt_text": prompt, "motion": 3, "aspect_ratio": "1:1", "seed": 5}
+    widgets = editor.evaluate(FILL, typed)
+    with_image = blueprint.startswith("Image")
+    assert widgets == [
+        *("prompt_text", "negative_prompt", "pikaffect", "aspect_ratio"),
+        *("frame_rate", "guidance_scale", "motion", "seed"),
+    ]
+    editor.evaluate(CONNECT, with_image)
+    before = len(gateway.charged)
+    assert run_workflow(editor) == "execution_success"
+    (task_id,) = gateway.charged[before:]
+    body = gateway.tasks[task_id].body
+    assert body["promptText"] == prompt
+    assert body["options"]["aspectRatio"] == 1.0
+    assert body["options"]["parameters"]["motion"] == 3
+    assert ("image" in body) == with_image
+    assert frames(result(comfy, task_id))
+    (address,) = wait_for_videos(editor, 1)
+    assert "blueprint_" in address
+    assert complaints(editor) == []
+    assert editor_errors.about("extensions/comfyui-pika") == []
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda path: path.stem)
