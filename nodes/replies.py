@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
@@ -21,9 +20,8 @@ from ..pika_api.errors import (
     TaskNotFound,
     TaskTimeout,
 )
+from ..pika_api.log import log
 from . import guard, host
-
-log = logging.getLogger("pika")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -75,7 +73,7 @@ def guarded(handler: Handler, *, shown: bool = False) -> Handler:
             response = web.json_response(problem.said, status=problem.status)
         except PikaError as error:
             told = _problem_of(error)
-            log.info("%s %s: %s", request.method, request.path, error.what)
+            log.debug("editor: %s %s: %s", request.method, request.path, error.what)
             response = web.json_response(told.said, status=told.status)
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"

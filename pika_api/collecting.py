@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import re
 import shutil
 import threading
@@ -13,18 +12,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from . import explain, media
+from . import explain, files, media
 from .client import Client
 from .errors import DownloadFailed, LinkRefused, TaskFailed, TaskNotFound
 from .journal import Entry, Journal
+from .log import log
 from .settings import Settings
 from .states import State
 from .task import Task
 from .waiting import Waiter
 from .watch import CHECK_EVERY, Report, Watch, pause
 from .workers import Workers
-
-log = logging.getLogger("pika")
 
 #: How many times a download is begun before it is an error, and how many links may be refused.
 TRIES: Final = 5
@@ -99,7 +97,7 @@ class Collector:
             entry = await self._workers.disk(watch, self._journal.find, task_id)
             if entry is None or entry.state not in (State.FINISHED, State.SAVED):
                 raise
-            log.info("task %s: its feed does not know it any more", task_id)
+            log.info("task %s: its feed does not know it any more; its last link is tried", task_id)
             return Task.finished(task_id, entry.result_url)
 
     def _entry(self, task_id: str) -> Entry:
@@ -115,7 +113,7 @@ class Collector:
                 seen = media.probe(path, decode=True)
                 here = self._here(path)
             except (media.NotMedia, OSError) as error:
-                log.warning("task %s: %s is fetched again: %s", task_id, path, error)
+                log.warning("task %s: its file is fetched again: %s: %s", task_id, path, error)
                 continue
             if (entry.state, entry.file_path) != (State.SAVED, str(here)):
                 self._journal.saved(entry.id, here)
@@ -142,7 +140,7 @@ class Collector:
             self._output.mkdir(parents=True, exist_ok=True)
             part = here.with_name(f"{here.name}.part")
             shutil.copyfile(path, part)
-            part.replace(here)
+            files.put(part, here)
         return here
 
     async def _bring(self, entry: Entry, task: Task, owner: str, watch: Watch) -> Collected:
@@ -189,22 +187,22 @@ class Collector:
 
     def _save(self, entry: Entry, task: Task, check: Callable[[], None]) -> Collected:
         name = file_name(task.id)
-        part = self._output / f"{name}.part"
+        path = part = self._output / f"{name}.part"
         try:
             check()
             self._output.mkdir(parents=True, exist_ok=True)
             self._client.download(task.id, task.result_url, part, check)
             seen = _look_at(task.id, part)
             path = part.with_name(name + suffix(seen))
-            part.replace(path)
+            files.put(part, path)
         except OSError as error:
             raise DownloadFailed(
                 task.id,
                 f"The file cannot be kept in {self._output}: {error.strerror or error}.",
-                way_out="Make room there, or make the folder writable, and queue again.",
+                way_out=files.way_out(error, path),
             ) from error
         self._journal.saved(entry.id, path)
-        log.info("task %s saved", task.id)
+        log.debug("task %s: saved as %s", task.id, path)
         return Collected(task.id, path, seen, task.result_url)
 
 

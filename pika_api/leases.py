@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -11,8 +10,7 @@ from typing import Final
 
 from .errors import JournalError
 from .journal import LEASE, Journal
-
-log = logging.getLogger("pika")
+from .log import log
 
 _EVERY: Final = LEASE / 4
 
@@ -56,4 +54,4 @@ class LeaseKeeper:
             except JournalError as error:
                 # The lease may lapse: then another process waits for nothing and says "unknown",
                 # which sends nothing.
-                log.warning("a lease could not be renewed: %s", error.what)
+                log.warning("journal: a lease could not be renewed: %s", error.what)

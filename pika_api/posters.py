@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -12,17 +11,18 @@ from typing import TYPE_CHECKING, Final
 
 import requests
 
+from . import files
 from .client import Client
 from .collecting import file_name
 from .entries import Entry
 from .errors import FeedError, TaskNotFound
+from .log import log
 from .media import PICTURES, NotMedia, check_size, first_frame
 from .states import UNDER_WAY, State
+from .transport import cause
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-log = logging.getLogger("pika")
 
 #: The largest a small picture gets, in pixels: width, height.
 SIZE: Final = (320, 640)
@@ -72,7 +72,7 @@ class Posters:
                 return self._from_file(entry.task_id, file)
             return self._from_feed(entry, entry.task_id) if may_ask else None
         except (NotMedia, OSError) as error:
-            log.info("task %s: no picture of it: %s", entry.task_id, error)
+            log.debug("task %s: no picture of it: %s", entry.task_id, cause(error))
             return None
 
     def keep(self, task_id: str, data: bytes) -> Path:
@@ -103,7 +103,7 @@ class Posters:
             task = self._client.feed(task_id)
             data = self._client.picture(task.poster_url) if task.poster_url else b""
         except (FeedError, TaskNotFound, requests.RequestException) as error:
-            log.info("task %s: no poster: %s", task_id, error)
+            log.debug("task %s: no poster: %s", task_id, cause(error))
             return None
         return self.keep(task_id, data) if data else None
 
@@ -113,7 +113,7 @@ class Posters:
         picture.thumbnail(SIZE)
         part = path.with_name(f"{path.name}.{threading.get_ident()}.part")
         picture.save(part, "JPEG", quality=_QUALITY)
-        part.replace(path)
+        files.put(part, path)
         return path
 
 

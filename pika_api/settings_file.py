@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from . import files
 from .errors import SettingLocked, SettingsError
 from .settings import DEFAULTS, NAMES, Settings, check, origin_of
 
@@ -92,7 +93,8 @@ def read(home: Path) -> Mapping[str, Any]:
     )
     try:
         with _lock:
-            value = json.loads(path.read_text(encoding="utf-8"))
+            # Notepad puts a mark before the text.
+            value = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, RecursionError) as error:
@@ -227,7 +229,7 @@ def _write(path: Path, values: Mapping[str, Any], broken: bool) -> None:
                 os.fsync(file.fileno())
             if broken:
                 path.replace(path.with_name(f"settings.broken-{time.time_ns()}.json"))
-            Path(name).replace(path)
+            files.put(Path(name), path)
         except BaseException:
             with contextlib.suppress(OSError):
                 Path(name).unlink()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import random
 import time
 import uuid
@@ -13,6 +12,7 @@ from . import explain, units
 from .client import Client
 from .errors import InvalidInput, JournalError, NotAccepted, SubmitUnknown
 from .journal import Entry, Intent, Journal
+from .log import log
 from .payload import Payload
 from .request import GenerateRequest, describe, fingerprint
 from .retry import resend_delay
@@ -20,8 +20,6 @@ from .settings import Settings
 from .states import OPEN, State
 from .watch import CHECK_EVERY, UNWATCHED, Report, Watch, pause
 from .workers import Workers
-
-log = logging.getLogger("pika")
 
 #: Seconds between tries to write down the id of a task that has been paid for.
 _WRITE_DOWN_AGAIN: Final = (0.1, 0.5, 2.0, 5.0)
@@ -86,7 +84,7 @@ class Submitter:
                 try:
                     task_id = await self._send(entry, payload, owner, watch)
                 except _TakenOver:
-                    log.info("request #%d was begun elsewhere meanwhile", entry.id)
+                    log.info("request #%d: begun elsewhere meanwhile", entry.id)
                 except BaseException:
                     # Given up between two tries: the next one who asks may send it at once. While
                     # a thread is still sending, the row says so, and this changes nothing.
@@ -98,7 +96,7 @@ class Submitter:
     def _take_up(self, entry: Entry) -> Submitted:
         if entry.state is State.UNKNOWN or entry.task_id is None:
             raise explain.unknown_before(entry, self._journal.home)
-        log.info("task %s taken up", entry.task_id)
+        log.debug("task %s: taken up, nothing is charged", entry.task_id)
         return Submitted(entry.task_id, taken_up=True)
 
     async def _claim(self, intent: Intent, owner: str, watch: Watch) -> tuple[Entry, bool]:
@@ -125,7 +123,7 @@ class Submitter:
                         UNWATCHED, self._journal.refused, entry.id, owner, error.what
                     )
                     raise
-                log.info("request #%d not accepted, again in %.1f s: %s", entry.id, delay, error)
+                log.info("request #%d: not accepted, again in %.1f s: %s", entry.id, delay, error)
                 watch.report(Report(f"{error.what} Again in {units.duration(delay)}"))
                 await pause(delay, watch)
 
@@ -148,12 +146,14 @@ class Submitter:
                     self._journal.unknown(entry.id, error.what)
                 except JournalError as broken:
                     # The row says that it was sent: without an answer that comes to the same.
-                    log.warning("request #%d is unclear: %s", entry.id, broken.what)
+                    log.warning(
+                        "request #%d: unclear, and not written down: %s", entry.id, broken.what
+                    )
                 raise explain.unknown(
                     error.what, entry, self._journal.home, error.status
                 ) from error
             self._write_down(entry, task_id)
-        log.info("task %s submitted", task_id)
+        log.info("task %s: submitted (request #%d)", task_id, entry.id)
         return task_id
 
     def _write_down(self, entry: Entry, task_id: str) -> None:
@@ -162,7 +162,7 @@ class Submitter:
             try:
                 self._journal.submitted(entry.id, task_id)
             except JournalError as error:
-                log.warning("task %s is paid for and not written down: %s", task_id, error.what)
+                log.warning("task %s: paid for and not written down: %s", task_id, error.what)
                 if wait is None:
                     raise JournalError(
                         f"Task {task_id} was made, and the journal could not keep it: {error.what}",

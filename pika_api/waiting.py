@@ -12,13 +12,12 @@ from . import explain
 from .client import Client
 from .errors import FeedError, FeedRefused, JournalError, TaskNotFound
 from .journal import Entry, Journal
+from .log import log
 from .retry import poll_delay
 from .settings import Settings
 from .task import Status, Task
 from .watch import Report, Watch, pause
 from .workers import Workers
-
-log = logging.getLogger("pika")
 
 #: A task that the gateway has just made may be unknown to its feed for this many seconds.
 NEW_TASK: Final = 60.0
@@ -54,7 +53,7 @@ class Waiter:
             await self._workers.disk(watch, self._note, task)
         except JournalError as error:
             # What the feed says can be read again; only a submit must not go on without it.
-            log.warning("task %s: %s", task_id, error.what)
+            log.warning("task %s: its state is not written down: %s", task_id, error.what)
         return task
 
     def _note(self, task: Task) -> None:
@@ -102,7 +101,9 @@ class Waiter:
             raise explain.not_read(task_id, error) from error
         except FeedError as error:
             view.failed(error.what)
-            log.info("task %s: %s", task_id, error.what)
+            # Once: a gateway may be out of reach for hours.
+            level = logging.INFO if view.failures == 1 else logging.DEBUG
+            log.log(level, "task %s: asked again: %s", task_id, error.what)
             watch.report(Report(f"{error.what} Asking again", 0, task_id, view.age))
             return None
         view.saw(task)
