@@ -11,7 +11,6 @@ from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
 import requests
-from urllib3.exceptions import HTTPError as TransportError
 
 from . import units
 from .answers import harmless, json_object, shorten, words_of
@@ -236,7 +235,9 @@ class Client:
                 with closing(answer):
                     answer.raise_for_status()
                     return bounded(answer)
-        except (TransportError, ValueError) as error:
+        except requests.RequestException:
+            raise
+        except BROKEN as error:
             raise requests.ConnectionError(cause(error)) from error
 
     def _media_session(self) -> requests.Session:

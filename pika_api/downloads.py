@@ -15,7 +15,7 @@ from urllib3.exceptions import HTTPError as TransportError
 
 from .connecting import LeadsInside
 from .errors import DownloadFailed, LinkRefused
-from .transport import CONNECT_TIMEOUT, READ_TIMEOUT, bounded, cause, pieces, trust
+from .transport import BROKEN, CONNECT_TIMEOUT, READ_TIMEOUT, bounded, cause, pieces, trust
 
 #: The largest file that is fetched, in bytes.
 MAX_FILE: Final = 4 * 1024 * 1024 * 1024
@@ -59,7 +59,7 @@ def fetch(
         answer = session.get(
             url, headers=headers, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True
         )
-    except (requests.RequestException, TransportError, ValueError) as error:
+    except BROKEN as error:
         raise DownloadFailed(
             task_id,
             f"No answer from {host}: {cause(error)}.",

@@ -1,0 +1,248 @@
+"""What SECURITY.md promises of the code as a whole, and that each of its rows has its test."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from test_house import INSIDES, ROOT, imports, sources, top
+
+SECURITY = ROOT / "SECURITY.md"
+OURS = [ROOT / "__init__.py", *sources("pika_api"), *sources("nodes")]
+PAGES = [path for path in sorted((ROOT / "web").rglob("*.*js")) if path.is_file()]
+
+#: What would run code or programs that nobody reviewed, or read data that can be code.
+MODULES = {
+    "code", "ctypes", "dill", "ensurepip", "joblib", "marshal", "multiprocessing",
+    "pickle", "pip", "pty", "runpy", "shelve", "simulator", "subprocess", "telnetlib", "yaml",
+}  # fmt: skip
+BUILTINS = {"eval", "exec", "compile", "__import__", "breakpoint"}
+OF_OS = {"system", "popen", "startfile", "fork", "forkpty"}
+
+#: The environment variables of the pack; README tells of each. None of them weakens a check.
+VARIABLES = {
+    "PIKA_ALLOWED_HOSTS", "PIKA_API_KEY", "PIKA_BASE64_STYLE", "PIKA_BASE_URL", "PIKA_HOME",
+    "PIKA_JOURNAL_URL", "PIKA_MAX_BODY_MB", "PIKA_MAX_REQUESTS",
+}  # fmt: skip
+#: Names of sockets' types, which look like variables.
+SOCKETS = {"PIKA_CAMERA", "PIKA_OPTIONS", "PIKA_PARAMETERS"}
+
+by_name = pytest.mark.parametrize("path", OURS, ids=lambda path: path.relative_to(ROOT).as_posix())
+
+
+def calls(path: Path) -> Iterator[str]:
+    """What a file calls, as far as it is a name, or a name of a module's."""
+    for item in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(item, ast.Call):
+            yield ast.unparse(item.func)
+
+
+@by_name
+def test_no_code_from_outside_is_run(path: Path) -> None:
+    """No eval, no pickle, no other program, nothing installed; the simulator is for the desk."""
+    assert not {top(name) for name in imports(path)} & MODULES
+    called = set(calls(path))
+    assert not called & BUILTINS
+    assert not called & {"torch.load", "np.load", "numpy.load"}
+    assert not {name for name in called if re.search("import_module|spec_from|find_spec", name)}
+    assert not {name for name in called if name.startswith(("os.exec", "os.spawn", "os.posix"))}
+    assert not called & {f"os.{name}" for name in OF_OS}
+
+
+@by_name
+def test_nothing_switches_certificates_off(path: Path) -> None:
+    """No argument, no setting and no variable of ours does."""
+    text = path.read_text("utf-8")
+    found = re.findall(
+        r"\bverify\b|cert_reqs|CERT_NONE|CERT_OPTIONAL|check_hostname|assert_hostname|"
+        r"assert_fingerprint|disable_warnings|_create_unverified|set_ciphers|ssl_version",
+        text,
+    )
+    assert found == []
+    assert set(re.findall(r"\bPIKA_[A-Z0-9_]+\b", text)) <= VARIABLES | SOCKETS
+
+
+def test_ruffs_rules_of_security_are_on() -> None:
+    """For all that users run, without a blanket exception; the few that are off say why."""
+    tomllib = pytest.importorskip("tomllib")  # from Python 3.11
+    lint = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["ruff"]["lint"]
+    assert "S" in lint["select"]
+    off = {rule for rule in lint["ignore"] if re.fullmatch(r"S\d*", rule)}
+    # asserts, chance without secrets, and two that are held by the tests above
+    assert off <= {"S101", "S311", "S404", "S603"}
+    for pattern, rules in lint["per-file-ignores"].items():
+        if any(path.relative_to(ROOT).match(pattern) for path in OURS):
+            assert not [rule for rule in rules if re.fullmatch(r"S\d*|ALL", rule)], pattern
+    for path in OURS:
+        exceptions = re.findall(r"# noqa\b(.*)", path.read_text("utf-8"))
+        assert not [each for each in exceptions if not re.match(r": (?!S\d)[A-Z]+\d+", each)], path
+
+
+#: Runs in a process of its own; fails at the first thing that an import must not do.
+_IMPORT_ALL = """
+import importlib, pkgutil, sys
+sys.dont_write_bytecode = True
+import pika_api
+names = [each.name for each in pkgutil.iter_modules(pika_api.__path__) if each.name != "__main__"]
+def look(event, arguments):
+    writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
+    if writes or event.startswith(("subprocess.", "os.system", "os.mkdir", "urllib.")):
+        raise SystemExit(f"{event}: {arguments}")
+    if event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto"):
+        raise SystemExit(f"{event}: {arguments}")
+import requests, sqlalchemy  # theirs
+sys.addaudithook(look)
+for name in names:
+    importlib.import_module(f"pika_api.{name}")
+print(len(names))
+"""
+
+
+def test_an_import_does_nothing() -> None:
+    """No connection, no look-up, no program, no file: ComfyUI's start reaches nobody for us."""
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORT_ALL], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) == len(sources("pika_api")) - 2  # __init__ and __main__
+
+
+def test_one_thing_is_installed() -> None:
+    """requests; SQLAlchemy, Pillow and PyAV are ComfyUI's own. Nothing is fetched later."""
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    assert wanted == ["requests"]
+    assert 'dependencies = ["requests"]' in (ROOT / "pyproject.toml").read_text("utf-8")
+    known = {*sys.stdlib_module_names, "requests", "urllib3", "sqlalchemy", "PIL", "av", "numpy"}
+    known |= INSIDES | {"comfy_api", "comfyui_version", "torch", "aiohttp"}  # ComfyUI's
+    for path in OURS:
+        absolute = {top(name) for name in imports(path) if not name.startswith(".")}
+        assert absolute <= known, path
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
+def test_the_editors_side_makes_no_markup_of_data(path: Path) -> None:
+    """Texts are set as texts; no code is made of them; nothing is loaded from elsewhere."""
+    text = path.read_text("utf-8")
+    found = re.findall(
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|"
+        r"DOMParser|srcdoc|\beval\(|new Function|\bimport\(|javascript:|"
+        r"set(?:Timeout|Interval)\(\s*['\"`]",
+        text,
+    )
+    assert found == []
+    assert re.findall(r"(?:from|import)\s+['\"](?!\.{1,2}/)", text) == []
+    assert re.findall(r"['\"`]https?://", text) == []
+    assert not re.search(r"(?:local|session)Storage|document\.cookie|indexedDB", text)
+
+
+def test_every_route_is_guarded() -> None:
+    """No handler is registered but behind the guard, and nowhere but in one place."""
+    registering = re.compile(r"\broutes\.(get|post|put|delete|patch|view|static)\b|add_routes?\b")
+    for path in OURS:
+        if path.name != "routes.py":
+            assert not registering.search(path.read_text("utf-8")), path
+    tree = ast.parse((ROOT / "nodes" / "routes.py").read_text("utf-8"))
+    registered = [
+        item
+        for item in ast.walk(tree)
+        if isinstance(item, ast.Call)
+        and isinstance(item.func, ast.Call)
+        and ast.unparse(item.func.func).startswith("server.routes.")
+    ]
+    assert len(registered) >= 3
+    for item in registered:
+        assert ast.unparse(item.args[0]).startswith("guarded(")
+    assert len(registering.findall(ast.unparse(tree))) == len(registered)
+
+
+@pytest.mark.skipif(
+    os.name == "nt", reason="Windows has other rights"
+)
+@pytest.mark.parametrize("first", ["settings", "journal"])
+def test_the_private_folder_is_private(tmp_path: Path, first: str) -> None:
+    """Whichever part of the pack makes it: no other user of the machine may look into it."""
+    from pika_api.journal import Journal, sqlite_url
+    from pika_api.settings_file import save
+
+    home = tmp_path / "user" / "__pika"
+    if first == "settings":
+        save(home, {"max_requests": 3}, {})
+    else:
+        with closing(Journal(sqlite_url(home))) as journal:
+            journal.entries()
+    assert stat.S_IMODE(home.stat().st_mode) == 0o700
+
+
+# SECURITY.md itself.
+
+
+def tables(text: str) -> list[list[str]]:
+    """The rows of its tables, cell by cell, without their heads."""
+    found, last = [], ""
+    for line in text.splitlines():
+        if line.startswith("|") and last.startswith("|") and not re.match(r"\|[\s:|-]+\|$", line):
+            found.append([cell.strip() for cell in line.strip("|").split("|")])
+        last = line
+    return found
+
+
+@functools.cache
+def functions(path: Path) -> set[str]:
+    """The names of a file's functions; none where there is no such file."""
+    if not path.is_file():
+        return set()
+    body = ast.parse(path.read_text("utf-8")).body
+    return {item.name for item in body if isinstance(item, ast.FunctionDef)}
+
+
+ROWS = tables(SECURITY.read_text("utf-8"))
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][:40])
+def test_every_row_names_a_test_that_exists(row: list[str]) -> None:
+    """What is promised is held: a row's last cell names its tests, and they are there."""
+    assert len(row) == 3
+    named = re.findall(r"`(tests/[\w/]+\.py::\w+)`", row[-1])
+    assert named, f"no test is named for «{row[0]}»"
+    places = (place.split("::") for place in named)
+    assert [name for file, name in places if name not in functions(ROOT / file)] == []
+
+
+def test_the_tables_are_read() -> None:
+    """A test of rows that finds none would pass."""
+    assert len(ROWS) > 40
+
+
+def test_the_limits_are_those_of_the_code() -> None:
+    """A figure that was changed in one place is wrong in the other."""
+    from pika_api import answers, client, connecting, downloads, media, task, transport
+
+    text = SECURITY.read_text("utf-8")
+    for told in (
+        f"{transport.MAX_ANSWER // 2**20} MiB",
+        f"{transport.ANSWER_TIME:g} s",
+        f"{transport.CONNECT_TIMEOUT:g} s",
+        f"{transport.READ_TIMEOUT:g} s",
+        f"{client.SUBMIT_TIMEOUT:g} s",
+        f"{connecting.HEAD_TIME:g} s",
+        f"{downloads.MAX_FILE // 2**30} GiB",
+        f"{downloads.SLOWEST // 2**10} KiB in {downloads.SLOW_TIME:g} s",
+        f"{downloads.DOWNLOAD_TIME / 3600:g} h",
+        f"{media.MAX_PIXELS // 10**6} million pixels",
+        f"{media.DECODE_TIME:g} s",
+        f"{answers.MAX_WORDS} characters",
+        f"{task.MAX_LINK} characters",
+        f"{task.MAX_TASK_ID} characters",
+    ):
+        assert told in text, told
