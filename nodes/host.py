@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io as bytes_io
-import logging
 import threading
 import time
+import uuid
 from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +23,12 @@ from server import PromptServer
 
 from ..pika_api import units
 from ..pika_api.home import FOLDER, journal_url
+from ..pika_api.log import log
 from ..pika_api.watch import Report, Watch
 
 if TYPE_CHECKING:
     from ..pika_api.journal import Journal
     from ..pika_api.service import Service
-
-log = logging.getLogger("pika")
 
 #: The folder of finished files, below ComfyUI's output folder.
 SUBFOLDER = "pika"
@@ -55,7 +55,8 @@ def temp_file(suffix: str) -> Path:
     """A name for a passing file; ComfyUI empties the folder at its start and end."""
     folder = Path(folder_paths.get_temp_directory())
     folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"pika_{time.time_ns()}_{threading.get_ident()}{suffix}"
+    # No time in it: the clock of Windows stands still for 15 ms.
+    return folder / f"pika_{uuid.uuid4().hex}{suffix}"
 
 
 def saved_result(path: Path) -> tuple[str, str]:
@@ -74,6 +75,17 @@ def addresses() -> Sequence[str]:
     from comfy.cli_args import args
 
     return [address.strip() for address in args.listen.split(",")]
+
+
+def versions() -> dict[str, str]:
+    """ComfyUI's and its editor's, for a bug report."""
+    from comfyui_version import __version__
+
+    try:
+        frontend = metadata.version("comfyui-frontend-package")
+    except metadata.PackageNotFoundError:
+        frontend = "of its own"  # --front-end-root
+    return {"ComfyUI": __version__, "ComfyUI's editor": frontend}
 
 
 def journal() -> Journal:
@@ -203,7 +215,7 @@ class Display:
             self._poster_task = None
         if not task.cancelled() and (error := task.exception()):
             # What is only for show must not stop what is paid for.
-            log.info("could not show progress: %s", error)
+            log.debug("node %s: its progress could not be shown: %s", self._node_id, error)
 
     async def _show_poster(self, report: Report) -> None:
         from PIL import Image

@@ -14,6 +14,7 @@ from .replies import guarded
 _TASK: Final = r"/pika/tasks/{number:\d{1,9}}"
 _GET: Final = {
     "/pika/settings": routes_settings.show,
+    "/pika/diagnostics": routes_settings.diagnostics,
     "/pika/tasks": routes_tasks.list_tasks,
     f"{_TASK}/request": routes_tasks.show_request,
 }

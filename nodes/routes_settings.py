@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
 from ..pika_api.errors import SettingLocked, SettingsError
+from ..pika_api.log import log
 from ..pika_api.settings import BASE64_STYLES, DEFAULTS, RANGES, check
 from ..pika_api.settings_file import Found, load, lock_of, look_up, read, save
 from . import host
@@ -17,8 +17,6 @@ from .replies import Problem, object_of
 
 if TYPE_CHECKING:
     from ..pika_api.connection import Finding
-
-log = logging.getLogger("pika")
 
 #: The last so many characters of a key are shown, unless it is shorter than the second.
 _HINT: Final = 4
@@ -44,6 +42,22 @@ async def test(request: web.Request) -> web.Response:
     return web.json_response({"verdict": found.verdict, "message": found.message})
 
 
+async def diagnostics(request: web.Request) -> web.Response:
+    """GET: a text for a bug report, without key, prompts and folders; with ``connection=1`` also
+    whether the gateway takes the key.
+    """
+    connect = request.query.get("connection") == "1"
+    return web.json_response({"text": await asyncio.to_thread(_diagnosed, connect)})
+
+
+def _diagnosed(connect: bool) -> str:
+    # Imported late, as in host: requests and SQLAlchemy would weigh on ComfyUI's start.
+    from ..pika_api.diagnostics import diagnose
+
+    output, around = host.output_folder(), host.versions()
+    return diagnose(host.home(), output, connect=connect, around=around).text
+
+
 def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:
     try:
         dropped = save(host.home(), changes)
@@ -54,7 +68,7 @@ def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:
             raise  # it is the file that cannot be written
         text = "\n".join(filter(None, (error.problem, error.way_out)))
         raise Problem(400, "invalid", text, error.name) from error
-    log.info("settings changed in the editor: %s", ", ".join(changes))
+    log.info("settings: changed in the editor: %s", ", ".join(changes))
     return {**_described(), "key_cleared": dropped}
 
 

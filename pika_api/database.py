@@ -93,8 +93,9 @@ class Database:
                 way_out="Write @, : and / within a password as %40, %3A and %2F.",
             ) from None
         except (SQLAlchemyError, ImportError) as error:
+            words = str(error).replace(url, "…")  # some versions quote it, the password too
             raise JournalError(
-                f"PIKA_JOURNAL_URL is not an address of a database that works here: {error}.",
+                f"PIKA_JOURNAL_URL is not an address of a database that works here: {words}.",
                 way_out="Leave it out for a file in ComfyUI's user folder.",
             ) from error
         self._ready = False
@@ -104,16 +105,25 @@ class Database:
         self._engine.dispose()
 
     @property
+    def backend(self) -> str:
+        """What kind of database it is, in SQLAlchemy's words: such as ``sqlite``."""
+        return self._engine.url.get_backend_name()
+
+    @property
+    def file(self) -> Path | None:
+        """The file of a SQLite journal; None for another database."""
+        name = self._engine.url.database
+        return Path(name) if self.backend == "sqlite" and name else None
+
+    @property
     def home(self) -> str:
         """The folder of a SQLite journal, for the command line; empty for another database."""
-        url = self._engine.url
-        is_file = url.get_backend_name() == "sqlite" and url.database
-        return str(Path(url.database).parent) if is_file and url.database else ""
+        return str(self.file.parent) if self.file else ""
 
     @property
     def in_order(self) -> bool:
         """Whether one transaction ends before the next begins, as in SQLite here."""
-        return self._engine.url.get_backend_name() == "sqlite"
+        return self.backend == "sqlite"
 
     @contextmanager
     def begin(self) -> Iterator[sa.Connection]:
@@ -132,7 +142,9 @@ class Database:
             raise JournalError(
                 f"The journal of tasks ({place}) does not work: {_reason(error, url)}.",
                 money="Nothing is sent without it; tasks that are paid for stay at the gateway.",
-                way_out="Make room or make its folder writable, or set PIKA_JOURNAL_URL.",
+                way_out="Make room, or make its folder writable. On a network drive it may never "
+                "work: set PIKA_JOURNAL_URL to a file on this computer, such as "
+                "sqlite:///C:/pika/journal.sqlite3.",
             ) from error
 
 

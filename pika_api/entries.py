@@ -123,6 +123,25 @@ class Entries:
         with self._begin() as connection:
             return connection.execute(query).scalar_one()
 
+    @property
+    def place(self) -> tuple[str, Path | None]:
+        """What kind of database it is, and its file, where it is one."""
+        return self._database.backend, self._database.file
+
+    def counts(self) -> Mapping[State, int]:
+        """How many rows stand where, forgotten ones too."""
+        query = sa.select(TASKS.c.state, sa.func.count()).group_by(TASKS.c.state)
+        with self._begin() as connection:
+            found = {State(state): int(count) for state, count in connection.execute(query)}
+        return {state: found[state] for state in State if state in found}
+
+    def troubles(self, *, limit: int) -> list[Entry]:
+        """The rows that something went wrong with last, the newest trouble first."""
+        query = sa.select(TASKS).where(TASKS.c.last_error != "")
+        query = query.order_by(TASKS.c.changed_at.desc(), TASKS.c.id.desc()).limit(limit)
+        with self._begin() as connection:
+            return [Entry.of(row) for row in connection.execute(query).mappings()]
+
     def lost_files(self, folder: Path) -> int:
         """How many of the newest saved tasks have their file neither where it was nor here."""
         paths = [Path(entry.file_path) for entry in self.entries((State.SAVED,), limit=300)]

@@ -15,12 +15,12 @@ DOORS = {"nodes/host.py", "nodes/routes.py"}
 
 #: Inside pika_api: a module may import those on lower floors only.
 FLOORS = [
-    {"errors", "answers", "states", "units", "connecting"},
+    {"errors", "answers", "states", "units", "connecting", "log", "files"},
     {"media", "png", "task", "settings", "retry", "watch", "database", "transport"},
     {"request", "payload", "entries", "pictures", "settings_file"},
-    {"journal", "downloads"},
-    {"client", "leases", "explain", "home", "connection"},
-    {"workers"},
+    {"journal", "downloads", "anonymous"},
+    {"client", "leases", "explain", "home", "connection", "command_line"},
+    {"workers", "diagnostics"},
     {"submitting", "waiting"},
     {"collecting"},
     {"posters"},

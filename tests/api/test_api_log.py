@@ -95,7 +95,7 @@ def test_trouble_is_told_with_the_id(desk: Desk, caplog: pytest.LogCaptureFixtur
     """One line for a feed that fails time and again, one for each download that breaks off."""
     caplog.set_level(logging.INFO)
     task_id = desk.submit()
-    desk.gateway.fault("feed", status=502, times=3)
+    desk.gateway.fault("feed", status=502, times=2)
     desk.gateway.fault("media", status=500)
     run(desk.service.collect(task_id))
     first, feed, download = lines(caplog)
