@@ -1,8 +1,9 @@
-"""Screenshots of the example workflows after a run, taken in the real editor."""
+"""Pictures for README and the templates, taken in the real editor: examples, settings, sidebar."""
 
 from __future__ import annotations
 
 import io
+import json
 import shutil
 import sys
 from pathlib import Path
@@ -15,9 +16,9 @@ from devtools.chromium import NoBrowser, browser
 from devtools.comfy import ComfyDied
 from devtools.endings import unwind_on_termination
 from devtools.environment import cache_folder
-from devtools.pages import EXAMPLES, examples, open_editor, open_workflow, press_run, wait_for_video
+from devtools.pages import EXAMPLES, examples, open_editor, open_workflow, run_workflow
 from devtools.recipe import ROOT
-from devtools.servers import comfyui, simulator
+from devtools.servers import Account, comfyui, simulator
 from devtools.steps import StepError, say
 
 if TYPE_CHECKING:
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
 
 #: README's picture is that of this example.
 SHOWN: Final = "pika_image_to_video"
-README_PICTURE: Final = ROOT / "docs" / "image_to_video.jpg"
-WIDTH, HEIGHT = 1600, 860
+LAST: Final = "pika_earlier_task"
+DOCS: Final = ROOT / "docs"
+# High enough for the nodes to lie below the editor's own bars.
+WIDTH, HEIGHT = 1600, 1000
+#: The part of the editor with the bar at the left and the sidebar beside it.
+SIDEBAR: Final = (0, 78, 366, 838)
 THUMBNAIL_WIDTH: Final = 800
 #: Milliseconds for the editor to come to rest: fonts, the fitted view, the playing video.
 REST: Final = 1500
@@ -45,28 +50,62 @@ _BOUNDS: Final = """() => {
           at(box[2], 0, place.left), at(box[3], 1, place.top)]
 }"""
 
+_NO_MAP: Final = "() => window.app.extensionManager.setting.set('Comfy.Minimap.Visible', false)"
+#: Whether every node that has made a video plays it.
+_VIDEOS_SHOWN: Final = """() => {
+  const made = Object.values(window.app.nodeOutputs).filter(({ animated }) => animated?.[0])
+  const shown = [...document.querySelectorAll('video')].filter((video) => video.readyState >= 2)
+  return shown.length >= made.length
+}"""
 
-def take(page: Page, url: str, example: Path) -> bytes:
-    """Run one example and take a picture of the whole editor, as PNG."""
+
+def open_quietly(page: Page, url: str) -> None:
+    """Open the editor, without the map that would lie over the nodes."""
     open_editor(page, url)
-    banner = page.get_by_role("button", name="Close")
+    page.evaluate(_NO_MAP)
     page.wait_for_timeout(REST)
-    if banner.count():
-        banner.first.click()
+
+
+def take(page: Page, example: Path) -> bytes:
+    """Run one example and take a picture of the whole editor, as PNG. Raises StepError."""
     open_workflow(page, example)
-    press_run(page)
-    wait_for_video(page)
+    if (end := run_workflow(page)) != "execution_success":
+        raise StepError(f"{example.stem}: {end}")
+    page.wait_for_function(_VIDEOS_SHOWN)
     page.wait_for_timeout(REST)
     return page.screenshot()
+
+
+def command(page: Page, name: str) -> None:
+    """Run a command of the editor and let it come to rest."""
+    page.evaluate("(name) => window.app.extensionManager.command.execute(name)", name)
+    page.wait_for_timeout(REST)
+
+
+def take_sidebar(page: Page) -> Image.Image:
+    """The sidebar with the tasks of the examples."""
+    command(page, "Pika.ShowTasks")
+    return as_picture(page.screenshot()).crop(SIDEBAR)
+
+
+def take_settings(page: Page) -> Image.Image:
+    """The settings page."""
+    command(page, "Pika.OpenSettings")
+    return as_picture(page.locator("[role=dialog]").last.screenshot())
+
+
+def as_picture(data: bytes) -> Image.Image:
+    """A screenshot in RGB."""
+    with Image.open(io.BytesIO(data)) as picture:
+        converted: Image.Image = picture.convert("RGB")
+        return converted
 
 
 def crop(page: Page, whole: bytes) -> Image.Image:
     """The part with the nodes, and a little around it."""
     left, top, right, bottom = page.evaluate(_BOUNDS)
-    with Image.open(io.BytesIO(whole)) as picture:
-        box = (round(left) - 20, round(top) - 34, round(right) + 20, round(bottom) + 20)
-        cropped: Image.Image = picture.convert("RGB").crop(box)
-        return cropped
+    box = (round(left) - 20, round(top) - 34, round(right) + 20, round(bottom) + 20)
+    return as_picture(whole).crop(box)
 
 
 def save(picture: Image.Image, path: Path, width: int) -> None:
@@ -79,6 +118,25 @@ def save(picture: Image.Image, path: Path, width: int) -> None:
     say(f"{path.relative_to(ROOT)}  {picture.width}x{picture.height}")
 
 
+def stored(account: Account, home: Path) -> Account:
+    """The same account in the pack's file: one of the environment would lock the settings page."""
+    key, url = (account.environment[name] for name in ("PIKA_API_KEY", "PIKA_BASE_URL"))
+    home.mkdir(parents=True)
+    (home / "settings.json").write_text(json.dumps({"api_key": key, "base_url": url}), "utf-8")
+    return Account({**account.environment, "PIKA_API_KEY": None, "PIKA_BASE_URL": None})
+
+
+def take_all(page: Page) -> None:
+    """Every picture; the example with an earlier task comes last, since it needs one."""
+    for example in sorted(examples(), key=lambda path: path.stem == LAST):
+        graph = crop(page, take(page, example))
+        save(graph, example.with_suffix(".jpg"), THUMBNAIL_WIDTH)
+        if example.stem == SHOWN:
+            save(graph, DOCS / "image_to_video.jpg", WIDTH)
+    save(take_sidebar(page), DOCS / "sidebar.jpg", WIDTH)
+    save(take_settings(page), DOCS / "settings.jpg", WIDTH)
+
+
 def main() -> int:
     """Exit code 0, or 1 with the reason on stderr."""
     unwind_on_termination()
@@ -89,16 +147,14 @@ def main() -> int:
     try:
         with (
             simulator(folder / "simulator.log", "--task-seconds", "2") as account,
-            comfyui(folder / "comfyui", account) as comfy,
+            comfyui(
+                folder / "comfyui", stored(account, folder / "comfyui" / "user" / "__pika")
+            ) as comfy,
             browser() as chromium,
         ):
-            for example in examples():
-                page = chromium.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-                graph = crop(page, take(page, comfy.url, example))
-                save(graph, example.with_suffix(".jpg"), THUMBNAIL_WIDTH)
-                if example.stem == SHOWN:
-                    save(graph, README_PICTURE, WIDTH)
-                page.close()
+            page = chromium.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+            open_quietly(page, comfy.url)
+            take_all(page)
     except NoBrowser:
         say(MISSING)
         return 1

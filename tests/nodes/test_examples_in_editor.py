@@ -254,35 +254,3 @@ def test_a_new_node_keeps_its_seed(comfy: Comfy, page: Page) -> None:
         }"""
     )
     assert made == ["fixed", "randomize"]
-
-
-def test_the_list_of_earlier_tasks(comfy: Comfy, gateway: Simulator, page: Page) -> None:
-    """Pika History's button opens the list of tasks, the newest first; a search narrows it; a
-    choice goes into task_id; a prompt is shown as text, whatever is in it."""
-    for prompt in ("A quince", "<img src=x onerror=alert(1)> pear"):
-        assert comfy.run(text_to_video(prompt)).error is None
-    quince, pear = gateway.charged[-2:]
-    open_editor(page, comfy.url)
-    opened = page.evaluate(
-        """() => {
-          const node = window.LiteGraph.createNode('PikaHistory')
-          window.app.graph.add(node)
-          window.pikaTestNode = node
-          node.widgets.find((widget) => widget.type === 'button').callback()
-          return node.serialize().widgets_values.slice(0, 2)
-        }"""
-    )
-    assert opened == ["", "any"]
-    dialog = page.locator("dialog.pika-tasks")
-    rows = dialog.locator("li button")
-    rows.first.wait_for()
-    assert pear in rows.first.inner_text()
-    assert "<img src=x" in rows.first.inner_text()
-    assert dialog.locator("img").count() == 0
-    dialog.get_by_role("searchbox").fill("quince saved")
-    assert rows.count() >= 1
-    assert quince in rows.first.inner_text()
-    rows.first.click()
-    page.wait_for_function("() => window.pikaTestNode.widgets[0].value !== ''")
-    assert page.evaluate("() => window.pikaTestNode.widgets[0].value") == quince
-    assert dialog.count() == 0
