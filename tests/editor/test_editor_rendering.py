@@ -49,7 +49,7 @@ def test_a_small_result_holds_its_video(
         open_editor(page, ready.url)
         open_workflow(page, EXAMPLES / "pika_text_to_video.json")
         page.evaluate(_SHRINK, f"An apple, Nodes 2.0 {nodes_2}")
-        gateway.fault("task", seconds=3.0)
+        gateway.fault("task", seconds=6.0)
         press_run(page)
         page.get_by_text("Running").first.wait_for()
         address = wait_for_video(page)

@@ -46,7 +46,7 @@ def test_a_key_is_set_tried_and_cleared(
     assert json.loads(settings_file(comfy).read_text("utf-8"))["api_key"] == gateway.key
     shown.get_by_role("button", name="Test connection").click()
     shown.locator(".pika-note.good").filter(has_text="accepts the key").wait_for()
-    page.reload()
+    open_editor(page, comfy.url)
     shown = open_settings(page)
     shown.get_by_text(f"Set · ends in {gateway.key[-4:]}").wait_for()
     assert gateway.key not in page.content()
@@ -93,6 +93,29 @@ def test_other_settings_save_themselves(comfy: Comfy, gateway: Simulator, page: 
     assert "api_key" not in json.loads(stored.read_text("utf-8"))
 
 
+def test_diagnostics_are_copied(comfy: Comfy, gateway: Simulator, page: Page) -> None:
+    """A click puts a text for a bug report into the clipboard, without the key; where the browser
+    refuses, the text is shown and selected."""
+    set_up(comfy, base_url=gateway.url, api_key=gateway.key)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_editor(page, comfy.url)
+    shown = open_settings(page)
+    copy = shown.get_by_role("button", name="Copy diagnostics")
+    copy.click()
+    shown.get_by_text("Copied. Paste it into your report.").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("ComfyUI-Pika ")
+    for words in (": all is well\n", "  ComfyUI 0.", "  good: ", "  api_key: set (file)"):
+        assert words in copied, words
+    assert gateway.key not in copied
+    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
+    copy.click()
+    page.get_by_text("press Ctrl+C").wait_for()
+    assert page.evaluate("String(getSelection())").startswith("ComfyUI-Pika ")
+    page.keyboard.press("Escape")
+    set_up(comfy, api_key=None)
+
+
 def test_the_environment_wins(comfy: Comfy, page: Page) -> None:
     """What a variable sets cannot be changed here, and the page names the variable; the address is
     fixed too while the key is the environment's."""
@@ -128,7 +151,7 @@ def test_in_chinese_and_light(comfy: Comfy, page: Page) -> None:
         open_editor(page, comfy.url)
         shown = open_settings(page)
         shown.get_by_text("已保存的设置无法使用").wait_for()
-        for text in ("网关", "请求", "接口地址", "测试连接", "并发请求数"):
+        for text in ("网关", "请求", "接口地址", "测试连接", "并发请求数", "复制诊断信息"):
             assert shown.get_by_text(text, exact=True).count() >= 1, text
         for text in ("Gateway", "Requests", "Base URL", "API key", "Save"):
             assert shown.get_by_text(text, exact=True).count() == 0, text

@@ -87,7 +87,7 @@ def open_settings(page: Page) -> Locator:
 
 def open_tasks(page: Page) -> Locator:
     """The sidebar's tab, opened by its button."""
-    page.locator(".pika-tab-button").click()
+    page.get_by_role("button", name="Pika", exact=True).click()
     shown = page.locator(".pika-sidebar")
     shown.wait_for()
     return shown
