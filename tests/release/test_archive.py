@@ -29,6 +29,8 @@ ENTRIES = {
     "CHANGELOG.md",
     "LICENSE",
     "README.md",
+    "README.zh.md",
+    "SECURITY.md",
     "__init__.py",
     "docs",
     "example_workflows",
@@ -38,6 +40,7 @@ ENTRIES = {
     "pyproject.toml",
     "requirements.txt",
     "simulator",
+    "subgraphs",
     "web",
 }
 LARGEST = 2_000_000
