@@ -108,7 +108,7 @@ def test_diagnostics_are_copied(comfy: Comfy, gateway: Simulator, page: Page) ->
     for words in (": all is well\n", "  ComfyUI 0.", "  good: ", "  api_key: set (file)"):
         assert words in copied, words
     assert gateway.key not in copied
-    page.evaluate("navigator.clipboard.writeText = () => Promise.reject(new Error('no'))")
+    page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(Error('no')) }")
     copy.click()
     page.get_by_text("press Ctrl+C").wait_for()
     assert page.evaluate("String(getSelection())").startswith("ComfyUI-Pika ")

@@ -15,7 +15,6 @@ from support.editor import (
     card,
     fill_journal,
     open_tasks,
-    set_up,
     wear,
     worst_contrast,
 )
@@ -186,10 +185,12 @@ def test_two_thousand_tasks_by_keyboard(ready: Comfy, page: Page) -> None:
     assert page.evaluate("() => document.activeElement.ariaLabel") == "Forget"
 
 
-def test_in_chinese_and_light(ready: Comfy, page: Page) -> None:
+def test_in_chinese_and_light(ready: Comfy, gateway: Simulator, page: Page) -> None:
     """In Chinese a state is found by its Chinese word, every text of a card can be read in the
     light theme and in the dark one, and a narrow sidebar cuts nothing off."""
-    set_up(ready, max_requests=None)
+    assert ready.run(text_to_video("A medlar, saved")).error is None
+    gateway.fault("task", error="Moderation.")
+    assert ready.run(text_to_video("A medlar, failed")).error is not None
     try:
         for palette in ("light", "dark"):
             wear(ready, Locale="zh", ColorPalette=palette)
@@ -197,7 +198,7 @@ def test_in_chinese_and_light(ready: Comfy, page: Page) -> None:
             shown = open_tasks(page)
             shown.get_by_text("Pika 任务").wait_for()
             shown.get_by_role("searchbox").fill("已保存")
-            card(page, "A quince in the rain").get_by_text("已保存").wait_for()
+            card(page, "A medlar, saved").get_by_text("已保存").wait_for()
             shown.get_by_role("searchbox").fill("")
             card(page, "失败").first.hover()
             ratio, text = worst_contrast(page, ".pika-sidebar")
