@@ -43,7 +43,7 @@ async def test(request: web.Request) -> web.Response:
 
 
 async def diagnostics(request: web.Request) -> web.Response:
-    """GET: a text for a bug report, without key, prompts and folders; with ``connection=1`` also
+    """GET: a text for a bug report, without key, prompts and user name; with ``connection=1`` also
     whether the gateway takes the key.
     """
     connect = request.query.get("connection") == "1"

@@ -38,7 +38,7 @@ class Anonymous:
         self._folder = re.compile(rf"(?i)(?:{either or '(?!)'})(?![\w-])")
 
     def __call__(self, text: str) -> str:
-        """The text in one line, without key, folders of the user, accounts and queries."""
+        """The text in one line, without key, user names, accounts and queries."""
         if self._key:
             text = text.replace(self._key, "[key]")
         text = _USER.sub("~", self._folder.sub("~", text))

@@ -1,5 +1,5 @@
-"""What is wrong, and what a bug report needs: one plain text without keys, prompts, or anybody's
-folders, addresses and passwords.
+"""What is wrong, and what a bug report needs: one plain text without key, prompts, user names
+and passwords.
 """
 
 from __future__ import annotations

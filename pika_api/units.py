@@ -15,4 +15,6 @@ def duration(seconds: float) -> str:
 
 def size(count: int) -> str:
     """Bytes as a person reads them."""
+    if count >= 1_000_000_000:
+        return f"{count / 1e9:.1f} GB"
     return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"

@@ -102,7 +102,8 @@ def test_the_key_can_be_read_back_by_no_route(keyed: Comfy, gateway: Simulator) 
     file = "__pika/settings.json"
     escapes = [f"..%2F{file}", f"..%2F..%2Fuser%2F{file}", file.replace("/", "%2F")]
     paths = [
-        "/pika/settings", "/pika/tasks", "/pika/tasks?since=0", f"/pika/tasks/{number}/request",
+        "/pika/settings", "/pika/diagnostics", "/pika/diagnostics?connection=1",
+        "/pika/tasks", "/pika/tasks?since=0", f"/pika/tasks/{number}/request",
         f"/pika/tasks/{number}/poster", "/settings", "/settings/Pika", "/users", "/history",
         "/queue", "/prompt", "/object_info", "/system_stats", "/extensions", "/i18n",
         "/internal/logs", "/internal/logs/raw", "/internal/folder_paths",
@@ -125,6 +126,20 @@ def test_the_key_can_be_read_back_by_no_route(keyed: Comfy, gateway: Simulator) 
     assert gateway.key not in keyed.log_text()
 
 
+def test_diagnostics_are_told(keyed: Comfy, gateway: Simulator) -> None:
+    """For a bug report: what all runs in, and whether all is well; the gateway is asked on request
+    alone; with settings that cannot be read it says so."""
+    asked = len(gateway.log)
+    text = ask(keyed, "diagnostics")["text"]
+    assert ": all is well\n" in text
+    version = keyed.get("/system_stats")["system"]["comfyui_version"]
+    assert f"\n  ComfyUI {version}\n  ComfyUI's editor 1." in text
+    assert len(gateway.log) == asked
+    assert "\n  good: " in ask(keyed, "diagnostics?connection=1")["text"]
+    file_of(keyed).write_text("{", encoding="utf-8")
+    assert "cannot be read" in ask(keyed, "diagnostics")["text"].splitlines()[1]
+
+
 def test_a_hint_is_of_a_long_key_only(fresh: Comfy) -> None:
     """Four characters of a short key would be much of it."""
     for key, hint in (("short-key", ""), ("twelve-chars", "hars")):
@@ -135,7 +150,7 @@ def test_only_the_editor_is_answered(keyed: Comfy) -> None:
     """Nobody else reads or changes anything, by whatever name or page they come."""
     before = file_of(keyed).read_bytes()
     for who, headers in strangers(keyed).items():
-        for path in ("settings", "tasks", "tasks/1/request"):
+        for path in ("settings", "diagnostics", "tasks", "tasks/1/request"):
             answer = keyed.request("GET", f"/pika/{path}", headers=headers)
             assert answer.status_code == 403, (who, path)
         for path in ("settings", "connection", "tasks/1/forget", "tasks/1/refresh"):

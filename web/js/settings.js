@@ -2,6 +2,7 @@
 // read: the pack's routes keep it.
 
 import { app } from "../../../scripts/app.js";
+import { diagnosticsField } from "./diagnostics_field.mjs";
 import { loadStyle } from "./dom.mjs";
 import { addressField, choiceField, connectionField, numberField } from "./fields.mjs";
 import { loadStrings, t } from "./i18n.mjs";
@@ -27,5 +28,6 @@ app.registerExtension({
     setting("Base64Style", "base64_style", "requests", 30, () => choiceField("base64_style")),
     setting("MaxRequests", "max_requests", "requests", 20, () => numberField("max_requests")),
     setting("MaxBodyMb", "max_body_mb", "requests", 10, () => numberField("max_body_mb")),
+    setting("Diagnostics", "diagnostics", "help", 0, diagnosticsField),
   ],
 });
