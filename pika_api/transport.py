@@ -6,11 +6,13 @@ import ssl
 import time
 import zlib
 from collections.abc import Iterator, Sequence
+from http.client import HTTPException, IncompleteRead
 from http.cookiejar import DefaultCookiePolicy
-from typing import Final
+from typing import Any, Final
 
 import requests
 from urllib3.exceptions import HTTPError as TransportError
+from urllib3.util.ssl_match_hostname import CertificateError
 
 from .answers import harmless
 from .connecting import Adapter
@@ -123,16 +125,32 @@ def _too_large() -> Exception:
 def pieces(answer: requests.Response) -> Iterator[bytes]:
     """What arrives, as it arrives and never unpacked. `iter_content` waits for a whole chunk, and
     unpacks one whole however large that gets.
+
+    Raises:
+        requests.ConnectionError: It broke off.
     """
-    read1 = getattr(answer.raw, "read1", None)
+    raw = answer.raw
     try:
-        if read1 is None:  # urllib3 1
-            yield from answer.raw.stream(_CHUNK, decode_content=False)
+        if not hasattr(raw, "read1"):
+            yield from _older_pieces(raw)
             return
-        while piece := read1(_CHUNK, decode_content=False):
+        while piece := raw.read1(_CHUNK, decode_content=False):
             yield piece
-    except TransportError as error:
+    except (TransportError, HTTPException, OSError) as error:
         raise requests.exceptions.ConnectionError(error) from error
+
+
+def _older_pieces(raw: Any) -> Iterator[bytes]:
+    """The same with urllib3 1, which has no such call: Python's own answer is below it."""
+    left = raw.length_remaining  # None where the other side did not say
+    while left is None or left > 0:
+        piece = raw._fp.read1(_CHUNK if left is None else min(left, _CHUNK))
+        if not piece and left:
+            raise IncompleteRead(b"", left)
+        if not piece:
+            return
+        left = None if left is None else left - len(piece)
+        yield piece
 
 
 def causes(error: BaseException) -> Sequence[BaseException]:
@@ -142,7 +160,10 @@ def causes(error: BaseException) -> Sequence[BaseException]:
         inner = found[-1]
         reason = getattr(inner, "reason", None)
         nested = reason if isinstance(reason, BaseException) else None
-        nested = nested or inner.__cause__ or inner.__context__
+        nested = nested or inner.__cause__
+        nested = nested or (None if inner.__suppress_context__ else inner.__context__)
+        if nested is None:  # urllib3 1 hands some on so
+            nested = next((each for each in inner.args if isinstance(each, BaseException)), None)
         if nested is None or nested in found:
             return found
         found.append(nested)
@@ -156,7 +177,8 @@ def cause(error: BaseException) -> str:
 
 def trust(error: BaseException) -> str:
     """What helps where the other side's certificate was not accepted; empty where it was."""
-    if not any(isinstance(each, ssl.SSLCertVerificationError) for each in causes(error)):
+    untrusted = (ssl.SSLCertVerificationError, CertificateError)
+    if not any(isinstance(each, untrusted) for each in causes(error)):
         return ""
     return (
         "The certificate was not accepted. Behind a company's proxy, set REQUESTS_CA_BUNDLE "

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import requests
+import urllib3
 
 from pika_api import answers, connecting, downloads, transport
 from pika_api.answers import harmless
@@ -68,9 +69,21 @@ def call(server: RawServer, name: str, part: Path) -> None:
         calls[name]()
 
 
+@pytest.fixture(params=["urllib3", "urllib3 1"])
+def _any_urllib3(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What reads the network for `requests`: as installed, and as the older one, which some
+    ComfyUIs have.
+    """
+    if request.param == "urllib3 1":
+        for kind in (urllib3.response.HTTPResponse, *urllib3.response.HTTPResponse.__mro__):
+            if "read1" in vars(kind):
+                monkeypatch.delattr(kind, "read1")
+
+
 # Sizes.
 
 
+@pytest.mark.usefixtures("_any_urllib3")
 @pytest.mark.parametrize("name", ["submit", "feed", "picture"])
 @pytest.mark.parametrize("packed", [False, True], ids=["plain", "zip bomb"])
 def test_a_huge_answer_is_not_read(tmp_path: Path, name: str, packed: bool) -> None:
@@ -108,6 +121,7 @@ def test_what_does_not_unzip_is_unknown(packed: bytes) -> None:
         client.submit(payload())
 
 
+@pytest.mark.usefixtures("_any_urllib3")
 def test_a_file_is_kept_as_it_comes(tmp_path: Path) -> None:
     """A file that calls itself packed is not unpacked: its size on disk is its size on the way."""
     data = gzip.compress(bytes(1024 * 1024))
@@ -158,6 +172,7 @@ def test_the_time_of_a_head_is_more_than_that_of_silence() -> None:
     assert connecting.HEAD_TIME > client.SUBMIT_TIMEOUT + transport.CONNECT_TIMEOUT
 
 
+@pytest.mark.usefixtures("_any_urllib3")
 @pytest.mark.parametrize(
     ("limit", "words"), [("SLOW_TIME", "all but stopped"), ("DOWNLOAD_TIME", "took over")]
 )
@@ -175,16 +190,17 @@ def test_a_download_that_drips_is_broken_off(
     assert (tmp_path / "v.part").stat().st_size > 0
 
 
+@pytest.mark.usefixtures("_any_urllib3")
 def test_a_slow_download_is_no_drip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """More than the least in each stretch of time: it goes on to its end."""
-    monkeypatch.setattr(downloads, "SLOW_TIME", 0.2)
-    monkeypatch.setattr(downloads, "SLOWEST", 10)
+    monkeypatch.setattr(downloads, "SLOW_TIME", 0.5)
+    monkeypatch.setattr(downloads, "SLOWEST", 2)
     data = bytes(range(100))
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
 
     def act(connection: socket.socket) -> None:
         connection.sendall(head)
-        drip(data, 0.008)(connection)
+        drip(data, 0.02)(connection)
 
     with RawServer(act) as server:
         call(server, "download", tmp_path / "v.part")
