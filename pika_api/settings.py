@@ -90,9 +90,10 @@ def _check_key(key: Any) -> str:
     if not isinstance(key, str):
         raise SettingsError("the key is not a text.", name="api_key", way_out=_COPY_AGAIN)
     text: str = key.strip()
-    if any(character.isspace() or not 32 < ord(character) < 127 for character in text):
+    # Quotation marks: `set PIKA_API_KEY="…"` makes them part of it on Windows.
+    if any(each in "\"'" or each.isspace() or not 32 < ord(each) < 127 for each in text):
         raise SettingsError(
-            "the key has a space, a line break or a non-ASCII character in it.",
+            "the key has a quotation mark, a space, a line break or a non-ASCII character in it.",
             name="api_key",
             way_out=_COPY_AGAIN,
         )

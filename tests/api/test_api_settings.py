@@ -155,7 +155,9 @@ def test_an_address_has_one_written_form(url: str, one: str) -> None:
     assert Settings(KEY, url).base_url == one
 
 
-@pytest.mark.parametrize("key", ["a b", "a\nb", "a\tb", "schlüssel", "a\u200bb", "a\0b", "\u201ca"])
+@pytest.mark.parametrize(
+    "key", ["a b", "a\nb", "a\tb", "schlüssel", "a\u200bb", "a\0b", "\u201ca", '"ab"', "'ab'"]
+)
 def test_a_key_that_cannot_be_a_header_is_refused_unquoted(key: str) -> None:
     """A copied line break or quote fails deep in the transport; the message keeps it secret."""
     with pytest.raises(SettingsError, match="Copy the key again") as caught:

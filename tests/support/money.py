@@ -128,6 +128,18 @@ def queue_again(desk: Desk, charged: list[str], then: str) -> None:
     assert (found.task_id in charged) == (then == TAKES_UP)
 
 
+def _hold(process: subprocess.Popen[str], *, still: bool) -> None:
+    """Let a process stand still, or go on."""
+    if sys.platform == "win32":
+        import ctypes
+
+        ntdll = ctypes.windll.ntdll
+        act = ntdll.NtSuspendProcess if still else ntdll.NtResumeProcess
+        act(ctypes.c_void_p(int(process._handle)))
+    else:
+        process.send_signal(signal.SIGSTOP if still else signal.SIGCONT)
+
+
 class Worker:
     """A process with a service of its own, started ahead of its use."""
 
@@ -172,11 +184,11 @@ class Worker:
 
     def stop(self) -> None:
         """Hold it where it stands."""
-        self._process.send_signal(signal.SIGSTOP)
+        _hold(self._process, still=True)
 
     def go_on(self) -> None:
         """Let it go on."""
-        self._process.send_signal(signal.SIGCONT)
+        _hold(self._process, still=False)
 
     def kill(self) -> None:
         """SIGKILL: nothing of it is cleaned up."""
@@ -186,7 +198,7 @@ class Worker:
     def close(self) -> None:
         """End it in an orderly way."""
         assert self._process.stdin is not None
-        self._process.send_signal(signal.SIGCONT)
+        self.go_on()
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         try:
