@@ -344,7 +344,7 @@ def reach(gateway: str, link: str, part: Path) -> None:
     assert not part.exists()
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 def test_a_gateway_outside_reaches_nothing_inside(tmp_path: Path, host: str) -> None:
     """By address or by name: no request arrives at a server of this machine."""
     with RawServer(answer(200, b"secret")) as server:

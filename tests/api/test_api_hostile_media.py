@@ -6,7 +6,6 @@ import struct
 import zlib
 from pathlib import Path
 
-import av
 import pytest
 from PIL import Image
 
@@ -122,9 +121,19 @@ def test_a_picture_with_a_page_in_it_is_a_picture(tmp_path: Path) -> None:
     assert suffix(probe(path)) == ".gif"
 
 
-def test_a_video_opens_no_other_file(tmp_path: Path) -> None:
-    """A clip whose media is said to be in another file stays without it."""
-    with av.open(str(write_video(tmp_path / "a.mp4"))) as container:
-        assert container.options.get("enable_drefs", "0") == "0"
-    assert "hls" not in media._CONTAINERS
-    assert "concat" not in media._CONTAINERS
+@pytest.mark.parametrize(
+    "text",
+    [
+        "#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\n{path}\n#EXT-X-ENDLIST\n",
+        "ffconcat version 1.0\nfile '{path}'\n",
+        '<?xml version="1.0"?>\n<SMIL><video src="{path}"/></SMIL>\n',
+    ],
+    ids=["hls", "concat", "smil"],
+)
+def test_a_list_opens_no_other_file(tmp_path: Path, text: str) -> None:
+    """Not even a good clip that lies beside it, as FFmpeg by itself does with a concat list."""
+    clip = write_video(tmp_path / "clip.mp4")
+    path = tmp_path / "list.mp4"
+    path.write_text(text.format(path=clip.name))
+    with pytest.raises(NotMedia):
+        probe(path, decode=True)
