@@ -198,12 +198,14 @@ class Entries:
         return Page(found, max([cursor, *(entry.changed_at for entry in found)]), len(rows) > limit)
 
     def _find(self, condition: sa.ColumnElement[bool]) -> Entry | None:
-        query = sa.select(TASKS).where(condition).order_by(TASKS.c.id.desc()).limit(1)
         with self._begin() as connection:
-            row = connection.execute(query).mappings().first()
+            row = connection.execute(_newest(condition)).mappings().first()
         return None if row is None else Entry.of(row)
 
     @staticmethod
     def _read(connection: sa.Connection, condition: sa.ColumnElement[bool]) -> Entry:
-        query = sa.select(TASKS).where(condition).order_by(TASKS.c.id.desc()).limit(1)
-        return Entry.of(connection.execute(query).mappings().one())
+        return Entry.of(connection.execute(_newest(condition)).mappings().one())
+
+
+def _newest(condition: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    return sa.select(TASKS).where(condition).order_by(TASKS.c.id.desc()).limit(1)
