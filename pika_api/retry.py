@@ -64,16 +64,21 @@ def resend_delay(error: NotAccepted, attempt: int, waited: float, random: Random
     if isinstance(error, Busy):
         patience = BUSY_PATIENCE
         asked = error.retry_after
-        delay = min(2.0 ** min(attempt, 9), 30.0) if asked is None else max(asked, MIN_DELAY)
+        delay = _doubled(1.0, attempt, 30.0) if asked is None else max(asked, MIN_DELAY)
     elif isinstance(error, Unreachable) and not error.connected:
         patience = UNREACHABLE_PATIENCE
-        delay = min(0.5 * 2.0 ** min(attempt, 9), 5.0)
+        delay = _doubled(0.5, attempt, 5.0)
     else:
         return None
     if waited + delay > patience:
         return None
     # Never earlier than asked; a little later each, so that many do not come back at once.
     return delay * (1.0 + random.uniform(0.0, 0.25)) + random.uniform(0.0, 0.25)
+
+
+def _doubled(seconds: float, times: int, most: float) -> float:
+    # Nine times is beyond every `most`, and a power with no bound would not fit into a float.
+    return min(seconds * 2.0 ** min(times, 9), most)
 
 
 def poll_delay(age: float, progress: int, failures: int, random: Random) -> float:
@@ -97,7 +102,7 @@ def poll_delay(age: float, progress: int, failures: int, random: Random) -> floa
         delay = min(_FIRST + 0.1 * age, _EVENLY) if age < _MINUTE else _GROWTH * age
     delay = min(delay, _SELDOM)
     if failures:
-        delay = max(delay, min(2.0 ** min(failures, 9) * 0.5, 30.0))
+        delay = max(delay, _doubled(0.5, failures, 30.0))
     return delay * random.uniform(0.9, 1.1)
 
 

@@ -95,6 +95,19 @@ def test_the_rest_is_not_sent_again(error: NotAccepted, waited: float) -> None:
     assert resend_delay(error, 1, waited, Random(0)) is None
 
 
+@pytest.mark.parametrize(
+    ("error", "patience"),
+    [
+        (Unreachable(""), UNREACHABLE_PATIENCE),
+        (Busy("", status=429, retry_after=1.0), BUSY_PATIENCE),
+    ],
+)
+def test_the_last_try_is_one_that_patience_just_allows(error: NotAccepted, patience: float) -> None:
+    """Both wait a second: with that much left it is sent again, with a little less it is not."""
+    assert resend_delay(error, 1, patience - 1.0, Random(0)) is not None
+    assert resend_delay(error, 1, patience - 0.99, Random(0)) is None
+
+
 @given(st.floats(0, 1e7), st.integers(0, 100), st.integers(0, 10_000), st.integers())
 def test_polling_is_never_mad_and_never_asleep(
     age: float, progress: int, failures: int, seed: int
@@ -103,18 +116,46 @@ def test_polling_is_never_mad_and_never_asleep(
     assert 0.6 <= poll_delay(age, progress, failures, Random(seed)) <= 66.0
 
 
-def test_polling_stretches_with_age_and_failures() -> None:
-    """Quick for a young task, slower for an old one, slower still where the feed is down."""
-    assert poll_delay(0, 0, 0, Random(0)) < 0.9
-    assert 1.6 < poll_delay(30, 0, 0, Random(0)) < 2.1
-    assert 9 < poll_delay(100, 0, 0, Random(0)) < 13
-    assert poll_delay(0, 0, 4, Random(0)) > 7
+class Middle(Random):
+    """Chance that always strikes the middle."""
+
+    def uniform(self, a: float, b: float) -> float:
+        return (a + b) / 2
 
 
-def test_polling_follows_the_progress() -> None:
-    """Seldom while the end is far, often when it is near."""
-    assert poll_delay(60, 10, 0, Random(0)) > 7
-    assert poll_delay(60, 97, 0, Random(0)) < 2.1
+@pytest.mark.parametrize(
+    ("age", "progress", "failures", "seconds"),
+    [
+        # Nothing told: quick at first, evenly for a minute, then seldom and more seldom.
+        (0.0, 0, 0, 0.8),
+        (5.0, 0, 0, 1.3),
+        (11.0, 0, 0, 1.9),
+        (59.0, 0, 0, 1.9),
+        (60.0, 0, 0, 6.9),
+        (200.0, 0, 0, 23.0),
+        (600.0, 0, 0, 60.0),
+        # Told: half of what is left, within bounds that grow with the age.
+        (60.0, 1, 0, 9.0),
+        (60.0, 50, 0, 9.0),
+        (60.0, 90, 0, 10 / 3),
+        (60.0, 97, 0, 1.8),
+        (10.0, 5, 0, 1.9),
+        (10.0, 95, 0, 0.7),
+        (1000.0, 50, 0, 60.0),
+        # All done and not over: nobody can tell how long that takes.
+        (60.0, 100, 0, 6.9),
+        # Not readable: twice as long each time, and never sooner than without the trouble.
+        (0.0, 0, 1, 1.0),
+        (0.0, 0, 3, 4.0),
+        (0.0, 0, 6, 30.0),
+        (200.0, 0, 1, 23.0),
+    ],
+)
+def test_the_feed_is_asked_when_it_pays(
+    age: float, progress: int, failures: int, seconds: float
+) -> None:
+    """By the task's age, by how far it says it is, and by how often it could not be read."""
+    assert poll_delay(age, progress, failures, Middle()) == pytest.approx(seconds)
 
 
 def watched(length: float, tells: bool, seed: int) -> tuple[float, int]:
@@ -156,7 +197,7 @@ def test_a_long_wait_is_cheap(tells: bool) -> None:
 
 def test_pace_brakes_all_until_the_longest_asked() -> None:
     """A shorter brake does not loosen a longer one; time does."""
-    clock = Clock()
+    clock = Clock(0.0)  # a machine that has just been started
     pace = Pace(clock)
     assert pace.wait() == 0
     pace.slow_down(10)
