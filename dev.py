@@ -6,6 +6,7 @@ python dev.py test [pytest args]   lint, types and all tests
 python dev.py free [pytest args]   the tests that need no ComfyUI, on this Python
 python dev.py bench [args]         the benchmarks
 python dev.py pictures             new screenshots for README and the templates
+python dev.py mutants [module…]    the mutation check: what no test would notice
 python dev.py pack                 the archive for the Comfy registry, checked
 
 The first run sets up ComfyUI and what it needs in a cache folder outside the checkout.

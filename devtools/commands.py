@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from devtools import mutation
 from devtools.browser import ensure_chromium
 from devtools.endings import Terminated, unwind_on_termination
 from devtools.environment import Host, cache_folder, host, prepare
@@ -90,6 +91,11 @@ def bench(arguments: list[str]) -> int:
     return call([used.python, "-m", "benchmarks", *arguments], using(used))
 
 
+def mutants(arguments: list[str]) -> int:
+    """The mutation check of the modules that money hangs on."""
+    return mutation.main(arguments)
+
+
 COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "demo": demo,
     "editor": editor,
@@ -98,6 +104,7 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "bench": bench,
     "pictures": pictures,
     "pack": pack,
+    "mutants": mutants,
 }
 
 

@@ -29,7 +29,9 @@ def tail(path: Path, lines: int = TAIL_LINES) -> str:
     return "\n".join(path.read_text("utf-8", errors="replace").splitlines()[-lines:])
 
 
-def run_step(what: str, command: Sequence[str | Path], log: Path) -> None:
+def run_step(
+    what: str, command: Sequence[str | Path], log: Path, *, cwd: Path | None = None
+) -> None:
     """Run a command with its output in `log`.
 
     Raises StepError with the tail of that output when it ends with another code than 0.
@@ -39,6 +41,7 @@ def run_step(what: str, command: Sequence[str | Path], log: Path) -> None:
         sink.flush()
         process = subprocess.Popen(
             [str(part) for part in command],
+            cwd=cwd,
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,

@@ -39,6 +39,10 @@ def pytest_configure() -> None:
     unwind_on_termination()
     # On a further Python the point is that the code works there, not to look for rare values.
     hypothesis.settings.register_profile("quick", max_examples=10)
+    # A mutant that lived must not be caught by chance the next time, nor by a machine under load.
+    hypothesis.settings.register_profile(
+        "steady", max_examples=50, derandomize=True, database=None, deadline=None
+    )
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
