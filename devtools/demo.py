@@ -21,7 +21,8 @@ from devtools.runs import Rejected, Run
 from devtools.servers import comfyui, simulator
 from devtools.steps import StepError, say, timed
 
-PICTURE = ROOT / "example_workflows" / "input" / "pika_example.jpg"
+# The one that the editor brings along for the example workflows.
+PICTURE = ROOT / "web" / "example" / "pika_example.jpg"
 PROMPT = "The apple turns slowly on the table; morning light moves over it"
 RESULT = "6"
 # For the reader of the terminal; the nodes that only hand on a value come and go unseen.

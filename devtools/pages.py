@@ -65,7 +65,9 @@ def open_workflow(page: Page, path: Path) -> dict[str, Any]:
 
 def press_run(page: Page) -> None:
     """Press the editor's Run button."""
-    page.get_by_test_id("queue-button").get_by_role("button", name="Run").first.click()
+    # Newer editors give the name to the button itself, older ones to the group around it.
+    queue = page.get_by_test_id("queue-button")
+    queue.get_by_role("button", name="Run").or_(queue.and_(page.locator("button"))).first.click()
 
 
 def run_workflow(page: Page, within: float = 60.0) -> str:

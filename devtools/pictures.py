@@ -14,9 +14,10 @@ from PIL import Image
 from devtools.browser import MISSING
 from devtools.chromium import NoBrowser, browser
 from devtools.comfy import ComfyDied
+from devtools.demo import PICTURE
 from devtools.endings import unwind_on_termination
 from devtools.environment import cache_folder
-from devtools.pages import EXAMPLES, examples, open_editor, open_workflow, run_workflow
+from devtools.pages import examples, open_editor, open_workflow, run_workflow
 from devtools.recipe import ROOT
 from devtools.servers import Account, comfyui, simulator
 from devtools.steps import StepError, say
@@ -143,7 +144,8 @@ def main() -> int:
     folder = cache_folder() / "pictures"
     shutil.rmtree(folder, ignore_errors=True)
     inputs = folder / "comfyui" / "input"
-    shutil.copytree(EXAMPLES / "input", inputs)
+    inputs.mkdir(parents=True)
+    shutil.copy(PICTURE, inputs)
     try:
         with (
             simulator(folder / "simulator.log", "--task-seconds", "2") as account,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import av
 import pytest
 
+from devtools.demo import PICTURE
 from devtools.pages import (
     EXAMPLES,
     complaints,
@@ -92,9 +93,8 @@ SELECT = """(title) => window.app.canvas.selectNodes(
 
 @pytest.fixture
 def inputs(comfy: Comfy) -> None:
-    """The examples' pictures, where LoadImage finds them."""
-    for picture in (EXAMPLES / "input").iterdir():
-        shutil.copy(picture, comfy.base_dir / "input")
+    """The examples' picture, where LoadImage finds it."""
+    shutil.copy(PICTURE, comfy.base_dir / "input")
 
 
 @pytest.fixture(scope="module")
