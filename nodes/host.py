@@ -27,6 +27,8 @@ from ..pika_api.log import log
 from ..pika_api.watch import Report, Watch
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from ..pika_api.journal import Journal
     from ..pika_api.service import Service
 
@@ -218,12 +220,8 @@ class Display:
             log.debug("node %s: its progress could not be shown: %s", self._node_id, error)
 
     async def _show_poster(self, report: Report) -> None:
-        from PIL import Image
-
         data = await self._service.picture(report.poster_url, report.task_id)
-        with Image.open(bytes_io.BytesIO(data)) as poster:
-            # Anything but RGB would take ComfyUI's preview encoder, and the server, down.
-            picture = poster.convert("RGB")
+        picture = await self._service.prepare(_preview, data)
         per_cent = sum(self._board.values()) / max(len(self._board), 1)
         await ComfyAPI.Execution().set_progress(per_cent, 100.0, preview_image=picture)
 
@@ -238,6 +236,16 @@ class Display:
         if self._poster_task:
             self._poster_task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+
+
+def _preview(data: bytes) -> Image:
+    """A poster that has been looked at, as RGB: anything else would take ComfyUI's preview
+    encoder, and the server, down.
+    """
+    from PIL import Image
+
+    with Image.open(bytes_io.BytesIO(data)) as poster:
+        return poster.convert("RGB")
 
 
 _boards: defaultdict[tuple[str, str], dict[Display, int]] = defaultdict(dict)
