@@ -17,7 +17,7 @@ from .payload import Payload
 from .request import GenerateRequest, describe, fingerprint
 from .retry import resend_delay
 from .settings import Settings
-from .states import OPEN, State
+from .states import OPEN
 from .watch import CHECK_EVERY, UNWATCHED, Report, Watch, pause
 from .workers import Workers
 
@@ -94,7 +94,7 @@ class Submitter:
                     return Submitted(task_id, taken_up=False)
 
     def _take_up(self, entry: Entry) -> Submitted:
-        if entry.state is State.UNKNOWN or entry.task_id is None:
+        if entry.task_id is None:
             raise explain.unknown_before(entry, self._journal.home)
         log.debug("task %s: taken up, nothing is charged", entry.task_id)
         return Submitted(entry.task_id, taken_up=True)
