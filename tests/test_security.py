@@ -166,9 +166,7 @@ def test_every_route_is_guarded() -> None:
     assert len(registering.findall(ast.unparse(tree))) == len(registered)
 
 
-@pytest.mark.skipif(
-    os.name == "nt", reason="Windows has other rights"
-)
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
 @pytest.mark.parametrize("first", ["settings", "journal"])
 def test_the_private_folder_is_private(tmp_path: Path, first: str) -> None:
     """Whichever part of the pack makes it: no other user of the machine may look into it."""
