@@ -214,7 +214,8 @@ def test_files_that_are_nowhere_are_counted(journal: Journal, tmp_path: Path) ->
     moved.parent.mkdir()
     for path in (there, moved):
         path.touch()
-    for path in (there, tmp_path / "old" / "moved.mp4", tmp_path / "lost.mp4"):
+    gone = [tmp_path / name for name in ("old/moved.mp4", "lost.mp4", "lost too.mp4")]
+    for path in (there, *gone):
         journal.saved(submitted(journal, path.name, path.name), path)
     submitted(journal, "not saved", "t")
-    assert journal.lost_files(moved.parent) == 1
+    assert journal.lost_files(moved.parent) == 2

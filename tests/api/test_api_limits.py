@@ -58,8 +58,11 @@ def test_an_integer_out_of_range_or_of_another_type_is_refused(
 
 @pytest.mark.parametrize("value", [0.39, 2.51, 0, -1.0, float("nan"), float("inf"), "16:9", True])
 def test_a_ratio_that_cannot_be_sent_is_refused(value: Any) -> None:
-    """Out of range, not a number, a name, a boolean (JSON's true is no number)."""
-    with pytest.raises(InvalidInput):
+    """Out of range, not a number, a name, a boolean (JSON's true is no number): by the name of the
+    input that it came from."""
+    number = isinstance(value, (int, float)) and value is not True
+    name = "custom_aspect_ratio" if number else "aspect_ratio"
+    with pytest.raises(InvalidInput, match=f"^{name}: "):
         Options(aspect_ratio=value)
 
 
@@ -121,9 +124,10 @@ def test_a_request_checks_its_addresses(name: str) -> None:
         ask(**{name: ""})
 
 
-def test_a_good_address_is_kept_as_signed() -> None:
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_good_address_is_kept_as_signed(scheme: str) -> None:
     """Percent-encoding stays; only the space around goes."""
-    url = "https://cdn.example.com/a%20b.mp4?Signature=1%2Fabc%3D"
+    url = f"{scheme}://cdn.example.com/a%20b.mp4?Signature=1%2Fabc%3D"
     assert check_url(f" {url}\n", "video_url") == url
 
 
