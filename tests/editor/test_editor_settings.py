@@ -80,9 +80,7 @@ def test_other_settings_save_themselves(comfy: Comfy, gateway: Simulator, page: 
     number.press("Enter")
     shown.locator(".pika-note.bad").wait_for(state="detached")
     assert "max_requests" not in json.loads(stored.read_text("utf-8"))
-    shown.locator(".pika-field").get_by_label("Form of images and videos").select_option(
-        "data: URI"
-    )
+    shown.locator(".pika-field").get_by_label("Base64 style").select_option("data: URI")
     shown.get_by_text("Saved").wait_for()
     assert json.loads(stored.read_text("utf-8"))["base64_style"] == "data-uri"
     address = shown.locator(".pika-field").get_by_label("Base URL")
