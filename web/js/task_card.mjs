@@ -30,8 +30,8 @@ export class Card {
     this.copy = act("copy", "copy");
     this.buttons = [this.poster, this.add, this.copy, act("request", "code"), act("forget", "trash")];
     const actions = element("div", { className: "actions" }, ...this.buttons.slice(1));
-    const meta = element("div", { className: "meta" }, this.state, this.more, actions);
-    const text = element("div", { className: "text" }, this.prompt, this.error, meta);
+    const meta = element("div", { className: "meta" }, this.state, this.more);
+    const text = element("div", { className: "text" }, this.prompt, this.error, meta, actions);
     this.bar = element("div", { className: "fill" });
     this.track = element("div", { className: "bar", role: "progressbar" }, this.bar);
     this.root = element("div", { className: "pika-card", role: "listitem", tabIndex: -1 });
@@ -61,6 +61,8 @@ export class Card {
     const underWay = isUnderWay(task);
     this.root.dataset.state = task.state;
     this.root.dataset.number = task.number;
+    this.prompt.title = promptOf(task);
+    this.more.title = task.task_id ?? "";
     this.prompt.textContent = promptOf(task);
     this.error.textContent = task.error;
     this.error.title = [task.error, explanation(task)].filter(Boolean).join("\n\n");

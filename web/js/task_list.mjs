@@ -5,7 +5,7 @@ import { t } from "./i18n.mjs";
 import { Card } from "./task_card.mjs";
 
 // As in pika.css.
-const HEIGHT = 92;
+const HEIGHT = 100;
 const AROUND = 4;
 
 export class TaskList {
