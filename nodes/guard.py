@@ -81,10 +81,7 @@ def _name(host: str) -> str:
 
 
 def _is_at(origin: str, host: str) -> bool:
-    parts = urlsplit(origin)
-    return (
-        parts.scheme in ("http", "https") and origin.lower() == f"{parts.scheme}://{host}".lower()
-    )
+    return origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
 
 
 def _is_ours(name: str, listen: Sequence[str], environ: Mapping[str, str]) -> bool:

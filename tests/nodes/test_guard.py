@@ -121,6 +121,7 @@ def test_the_refusal_names_the_variable() -> None:
         "file://127.0.0.1:8188",
         "chrome-extension://127.0.0.1:8188",
         "http://user@127.0.0.1:8188",
+        "http://[",
     ],
 )
 def test_a_foreign_origin_is_refused(origin: str) -> None:

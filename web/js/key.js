@@ -14,7 +14,9 @@ app.registerExtension({
 
   setup() {
     api.addEventListener("execution_error", ({ detail }) => {
-      if (detail?.exception_type === "pika.SettingsError") askForKey(detail.exception_message);
+      if (detail?.exception_type !== "pika.SettingsError") return;
+      // Where ComfyUI does not even tell the settings, its own dialog with the error stays.
+      askForKey(detail.exception_message).catch(() => {});
     });
   },
 });
