@@ -1,4 +1,4 @@
-"""Find a Chromium for the tests of the editor, or install Debian's."""
+"""Find what the tests need of the system, a Chromium above all, or install Debian's."""
 
 from __future__ import annotations
 
@@ -20,12 +20,14 @@ PLACES = (
     Path("/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"),
     Path("/Applications/Chromium.app/Contents/MacOS/Chromium"),
 )
-# With fonts for the Chinese editor: without them a screenshot shows boxes.
-DEBIAN_PACKAGES = ("chromium", "fonts-noto-cjk")
+# With fonts for the Chinese editor: without them a screenshot shows boxes. And what makes the
+# certificates of the tests.
+DEBIAN_PACKAGES = ("chromium", "fonts-noto-cjk", "openssl")
 MISSING = (
     "No Chromium or Chrome was found. Install one, or name it in CHROME_PATH, or leave the "
     'browser out: python dev.py test -m "not browser"'
 )
+NO_OPENSSL = "No openssl was found: the tests of certificates are skipped."
 
 
 def find_chromium() -> str | None:
@@ -38,14 +40,14 @@ def find_chromium() -> str | None:
 
 
 def ensure_chromium(log: Path) -> None:
-    """Install Debian's Chromium where there is none and we may. Says so where we may not."""
-    if find_chromium():
+    """Install Debian's Chromium and openssl where one is missing and we may. Says so where not."""
+    if find_chromium() and shutil.which("openssl"):
         return
     may_install = shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0
     if not may_install:
-        say(MISSING)
+        say(MISSING if not find_chromium() else NO_OPENSSL)
         return
     apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]
     run_step("Updating Debian's package lists", [*apt, "update"], log)
     install = [*apt, "install", "--yes", "--no-install-recommends", *DEBIAN_PACKAGES]
-    run_step("Installing Chromium", install, log)
+    run_step("Installing Chromium and openssl", install, log)
