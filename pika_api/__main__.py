@@ -8,16 +8,18 @@ import io
 import json
 import logging
 import re
+import runpy
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 
 if not __package__:
     # Run by its path. ComfyUI's portable Python for Windows needs that: it does not look for
     # modules in the folder it is started in.
     sys.path[0] = str(Path(__file__).parent.parent)
-    __package__ = "pika_api"
+    runpy.run_module("pika_api", run_name="__main__")  # ends with the command's exit code
 
 from . import units
 from .command_line import make_parser, request_of
@@ -105,17 +107,15 @@ def _doctor(args: argparse.Namespace, home: Path) -> int:
 def _carry_out(args: argparse.Namespace, home: Path) -> int:
     if args.command == "doctor":
         return _doctor(args, home)
-    journal = Journal(journal_url(home))
-    if args.command == "tasks":
-        _tasks(args, journal)
-    elif args.command == "forget":
-        _forget(args, journal)
-    else:
-        service = Service(load(home), journal, getattr(args, "output", Path("pika")))
-        try:
-            asyncio.run(_run(args, service))
-        finally:
-            service.close()
+    with closing(Journal(journal_url(home))) as journal:
+        if args.command == "tasks":
+            _tasks(args, journal)
+        elif args.command == "forget":
+            _forget(args, journal)
+        else:
+            output = getattr(args, "output", Path("pika"))
+            with closing(Service(load(home), journal, output)) as service:
+                asyncio.run(_run(args, service))
     return 0
 
 
