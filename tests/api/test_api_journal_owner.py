@@ -175,6 +175,18 @@ def test_a_number_is_looked_up(journal: Journal) -> None:
     assert journal.numbered(99) is None
 
 
+def test_trouble_is_over_when_the_task_goes_on(journal: Journal) -> None:
+    """A last error is of what is not well now: an id, and a file, put an end to it."""
+    number = sent(journal)
+    journal.note(number, "no answer")
+    journal.submitted(number, "t")
+    assert journal.get(number).last_error == ""
+    journal.note(number, "broke off")
+    assert journal.get(number).last_error == "broke off"
+    journal.saved(number, Path("x"))
+    assert journal.get(number).last_error == ""
+
+
 def test_a_task_from_elsewhere_is_no_request_given_up(journal: Journal) -> None:
     """It never answered for a request here, so it makes none a new one."""
     journal.adopt("t", "https://a", "k")

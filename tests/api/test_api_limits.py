@@ -80,6 +80,22 @@ def test_a_blank_prompt_is_refused(prompt: str) -> None:
         ask(prompt)
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"prompt": "an apple \ud83c"},
+        {"options": Options(parameters=Parameters(negative_prompt="\ud83c"))},
+        {"extra": {"a": ["\udf4e"]}},
+    ],
+    ids=["prompt", "negative prompt", "extra"],
+)
+def test_half_a_character_is_refused(given: Any) -> None:
+    """It cannot be written as UTF-8, wherever in the request it stands; a whole emoji can."""
+    with pytest.raises(InvalidInput, match="^prompt_text: .*half of a character"):
+        ask(**given)
+    assert ask("an apple \U0001f34e").body()["promptText"] == "an apple \U0001f34e"
+
+
 @pytest.mark.parametrize("effect", ["dissolve", "", "None", "Explode "])
 def test_an_unknown_effect_is_refused_with_the_known_ones(effect: str) -> None:
     """The error lists what there is."""
