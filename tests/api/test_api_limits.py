@@ -91,7 +91,7 @@ def test_a_blank_prompt_is_refused(prompt: str) -> None:
 )
 def test_half_a_character_is_refused(given: Any) -> None:
     """It cannot be written as UTF-8, wherever in the request it stands; a whole emoji can."""
-    with pytest.raises(InvalidInput, match="^prompt_text: .*half of a character"):
+    with pytest.raises(InvalidInput, match=r"^prompt_text: .*half of a character"):
         ask(**given)
     assert ask("an apple \U0001f34e").body()["promptText"] == "an apple \U0001f34e"
 
