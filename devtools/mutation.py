@@ -183,7 +183,8 @@ def _configuration(module: str) -> str:
         "only_mutate": [f"pika_api/{module}.py"],
         "also_copy": [name for name in _NEEDED if name not in {"pika_api", "tests"}],
         "do_not_mutate_patterns": _WORDS,
-        "pytest_add_cli_args": ["--hypothesis-profile=steady"],
+        # A mutant in an endless loop is caught soon.
+        "pytest_add_cli_args": ["--hypothesis-profile=steady", "--timeout=30"],
         "pytest_add_cli_args_test_selection": [
             *MODULES[module],
             *(f"--deselect={test}" for test in LEFT_OUT),

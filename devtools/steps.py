@@ -9,6 +9,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from devtools.endings import kill
+
 TAIL_LINES = 30
 STILL_THERE_EVERY = 20.0
 
@@ -45,13 +47,13 @@ def run_step(
             stdin=subprocess.DEVNULL,
             stdout=sink,
             stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         try:
             code = _wait(process, what, started)
         except BaseException:
-            # Ctrl-C included: no installer goes on behind the user's back.
-            process.kill()
-            process.wait()
+            # Ctrl-C included: nothing, and nothing that it began, goes on behind the user's back.
+            kill(process)
             raise
     if code != 0:
         raise StepError(f"{tail(log)}\n\n{what} failed with code {code}. Whole output: {log}")
