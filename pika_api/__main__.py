@@ -8,7 +8,6 @@ import io
 import json
 import logging
 import re
-import runpy
 import sys
 import time
 from collections.abc import Sequence
@@ -19,7 +18,9 @@ if not __package__:
     # Run by its path. ComfyUI's portable Python for Windows needs that: it does not look for
     # modules in the folder it is started in.
     sys.path[0] = str(Path(__file__).parent.parent)
-    runpy.run_module("pika_api", run_name="__main__")  # ends with the command's exit code
+    from pika_api.__main__ import main as run_in_package
+
+    sys.exit(run_in_package())
 
 from . import units
 from .command_line import make_parser, request_of
