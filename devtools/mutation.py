@@ -47,9 +47,8 @@ MODULES: Final[Mapping[str, Sequence[str]]] = {
         "tests/api/test_api_service_seams.py",
     ),
     "service": (
-        "tests/api/test_api_service_submit.py",
-        "tests/api/test_api_service_wait.py",
-        "tests/api/test_api_collect.py",
+        "tests/api/test_api_service_doors.py",
+        "tests/api/test_api_service_seams.py",
         "tests/api/test_api_posters.py",
     ),
 }
