@@ -24,8 +24,9 @@ _GO_ON = (
 def _new_take(name: str | int, home: str) -> str:
     place = f' --home "{home}"' if home else ""
     return (
-        "To pay for a new take on purpose, change the seed of PikaGenerate, or forget this one "
-        f"(python -m pika_api{place} forget {name}, in the pack's folder) and queue again."
+        "To pay for a new take on purpose, change the seed of PikaGenerate, or forget this one in "
+        f"the sidebar's Pika tab (from a shell: python -m pika_api{place} forget {name}) and queue "
+        "again."
     )
 
 
