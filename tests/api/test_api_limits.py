@@ -99,7 +99,9 @@ def test_half_a_character_is_refused(given: Any) -> None:
 @pytest.mark.parametrize("effect", ["dissolve", "", "None", "Explode "])
 def test_an_unknown_effect_is_refused_with_the_known_ones(effect: str) -> None:
     """The error lists what there is."""
-    with pytest.raises(InvalidInput, match=r"Ta-da, Deflate, .*Cake-ify, Explode"):
+    with pytest.raises(
+        InvalidInput, match=r"(?s)^pikaffect: .*Ta-da, Deflate, .*Cake-ify, Explode"
+    ):
         ask(pikaffect=effect)
 
 

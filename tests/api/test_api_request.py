@@ -142,7 +142,7 @@ def test_still_image_leaves_the_ratio_out() -> None:
 
 def test_extend_needs_a_video() -> None:
     """extend without a video is refused here, not by the gateway."""
-    with pytest.raises(InvalidInput, match="no video to extend"):
+    with pytest.raises(InvalidInput, match=r"^extend: there is no video to extend"):
         ask(options=Options(extend=True))
 
 
