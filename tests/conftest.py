@@ -37,12 +37,24 @@ ComfyFactory = Callable[..., Comfy]
 def pytest_configure() -> None:
     """Let a termination reach the fixtures' clean-up, as Ctrl-C does."""
     unwind_on_termination()
+
+
+def _register_profiles() -> None:
+    """Speed is no matter of these tests: a machine under load is slow at everything."""
+    ours = hypothesis.settings(
+        deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.register_profile("ours", parent=ours)
     # On a further Python the point is that the code works there, not to look for rare values.
-    hypothesis.settings.register_profile("quick", max_examples=10)
+    hypothesis.settings.register_profile("quick", parent=ours, max_examples=10)
     # A mutant that lived must not be caught by chance the next time, nor by a machine under load.
     hypothesis.settings.register_profile(
-        "steady", max_examples=50, derandomize=True, database=None, deadline=None
+        "steady", parent=ours, max_examples=50, derandomize=True, database=None
     )
+    hypothesis.settings.load_profile("ours")
+
+
+_register_profiles()  # before hypothesis' own plugin takes the one that was asked for
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
