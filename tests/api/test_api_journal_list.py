@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from pika_api.journal import Journal, sqlite_url
+from pika_api.states import State
 from support.api import Clock, intent
 
 
@@ -145,3 +146,23 @@ def test_what_another_process_changes_is_seen(journal: Journal, tmp_path: Path) 
     with closing(Journal(sqlite_url(tmp_path), Clock(0.0))) as other:
         enter(other, "b")
     assert changes(journal, cursor) == [2]
+
+
+def test_rows_are_counted_by_state(journal: Journal) -> None:
+    """In the order in which a row goes through them; a state without rows is left out."""
+    assert journal.counts() == {}
+    enter(journal, "a", "b", "c", "d")
+    journal.sent(2, "me")
+    journal.refused(3, "me", "no")
+    journal.withdrawn(4, "me")
+    counted = [(State.INTENDED, 1), (State.SENT, 1), (State.REFUSED, 2)]
+    assert list(journal.counts().items()) == counted
+
+
+def test_the_latest_troubles_come_first(journal: Journal) -> None:
+    """As many as are asked for, by when they came; a row without trouble is none."""
+    enter(journal, "a", "b", "c", "d")
+    for number in (3, 1, 4):
+        journal.note(number, "broke off")
+    assert [entry.id for entry in journal.troubles(limit=10)] == [4, 1, 3]
+    assert [entry.id for entry in journal.troubles(limit=2)] == [4, 1]
