@@ -79,6 +79,7 @@ def sockets_to(gateway: Simulator) -> list[object]:
     ]
 
 
+@pytest.mark.slow
 def test_five_hundred_tasks(desk: Desk, counter: Counter) -> None:
     """All are paid once and kept; never more requests at once than allowed; the memory is flat;
     after `close` there is neither a thread nor a socket of ours."""

@@ -286,6 +286,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Mo
                 worker.close()
 
 
+@pytest.mark.slow
 def test_whatever_happens_nothing_is_lost_or_paid_twice(machine: type[Money]) -> None:
     """After every step of every story, each charge is in the journal under its id or as a maybe;
     no request is paid twice unless its task failed or was forgotten; the key is in no file."""
