@@ -53,20 +53,19 @@ async def forget(request: web.Request) -> web.Response:
 
 
 async def refresh(request: web.Request) -> web.Response:
-    """POST: ask the feed once how it is, where that may have changed."""
+    """POST: ask the feed once how it is, where that may have changed; tells whether it was asked.
+
+    The id of a task that was made at another gateway is not told to the one of the settings.
+    """
     await object_of(request)
     entry = await _entry(request)
+    asked = False
     if entry.task_id is not None and entry.state in UNDER_WAY:
         service = await asyncio.to_thread(host.service)
-        if entry.base_url != service.settings.base_url:
-            raise Problem(
-                409,
-                "other_gateway",
-                f"Task {entry.task_id} was made at {entry.base_url or 'another gateway'}; "
-                f"the settings name {service.settings.base_url}.",
-            )
-        await service.status(entry.task_id)
-    return await _told(entry.id)
+        asked = entry.base_url == service.settings.base_url
+        if asked:
+            await service.status(entry.task_id)
+    return await _told(entry.id, asked=asked)
 
 
 async def collect(request: web.Request) -> web.Response:
@@ -105,8 +104,8 @@ async def _entry(request: web.Request) -> Entry:
     return entry
 
 
-async def _told(number: int) -> web.Response:
-    return web.json_response({"task": await asyncio.to_thread(_read, number)})
+async def _told(number: int, **more: Any) -> web.Response:
+    return web.json_response({"task": await asyncio.to_thread(_read, number), **more})
 
 
 def _read(number: int) -> dict[str, Any]:
