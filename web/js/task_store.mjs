@@ -44,6 +44,8 @@ class TaskStore {
   #timer;
   #due = Infinity;
   #busy = false;
+  // Whether something happened during a look, which may not have seen it.
+  #missed = false;
   // Of tasks at work, by number: when to ask the gateway next, and after how long again.
   #asking = new Map();
   #onEvent = () => this.#schedule(SOON);
@@ -98,6 +100,7 @@ class TaskStore {
   // Has the next look within this time, unless it is nearer already.
   #schedule(delay) {
     const due = performance.now() + delay;
+    this.#missed = this.#busy;
     if (!this.#watchers.size || this.#busy || due >= this.#due) return;
     clearTimeout(this.#timer);
     this.#due = due;
@@ -118,7 +121,8 @@ class TaskStore {
       this.#busy = false;
       this.#tell();
     }
-    this.#schedule(!this.error && this.list.some(isUnderWay) ? QUICK : SLOW);
+    if (this.#missed) this.#schedule(SOON);
+    else this.#schedule(!this.error && this.list.some(isUnderWay) ? QUICK : SLOW);
   }
 
   async #readAll() {
@@ -165,14 +169,14 @@ class TaskStore {
       if (asking.next <= now && due.length < ASKED_AT_ONCE) due.push([task, asking]);
     }
     const answers = await Promise.allSettled(due.map(([task]) => post(`tasks/${task.number}/refresh`)));
-    for (const [index, [, asking]] of due.entries()) {
+    for (const [, asking] of due) {
       asking.wait = Math.min(2 * asking.wait, STALEST);
       asking.next = performance.now() + asking.wait;
-      const { value, reason } = answers[index];
-      // What was made at another gateway can only be asked for once that one is set again.
-      if (reason?.code !== "other_gateway") this.gatewayError = reason ?? null;
-      if (value) this.#take([value.task]);
     }
+    const failed = answers.find(({ reason }) => reason);
+    // What was made at another gateway is not asked for, and tells nothing of this one.
+    if (failed || answers.some(({ value }) => value.asked)) this.gatewayError = failed?.reason ?? null;
+    this.#take(answers.flatMap(({ value }) => value?.task ?? []));
     if (!this.list.some((task) => AT_WORK.has(task.state))) this.gatewayError = null;
   }
 
