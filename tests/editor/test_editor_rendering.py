@@ -36,6 +36,11 @@ _ENDS = """() => {
   const edge = drawn?.bottom ?? (node.pos[1] + node.size[1] + offset[1]) * scale + top
   return [edge, video.bottom]
 }"""
+#: No picture is left on Pika Result: neither the classic rendering's nor one in the page.
+POSTER_IS_GONE = """() => {
+  const node = window.app.graph.nodes.find((node) => node.comfyClass === 'PikaResult')
+  return !node.imgs?.length && !document.querySelector(`[data-node-id="${node.id}"] img`)
+}"""
 
 
 @pytest.mark.parametrize("nodes_2", [False, True], ids=["classic", "nodes-2"])
@@ -43,7 +48,7 @@ def test_a_small_result_holds_its_video(
     ready: Comfy, gateway: Simulator, page: Page, page_errors: PageErrors, nodes_2: bool
 ) -> None:
     """While the task runs the node tells how far it is; then the video plays within the node, even
-    where that was made too small for it."""
+    where that was made too small for it, and nothing of the poster is left."""
     wear(ready, VueNodes_Enabled=nodes_2)
     try:
         open_editor(page, ready.url)
@@ -54,6 +59,7 @@ def test_a_small_result_holds_its_video(
         page.get_by_text("Running").first.wait_for()
         address = wait_for_video(page)
         assert gateway.charged[-1] in address
+        page.wait_for_function(POSTER_IS_GONE)
         page.wait_for_function(
             f"() => {{ const [node, video] = ({_ENDS})(); return video <= node + 1 }}"
         )

@@ -64,7 +64,12 @@ function makeRoom(node) {
 function takePosterAway(node) {
   const inSubgraph = node.graph && node.graph.isRootGraph === false;
   const key = inSubgraph ? `${node.graph.id}:${node.id}` : String(node.id);
-  if (app.nodePreviewImages) delete app.nodePreviewImages[key];
+  // Nodes 2.0, and all editors from 2026 on, show what this store has, of which `app` has a copy. It
+  // is no part of the editor's interface: where it is not found, the poster stays beside the video.
+  const store = app.extensionManager?._p?._s?.get?.("nodeOutput");
+  for (const previews of [app.nodePreviewImages, store?.nodePreviewImages]) {
+    if (previews) delete previews[key];
+  }
   node.imgs = undefined;
   const poster = node.widgets?.find((widget) => widget.name === "$$canvas-image-preview");
   if (poster) node.removeWidget?.(poster);
