@@ -156,10 +156,19 @@ def test_no_extra_is_an_empty_object(text: str) -> None:
 
 
 def test_broken_extra_shows_where() -> None:
-    """Line, column and what stands there."""
-    with pytest.raises(InvalidInput, match=r"line 2, column 8.*«.*oops.*»") as caught:
-        parse_extra('{\n  "a": oops}', "extra_json")
+    """Line, column and what stands there, in one line; the input is extra_json if not said."""
+    with pytest.raises(InvalidInput, match=r'line 2, column 8.*near «{   "a": oops}»') as caught:
+        parse_extra('{\n  "a": oops}')
     assert caught.value.name == "extra_json"
+
+
+def test_broken_extra_is_not_shown_whole() -> None:
+    """Twenty characters before the place, and twenty from there on."""
+    text = '{"' + "a" * 30 + '": oops, "' + "b" * 30 + '": 1}'
+    near = "a" * 17 + '": ' + 'oops, "' + "b" * 13
+    with pytest.raises(InvalidInput, match=f"near «{near}»") as caught:
+        parse_extra(text, "another")
+    assert caught.value.name == "another"
 
 
 @pytest.mark.parametrize(
