@@ -60,35 +60,60 @@ export function fileAddress(file) {
   return address(`/view?${new URLSearchParams(file)}`);
 }
 
-// A new node in the middle of what is seen of the graph, selected.
+// A new node where it covers none, as near to the middle of what is seen of the graph as can be;
+// selected, and brought into sight.
 export function addNode(type, values) {
   const node = window.LiteGraph.createNode(type);
   for (const widget of node.widgets ?? []) {
     if (widget.name in values) widget.value = values[widget.name];
   }
   const graph = app.canvas.graph ?? app.graph;
-  node.pos = freePlace(graph, node.size);
+  const place = freePlace(graph, node.size);
+  node.pos = place.at;
   graph.beforeChange?.();
   graph.add(node);
   graph.afterChange?.();
   app.canvas.deselectAll?.();
   app.canvas.select ? app.canvas.select(node) : app.canvas.selectNode?.(node);
+  if (!place.seen) app.canvas.centerOnNode?.(node);
   app.canvas.setDirty?.(true, true);
   return node;
 }
 
+const GAP = 40;
+// A node's title is above its position.
+const TITLE = 30;
+// So many places are looked at in a row, and in a column.
+const TRIED = 24;
+
+// Where there is no room in sight, the place is at the right of all that is there.
 function freePlace(graph, [width, height]) {
   const { scale, offset } = app.canvas.ds;
   const canvas = app.canvas.canvas.getBoundingClientRect();
   // The canvas goes on behind the sidebar; this panel is the part that is in sight.
-  const seen = document.querySelector(".graph-canvas-panel")?.getBoundingClientRect();
-  const area = seen?.width ? seen : canvas;
-  let x = (area.left - canvas.left + area.width / 2) / scale - offset[0] - width / 2;
-  let y = (area.top - canvas.top + area.height / 2) / scale - offset[1] - height / 2;
-  const taken = () => graph.nodes.some(({ pos }) => Math.hypot(pos[0] - x, pos[1] - y) < 20);
-  while (taken()) {
-    x += 30;
-    y += 30;
+  const panel = document.querySelector(".graph-canvas-panel")?.getBoundingClientRect();
+  const area = panel?.width ? panel : canvas;
+  const left = (area.left - canvas.left) / scale - offset[0];
+  const top = (area.top - canvas.top) / scale - offset[1];
+  const [wide, high] = [area.width / scale - width, area.height / scale - height];
+  const isFree = ([x, y]) =>
+    graph.nodes.every(
+      ({ pos, size }) =>
+        x > pos[0] + size[0] + GAP ||
+        x + width + GAP < pos[0] ||
+        y > pos[1] + size[1] + GAP + TITLE ||
+        y + height + GAP + TITLE < pos[1],
+    );
+  const middle = [left + wide / 2, top + high / 2];
+  const places = [middle];
+  for (let column = 1; column < TRIED; column += 1) {
+    for (let row = 1; row < TRIED; row += 1) {
+      places.push([left + (wide * column) / TRIED, top + (high * row) / TRIED]);
+    }
   }
-  return [x, y];
+  const far = ([x, y]) => Math.hypot(x - middle[0], y - middle[1]);
+  const at = places.sort((one, other) => far(one) - far(other)).find(isFree);
+  if (at) return { at, seen: true };
+  const right = Math.max(...graph.nodes.map(({ pos, size }) => pos[0] + size[0]));
+  return { at: [right + GAP, middle[1]], seen: false };
 }
