@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,8 @@ EXAMPLES = ROOT / "example_workflows"
 #: Milliseconds.
 OPENS_WITHIN = 60_000
 
+#: The button's name, in English and in Chinese.
+_RUN = re.compile("^(Run|运行)")
 _READY = "() => !!window.LiteGraph?.registered_node_types?.PikaGenerate && !!window.app?.graph"
 _LOAD = "async (workflow) => { await window.app.loadGraphData(workflow) }"
 _FIT = "() => window.app.extensionManager.command.execute('Comfy.Canvas.FitView')"
@@ -67,7 +70,8 @@ def press_run(page: Page) -> None:
     """Press the editor's Run button."""
     # Newer editors give the name to the button itself, older ones to the group around it.
     queue = page.get_by_test_id("queue-button")
-    queue.get_by_role("button", name="Run").or_(queue.and_(page.locator("button"))).first.click()
+    named = queue.get_by_role("button", name=_RUN)
+    named.or_(queue.and_(page.locator("button"))).first.click()
 
 
 def run_workflow(page: Page, within: float = 60.0) -> str:
