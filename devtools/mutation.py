@@ -63,7 +63,11 @@ LEFT_OUT: Final = (
 LISTED: Final = ROOT / "tests" / "mutants.md"
 _NEEDED: Final = ("pika_api", "simulator", "devtools", "tests", "requirements.txt")
 #: Lines of the log, and texts with a word, a space and a word: a sentence for people.
-_WORDS: Final = (r"\blog\.\w+\(", r'"[A-Za-z{«][^"]*[a-z}»,:] [a-z{«][^"]*"')
+_WORDS: Final = (
+    r"\blog\.\w+\(",
+    r'"[A-Za-z{«][^"]*[a-z}»,:] [a-z{«][^"]*"',
+    r"'[A-Za-z{«][^']*[a-z}»,:] [a-z{«][^']*'",
+)
 #: A mutant that makes a test run for ever is caught as well.
 _CAUGHT: Final = frozenset({"killed", "timeout"})
 _NAME: Final = re.compile(r"(?:x_|xǁ(?P<of>\w+?)ǁ)(?P<function>\w+)__mutmut_\d+")
