@@ -1,4 +1,5 @@
-"""The page Settings → Pika: a key is set, tried and taken away, and cannot be read back."""
+"""The page Settings → Pika, where a key is set, tried and taken away, and cannot be read back; and
+the way there from a run without one."""
 
 from __future__ import annotations
 
@@ -7,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devtools.pages import open_editor
+from devtools.pages import EXAMPLES, open_editor, open_workflow, press_run, wait_for_video
 from simulator import Simulator
 from support.comfy import Comfy
 from support.editor import assert_quiet, open_settings, set_up, settings_file, wear, worst_contrast
@@ -68,7 +69,7 @@ def test_other_settings_save_themselves(comfy: Comfy, gateway: Simulator, page: 
     number = shown.locator(".pika-field").get_by_label("Requests at once")
     number.fill("3")
     number.press("Tab")
-    shown.get_by_text("Saved").wait_for()
+    number.locator("..").get_by_text("Saved").wait_for()
     stored = settings_file(comfy)
     assert json.loads(stored.read_text("utf-8"))["max_requests"] == 3
     number.fill("0")
@@ -80,8 +81,10 @@ def test_other_settings_save_themselves(comfy: Comfy, gateway: Simulator, page: 
     number.press("Enter")
     shown.locator(".pika-note.bad").wait_for(state="detached")
     assert "max_requests" not in json.loads(stored.read_text("utf-8"))
-    shown.locator(".pika-field").get_by_label("Base64 style").select_option("data: URI")
-    shown.get_by_text("Saved").wait_for()
+    style = shown.locator(".pika-field").get_by_label("Base64 style")
+    style.select_option("data: URI")
+    # Beside this one: the number's is still there for a moment.
+    style.locator("..").get_by_text("Saved").wait_for()
     assert json.loads(stored.read_text("utf-8"))["base64_style"] == "data-uri"
     address = shown.locator(".pika-field").get_by_label("Base URL")
     address.fill("https://elsewhere.example")
@@ -161,3 +164,48 @@ def test_in_chinese_and_light(comfy: Comfy, page: Page) -> None:
     finally:
         wear(comfy, Locale="en", ColorPalette="dark")
         set_up(comfy, api_key=None, max_requests=None)
+
+
+def test_from_no_key_to_a_video(
+    comfy: Comfy, gateway: Simulator, page: Page, page_errors: PageErrors
+) -> None:
+    """The run that misses the key opens our dialog in place of ComfyUI's error; a wrong key is told
+    so and asked for again; with the right one, one press runs again and the video plays."""
+    set_up(comfy, base_url=gateway.url)
+    open_editor(page, comfy.url)
+    open_workflow(page, EXAMPLES / "pika_text_to_video.json")
+    press_run(page)
+    dialog = page.get_by_role("dialog", name="Pika needs an API key")
+    dialog.wait_for()
+    page.locator(".comfy-error-report").wait_for(state="detached")
+    field = dialog.get_by_label("API key")
+    assert field.evaluate("(input) => input === document.activeElement")
+    field.fill("not-the-key-of-this-gateway")
+    field.press("Enter")
+    dialog.locator(".pika-note.bad").wait_for()
+    assert dialog.get_by_role("button", name="Run again").is_hidden()
+    field.fill(gateway.key)
+    dialog.get_by_role("button", name="Save key").click()
+    dialog.locator(".pika-note.good").wait_for()
+    assert gateway.charged == []
+    dialog.get_by_role("button", name="Run again").click()
+    wait_for_video(page)
+    assert len(gateway.charged) == 1
+    assert page.locator("dialog").count() == 0
+    assert_quiet(page_errors)
+
+
+def test_a_broken_setting_leads_to_the_settings(comfy: Comfy, page: Page) -> None:
+    """Where a key is there but the settings cannot be used, the dialog has no field for one; it
+    says what is wrong and opens the page where it can be mended."""
+    broken = {"api_key": "some-key-of-some-length", "max_requests": "many"}
+    settings_file(comfy).write_text(json.dumps(broken), "utf-8")
+    open_editor(page, comfy.url)
+    open_workflow(page, EXAMPLES / "pika_text_to_video.json")
+    press_run(page)
+    dialog = page.get_by_role("dialog", name="Pika's settings cannot be used")
+    dialog.wait_for()
+    assert dialog.locator("input").count() == 0
+    dialog.get_by_role("button", name="Pika settings").click()
+    page.locator(".pika-field").first.wait_for()
+    assert page.locator("dialog").count() == 0
