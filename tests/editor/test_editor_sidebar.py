@@ -30,6 +30,14 @@ pytestmark = [pytest.mark.comfy, pytest.mark.browser]
 
 FOCUSED = """() => Number(document.activeElement.closest('.pika-card')?.dataset.number ?? 0)"""
 
+#: Whether every card's buttons can be seen, below its texts.
+BUTTONS_ARE_APART = """() => [...document.querySelectorAll('.pika-card')].every((card) => {
+  const actions = card.querySelector('.actions'), { top } = actions.getBoundingClientRect()
+  return actions.checkVisibility({ opacityProperty: true })
+    && [...card.querySelectorAll('.prompt, .error, .meta')]
+      .every((text) => text.getBoundingClientRect().bottom <= top + 1)
+})"""
+
 
 def test_without_a_key_it_says_what_to_do(comfy: Comfy, page: Page) -> None:
     """With no task and no key the sidebar leads to both; where the tasks cannot be read, it says
@@ -161,7 +169,8 @@ def test_two_thousand_tasks_by_keyboard(ready: Comfy, page: Page) -> None:
 
 def test_in_chinese_and_light(ready: Comfy, gateway: Simulator, page: Page) -> None:
     """In Chinese a state is found by its Chinese word, every text of a card can be read in the
-    light theme and in the dark one, and a narrow sidebar cuts nothing off."""
+    light theme and in the dark one, and a narrow sidebar cuts nothing off; a card's buttons are
+    there without a mouse over it, and cover no text."""
     assert ready.run(text_to_video("A medlar, saved")).error is None
     gateway.fault("task", error="Moderation.")
     assert ready.run(text_to_video("A medlar, failed")).error is not None
@@ -183,5 +192,7 @@ def test_in_chinese_and_light(ready: Comfy, gateway: Simulator, page: Page) -> N
               part.getBoundingClientRect().right
                 <= document.querySelector('.pika-sidebar').getBoundingClientRect().right + 1)"""
         )
+        shown.get_by_role("searchbox").hover()
+        assert page.evaluate(BUTTONS_ARE_APART)
     finally:
         wear(ready, Locale="en", ColorPalette="dark")
