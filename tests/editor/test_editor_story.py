@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.comfy, pytest.mark.browser]
 EXAMPLE = "pika_text_to_video"
 #: The example's prompt, as much of it as is its own.
 PROMPT = "A lighthouse on a cliff"
-CANCEL = re.compile("Cancel current run|取消当前任务")
+CANCEL = re.compile("Cancel current run|取消当前(任务|运行)")
 #: No two runs are the same task: the first would be the second's.
 NEW_SEED = """(seed) => {
   const node = window.app.graph.nodes.find((node) => node.comfyClass === 'PikaGenerate')
