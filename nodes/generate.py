@@ -18,7 +18,7 @@ from ..pika_api.request import (
     parse_extra,
 )
 from . import host, outgoing
-from .sockets import CATEGORY, NONE, OptionsSocket, choice, extra_json
+from .sockets import CATEGORY, NONE, OptionsSocket, check_extra_json, choice, extra_json
 
 if TYPE_CHECKING:
     import torch
@@ -123,10 +123,13 @@ class PikaGenerate(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, prompt_text: str | None) -> bool | str:
-        """Tell a blank prompt before the queue starts. A linked one is not known yet (None)."""
+    def validate_inputs(cls, prompt_text: str | None, extra_json: str | None = None) -> bool | str:
+        """Tell a blank prompt or a broken extra_json before the queue starts.
+
+        A linked one is not known yet (None).
+        """
         if prompt_text is None or prompt_text.strip():
-            return True
+            return check_extra_json(extra_json)
         return "the prompt is blank. Say what the video should show."
 
     @classmethod
