@@ -124,6 +124,7 @@ def test_one_thing_is_installed() -> None:
     assert wanted == ["requests"]
     assert 'dependencies = ["requests"]' in (ROOT / "pyproject.toml").read_text("utf-8")
     known = {*sys.stdlib_module_names, "requests", "urllib3", "sqlalchemy", "PIL", "av", "numpy"}
+    known |= {"pika_api"}  # by name where it is run by its path
     known |= INSIDES | {"comfy_api", "comfyui_version", "torch", "aiohttp"}  # ComfyUI's
     for path in OURS:
         absolute = {top(name) for name in imports(path) if not name.startswith(".")}
