@@ -6,12 +6,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from devtools import mutation
 from devtools.browser import ensure_chromium
 from devtools.endings import Terminated, unwind_on_termination
-from devtools.environment import Host, cache_folder, host, prepare
+from devtools.environment import Environment, Host, cache_folder, host, prepare
 from devtools.pythons import free_interpreter, installed, own_version
 from devtools.recipe import ROOT
 from devtools.registry import comfy_cli
@@ -50,23 +52,32 @@ def test(arguments: list[str]) -> int:
 
     Without a choice of tests that is all of them, on every Python that is here, with coverage.
     """
-    environment = prepare()
-    ensure_chromium(environment.folder / "setup.log")
+    everything = not _names_tests(arguments)
+    others = {v: path for v, path in installed().items() if everything and v != own_version()}
+    environment = _set_up(others)
     python = environment.python
     gates: list[list[str | Path]] = [
         [python, "-m", "ruff", "check", "."],
         [python, "-m", "ruff", "format", "--check", "."],
         [python, "-m", "mypy", *TYPED],
     ]
-    comfy_cli()  # its set-up is no part of a test
-    if _names_tests(arguments):
-        gates.append([python, "-m", "pytest", *arguments])
-    else:
-        for version, base in installed().items():
-            if version != own_version():
-                gates.append(_free(version, base, ["-m", "not slow", "--hypothesis-profile=quick"]))
-        gates.append([python, "-m", "pytest", "tests", *SPREAD, *COVERED, *arguments])
+    quick = ["-m", "not slow", "--hypothesis-profile=quick"]
+    gates += [_free(version, base, quick) for version, base in others.items()]
+    spread = ["tests", *SPREAD, *COVERED] if everything else []
+    gates.append([python, "-m", "pytest", *spread, *arguments])
     return max(call(gate, using(host())) for gate in gates)
+
+
+def _set_up(others: Mapping[str, Path]) -> Environment:
+    """All that the tests need, so that no set-up is part of one; two at a time."""
+    with ThreadPoolExecutor(2) as pool:
+        environment = pool.submit(prepare)
+        rest: list[Future[Any]] = [pool.submit(comfy_cli)]
+        rest += [pool.submit(free_interpreter, *each) for each in others.items()]
+        for made in rest:
+            made.result()
+    ensure_chromium(environment.result().folder / "setup.log")
+    return environment.result()
 
 
 def free(arguments: list[str]) -> int:
