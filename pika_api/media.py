@@ -168,6 +168,10 @@ def _open(path: Path, **options: str) -> InputContainer:
     allowed = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
     container = av.open(str(path), options={**allowed, **options})
     for stream in container.streams.video:
+        # PyAV before 18 has none where it knows no decoder, and dies if it is to decode.
+        if getattr(stream, "codec_context", None) is None:
+            container.close()
+            raise NotMedia("there is no decoder for it")
         # The decoder's own limit: what the header says is not what the frames must be.
         stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
     return container

@@ -143,6 +143,9 @@ def _measure_video(data: bytes) -> tuple[int, int]:
             if not container.streams.video:
                 raise BadMedia("is an MP4 without a video track")
             stream = container.streams.video[0]
+            # PyAV before 18 has none where it knows no decoder, and dies if it is to decode.
+            if getattr(stream, "codec_context", None) is None:
+                raise BadMedia("is an MP4 without a decoder")
             next(container.decode(stream))
             container.seek(0)
             # Counting packets finds a file that was cut short, without decoding all of it.

@@ -74,6 +74,19 @@ def test_a_cut_mp4_is_not_whole(tmp_path: Path, faststart: bool, share: float) -
         probe(path, decode=True)
 
 
+def test_an_mp4_cut_anywhere_in_its_head_is_told(tmp_path: Path) -> None:
+    """At a cut that leaves a track without a decoder, some versions of PyAV die of decoding it."""
+    whole = mp4(tmp_path, faststart=True).read_bytes()
+    head = whole.index(b"mdat")
+    path = tmp_path / "cut.mp4"
+    for length in range(40, head, 9):
+        path.write_bytes(whole[:length])
+        with pytest.raises(NotMedia):
+            probe(path, decode=True)
+        with pytest.raises(NotMedia):
+            first_frame(path)
+
+
 def test_a_cut_picture_is_not_whole(tmp_path: Path) -> None:
     """Half a PNG is no result."""
     noise = np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8)
