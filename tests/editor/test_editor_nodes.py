@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -57,7 +58,7 @@ def test_a_small_result_holds_its_video(
         page.evaluate(_SHRINK, f"An apple, Nodes 2.0 {nodes_2}")
         gateway.fault("task", seconds=6.0)
         press_run(page)
-        page.get_by_text("Running").first.wait_for()
+        page.get_by_text(re.compile(r"pending \d+ %")).first.wait_for()
         address = wait_for_video(page)
         assert gateway.charged[-1] in address
         page.wait_for_function(POSTER_IS_GONE)
