@@ -86,6 +86,7 @@ def test_generate_wait_and_again(gateway: Simulator, shell: Shell) -> None:
     assert gateway.charged == [task_id]
 
 
+@pytest.mark.slow
 def test_status_result_tasks_and_forget(gateway: Simulator, shell: Shell) -> None:
     """One task through all commands."""
     task_id = shell("generate", PROMPT).stdout.strip()

@@ -265,6 +265,7 @@ def test_sixteen_threads_one_winner(tmp_path: Path) -> None:
     assert len({number for number, _ in found}) == 1
 
 
+@pytest.mark.slow
 def test_four_processes_one_winner(tmp_path: Path) -> None:
     """The same across processes, with a journal that is there, and with one all of them make."""
     # Many new ones: «database is locked» came in one of a hundred.

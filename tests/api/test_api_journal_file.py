@@ -103,6 +103,7 @@ def test_a_reader_is_not_held_up_for_long(tmp_path: Path) -> None:
         timer.join()
 
 
+@pytest.mark.slow
 def test_many_may_make_it_at_once(tmp_path: Path) -> None:
     """Twelve journals of one file that is not there yet, four times: no «database is locked»."""
     barrier = threading.Barrier(12)

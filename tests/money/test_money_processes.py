@@ -35,6 +35,7 @@ def other(desk: Desk) -> Iterator[Worker]:
         yield made.open(desk.gateway, desk.home)
 
 
+@pytest.mark.slow
 def test_two_processes_at_one_instant_make_one_task(quick: Simulator, tmp_path: Path) -> None:
     """Ten rounds, half of them on a journal that neither has opened yet: one POST and one charge
     each, and both get its id, one of them as taken up."""

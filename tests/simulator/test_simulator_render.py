@@ -71,6 +71,7 @@ def test_every_frame_says_simulated(sim, effect):
     assert min(badge(frame) for frame in shown) > 0.2
 
 
+@pytest.mark.slow
 def test_every_effect_has_its_own_look(sim):
     """The table has all sixteen, and no two make the same frame."""
     assert set(EFFECTS) == set(PIKAFFECTS)

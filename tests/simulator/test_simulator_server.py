@@ -164,6 +164,7 @@ def test_another_process_reads_log_and_tasks(sim):
     assert sim.requests(path="/simulator/") == []
 
 
+@pytest.mark.slow
 def test_sixty_four_clients_at_once():
     """64 clients submit and poll without an error, fast, and every task is charged once."""
     with Simulator(height=64, clip_seconds=0.1, task_seconds=0.5) as sim:
