@@ -116,7 +116,7 @@ def test_five_hundred_tasks(desk: Desk, counter: Counter) -> None:
 def test_one_429_slows_all(desk: Desk, place: str) -> None:
     """Forty at once and one is told to come later: until then no request at all arrives, but
     those that were on their way; then all become tasks."""
-    wait = 1.0
+    wait, room = 3.0, 1.5
     service = desk.another(max_requests=MOST_REQUESTS)
     desk.gateway.fault("task", seconds=0.5, times=40)
     if place == "submit":
@@ -134,14 +134,14 @@ def test_one_429_slows_all(desk: Desk, place: str) -> None:
     assert sorted(made) == sorted(desk.gateway.charged)
     assert len(made) == 40
     (told,) = [seen for seen in desk.gateway.log if seen.status == 429]
-    # Room for the answer's way back, and for what had left by then.
+    # Room for the answer's way back, and for what had left by then, on a machine with other work.
     quiet = [
         seen
         for seen in desk.gateway.log
-        if told.monotonic + 0.3 < seen.monotonic < told.monotonic + wait
+        if told.monotonic + room < seen.monotonic < told.monotonic + wait
     ]
     assert quiet == []
-    before = [seen for seen in desk.gateway.log if seen.monotonic < told.monotonic + 0.3]
+    before = [seen for seen in desk.gateway.log if seen.monotonic < told.monotonic + room]
     assert len(before) < len(desk.gateway.log) / 2
 
 

@@ -33,6 +33,7 @@ def sim():
 
 def test_a_task_is_queued_then_pending_then_finished(sim):
     """States come in order, progress never falls, and the last shape is the public page's."""
+    sim.fault("task", seconds=3.0)  # long enough to be seen queued on a machine with other work
     task_id = submit(sim)
     seen = []
     while not seen or seen[-1]["status"] not in ("finished", "error"):
