@@ -23,6 +23,16 @@ class LeaseKeeper:
         self._owners: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def close(self) -> None:
+        """End the thread: it would go on using a journal that is closed."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+            thread = self._thread
+        if thread is not None:
+            thread.join()
 
     @contextmanager
     def keeping(self, owner: str) -> Iterator[None]:
@@ -44,9 +54,9 @@ class LeaseKeeper:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: not self._owners, timeout=_EVERY)
+                self._changed.wait_for(lambda: self._closed or not self._owners, timeout=_EVERY)
                 owners = list(self._owners)
-                if not owners:
+                if self._closed or not owners:
                     self._thread = None
                     return
             try:

@@ -49,6 +49,7 @@ class Workers:
         self._network.shutdown()
         self._disk.shutdown()
         self._show.shutdown(cancel_futures=True)
+        self.keeper.close()
 
     async def network(self, watch: Watch, call: Callable[..., _T], *args: object) -> _T:
         """Run a call that sends a request, when the brake lets it."""
