@@ -57,6 +57,7 @@ def _register_profiles() -> None:
 _register_profiles()  # before hypothesis' own plugin takes the one that was asked for
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks at the groups in the same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A file's tests in a real ComfyUI run one after another in one worker, and share it; those
     with a browser all in one: two browsers at once would want a machine to themselves. They are
