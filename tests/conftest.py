@@ -57,24 +57,6 @@ def _register_profiles() -> None:
 _register_profiles()  # before hypothesis' own plugin takes the one that was asked for
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist looks at the groups in the same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """A file's tests in a real ComfyUI run one after another in one worker, and share it; those
-    with a browser all in one: two browsers at once would want a machine to themselves. They are
-    the longest, so they begin first.
-    """
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("browser"))
-        elif item.get_closest_marker("comfy"):
-            item.add_marker(pytest.mark.xdist_group(item.path.name))
-    items.sort(key=_rank)
-
-
-def _rank(item: pytest.Item) -> int:
-    return 0 if item.get_closest_marker("browser") else 1 if item.get_closest_marker("comfy") else 2
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _no_proxy() -> Iterator[None]:
     """No test's traffic to this machine takes a way round through the user's proxy."""
