@@ -66,9 +66,9 @@ def test(arguments: list[str]) -> int:
     quick = ["-m", "not slow", "--hypothesis-profile=quick"]
     gates += [_free(version, base, quick) for version, base in others.items()]
     if everything:
-        free_tests = [python, "-m", "pytest", *FREE_TESTS, *SPREAD, *arguments]
         rest = [f"--ignore={path}" for path in FREE_TESTS]
-        gates += [free_tests, [python, "-m", "pytest", "tests", *rest, *HOSTED, *arguments]]
+        gates.append([python, "-m", "pytest", *FREE_TESTS, *SPREAD, *arguments])
+        gates.append([python, "-m", "pytest", "tests", *rest, *HOSTED, *arguments])
     else:
         gates.append([python, "-m", "pytest", *arguments])
     return max(call(gate, using(host())) for gate in gates)
