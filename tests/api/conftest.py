@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from pika_api.journal import Journal, sqlite_url
 from simulator import Simulator
-from support.api import Desk
+from support.api import Clock, Desk
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +46,16 @@ def desk(quick: Simulator, tmp_path: Path) -> Iterator[Desk]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that goes when told to."""
+    return Clock()
+
+
+@pytest.fixture
+def journal(tmp_path: Path, clock: Clock) -> Iterator[Journal]:
+    """A journal of the test's own."""
+    with closing(Journal(sqlite_url(tmp_path / "home"), clock)) as opened:
+        yield opened

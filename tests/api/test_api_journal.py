@@ -5,7 +5,6 @@ from __future__ import annotations
 import multiprocessing
 import sqlite3
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -16,18 +15,6 @@ from pika_api.errors import JournalError
 from pika_api.journal import LEASE, Journal, sqlite_url
 from pika_api.states import OPEN, TAKEN_UP, State
 from support.api import Clock, claim_in_process, intent
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def journal(tmp_path: Path, clock: Clock) -> Iterator[Journal]:
-    made = Journal(sqlite_url(tmp_path / "home"), clock)
-    yield made
-    made.close()
 
 
 def sent(journal: Journal, fingerprint: str = "f" * 64, owner: str = "me") -> int:

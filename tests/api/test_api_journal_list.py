@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -11,19 +11,6 @@ import pytest
 from pika_api.journal import Journal, sqlite_url
 from pika_api.states import State
 from support.api import Clock, intent
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """A clock that goes when told to."""
-    return Clock()
-
-
-@pytest.fixture
-def journal(tmp_path: Path, clock: Clock) -> Iterator[Journal]:
-    """A journal of the test's own."""
-    with closing(Journal(sqlite_url(tmp_path), clock)) as opened:
-        yield opened
 
 
 def enter(journal: Journal, *names: str) -> list[int]:
@@ -143,7 +130,7 @@ def test_what_another_process_changes_is_seen(journal: Journal, tmp_path: Path) 
     """The cursor is of the database, not of the one who opened it."""
     enter(journal, "a")
     cursor = journal.page(limit=10).cursor
-    with closing(Journal(sqlite_url(tmp_path), Clock(0.0))) as other:
+    with closing(Journal(sqlite_url(tmp_path / "home"), Clock(0.0))) as other:
         enter(other, "b")
     assert changes(journal, cursor) == [2]
 

@@ -2,31 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import closing
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from pika_api.database import Database
-from pika_api.journal import LEASE, Journal, sqlite_url
+from pika_api.journal import LEASE, Journal
 from pika_api.states import State
 from support.api import Clock, intent
 
 Move = Callable[[Journal, int, str], object]
-
-
-@pytest.fixture
-def clock() -> Clock:
-    """A clock that goes when told to."""
-    return Clock()
-
-
-@pytest.fixture
-def journal(tmp_path: Path, clock: Clock) -> Iterator[Journal]:
-    """A journal of the test's own."""
-    with closing(Journal(sqlite_url(tmp_path), clock)) as opened:
-        yield opened
 
 
 def intended(journal: Journal, name: str = "f", owner: str = "me") -> int:
