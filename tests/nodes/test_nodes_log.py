@@ -14,11 +14,13 @@ pytestmark = pytest.mark.comfy
 
 #: What ComfyUI itself says of a run.
 USUAL = re.compile(r"got prompt|Prompt executed in .*|\s*")
+#: What newer ones put before each line: its level, in colour.
+LEVEL = re.compile(r"(\x1b\[[0-9;]*m)*\[[A-Z]+\](\x1b\[[0-9;]*m)* ")
 
 
 def said(comfy: Comfy, before: str) -> list[str]:
     """What has come to the log since, but for ComfyUI's own."""
-    lines = comfy.log_text()[len(before) :].splitlines()
+    lines = [LEVEL.sub("", line) for line in comfy.log_text()[len(before) :].splitlines()]
     return [line for line in lines if not USUAL.fullmatch(line)]
 
 
