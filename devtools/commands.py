@@ -21,12 +21,18 @@ from devtools.steps import StepError, say
 
 INTERRUPTED = 130
 HEARD_WITHIN = 20.0
-# By file: a file's tests share what they start. Those without ComfyUI mostly wait, so there may be
-# more at once than cores; a ComfyUI with a browser wants a core of its own.
+# By file: a file's tests share what they start. In the order of the folders, where the long ones
+# come first: at the end of a run only one worker would be left with them. Tests without ComfyUI
+# mostly wait, so there may be more at once than cores; a ComfyUI with a browser wants its own.
 CORES = os.cpu_count() or 1
-SPREAD = ("-n", str(min(2 * CORES, 6)), "--dist", "loadfile")
-HOSTED = ("-n", str(min(CORES, 3)), "--dist", "loadfile")
-FREE_TESTS = ("tests/api", "tests/money", "tests/simulator", "tests/test_house.py")
+BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
+SPREAD = ("-n", str(min(2 * CORES, 6)), *BY_FILE)
+HOSTED = ("-n", str(min(CORES, 3)), *BY_FILE)
+PACK_TESTS = ("tests/money", "tests/api", "tests/test_house.py")
+FREE_TESTS = ("tests/simulator", *PACK_TESTS)
+# The second run adds to what the first one has seen, and the floor is of both.
+COVER = ("--cov", "--cov-report=", "--cov-fail-under=0")
+COVER_ON = ("--cov", "--cov-append", "--cov-report=term:skip-covered")
 TYPED = ("-p", "pika_api", "-p", "simulator", "-p", "devtools", "-m", "dev")
 
 
@@ -52,9 +58,11 @@ def pictures(arguments: list[str]) -> int:
 def test(arguments: list[str]) -> int:
     """Lint, types and tests. The exit code is the worst one; pytest speaks last.
 
-    Without a choice of tests that is all of them, those without ComfyUI on every Python here.
+    Without a choice of tests that is all of them, those of the pack without ComfyUI on every
+    Python here, with a floor of coverage.
     """
     everything = not _names_tests(arguments)
+    cover, cover_on = ((), ()) if arguments else (COVER, COVER_ON)
     others = {v: path for v, path in installed().items() if everything and v != own_version()}
     environment = _set_up(others)
     python = environment.python
@@ -64,11 +72,11 @@ def test(arguments: list[str]) -> int:
         [python, "-m", "mypy", *TYPED],
     ]
     quick = ["-m", "not slow", "--hypothesis-profile=quick"]
-    gates += [_free(version, base, quick) for version, base in others.items()]
+    gates += [_free(version, base, [*PACK_TESTS, *quick]) for version, base in others.items()]
     if everything:
         rest = [f"--ignore={path}" for path in FREE_TESTS]
-        gates.append([python, "-m", "pytest", *FREE_TESTS, *SPREAD, *arguments])
-        gates.append([python, "-m", "pytest", "tests", *rest, *HOSTED, *arguments])
+        gates.append([python, "-m", "pytest", *FREE_TESTS, *SPREAD, *cover, *arguments])
+        gates.append([python, "-m", "pytest", "tests", *rest, *HOSTED, *cover_on, *arguments])
     else:
         gates.append([python, "-m", "pytest", *arguments])
     return max(call(gate, using(host())) for gate in gates)
@@ -88,11 +96,12 @@ def _set_up(others: Mapping[str, Path]) -> Environment:
 
 def free(arguments: list[str]) -> int:
     """The tests that need no ComfyUI, on the Python that runs this."""
-    return call(_free(own_version(), Path(sys.executable), arguments), alone())
+    chosen = arguments if _names_tests(arguments) else [*FREE_TESTS, *arguments]
+    return call(_free(own_version(), Path(sys.executable), chosen), alone())
 
 
 def _free(version: str, base: Path, arguments: list[str]) -> list[str | Path]:
-    return [free_interpreter(version, base), "-m", "pytest", *FREE_TESTS, *SPREAD, *arguments]
+    return [free_interpreter(version, base), "-m", "pytest", *SPREAD, *arguments]
 
 
 def pack(arguments: list[str]) -> int:
