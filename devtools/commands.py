@@ -97,7 +97,7 @@ def _set_up(others: Mapping[str, Path]) -> Environment:
 def free(arguments: list[str]) -> int:
     """The tests that need no ComfyUI, on the Python that runs this."""
     chosen = arguments if _names_tests(arguments) else [*FREE_TESTS, *arguments]
-    return call(_free(own_version(), Path(sys.executable), chosen), alone())
+    return call(_free(own_version(), Path(sys.executable), chosen), os.environ)
 
 
 def _free(version: str, base: Path, arguments: list[str]) -> list[str | Path]:
@@ -106,7 +106,7 @@ def _free(version: str, base: Path, arguments: list[str]) -> list[str | Path]:
 
 def pack(arguments: list[str]) -> int:
     """The archive that the Comfy registry would get, checked."""
-    return call([sys.executable, "-m", "devtools.registry", *arguments], alone())
+    return call([sys.executable, "-m", "devtools.registry", *arguments], os.environ)
 
 
 def bench(arguments: list[str]) -> int:
@@ -137,6 +137,7 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
 def run(name: str, arguments: list[str]) -> int:
     """Run a command to its exit code; a failed set-up is 1, Ctrl-C or a termination 130."""
     unwind_on_termination()
+    _keep_bytecode()
     try:
         return COMMANDS[name](arguments)
     except StepError as error:
@@ -146,25 +147,24 @@ def run(name: str, arguments: list[str]) -> int:
         return INTERRUPTED
 
 
+def _keep_bytecode() -> None:
+    """Have what is started keep its bytecode in the cache folder, beside no sources.
+
+    Some want none beside them (PYTHONDONTWRITEBYTECODE). But without any, each of the tests'
+    ComfyUIs would compile for some fifteen seconds before it answers.
+    """
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(cache_folder() / "bytecode")
+
+
 def using(used: Host) -> dict[str, str]:
     """The environment in which the other modules find ComfyUI, its interpreter and the cache."""
     return {
-        **alone(),
+        **os.environ,
         "COMFYUI_PATH": str(used.comfyui),
         "COMFYUI_PYTHON": str(used.python),
         "PIKA_DEV_CACHE": str(cache_folder()),
     }
-
-
-def alone() -> dict[str, str]:
-    """The environment of what needs no ComfyUI.
-
-    Packages are installed without bytecode, and ComfyUI has none. It is kept in the cache folder,
-    also where the user wants none beside the sources: without any, each of the tests' ComfyUIs
-    would compile for some fifteen seconds before it answers.
-    """
-    kept = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-    return {**kept, "PYTHONPYCACHEPREFIX": str(cache_folder() / "bytecode")}
 
 
 def call(command: Sequence[str | Path], environment: Mapping[str, str]) -> int:

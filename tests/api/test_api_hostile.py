@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gzip
 import json
 import socket
@@ -57,6 +58,12 @@ def endless(head: bytes, piece: bytes, every: float = 0.0) -> Callable[[socket.s
     return act
 
 
+@functools.cache
+def bomb() -> bytes:
+    """A few bytes that unpack to 64 MiB."""
+    return gzip.compress(bytes(64 * 1024 * 1024))
+
+
 def call(server: RawServer, name: str, part: Path) -> None:
     """One of the client's calls, with the server as gateway and as media host."""
     with client_of(server.url) as client:
@@ -89,8 +96,7 @@ def _any_urllib3(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 def test_a_huge_answer_is_not_read(tmp_path: Path, name: str, packed: bool) -> None:
     """Endless, or a few bytes that unpack to 64 MiB: the memory stays small, and it is an error."""
     head = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"
-    bomb = gzip.compress(bytes(64 * 1024 * 1024))
-    raw = answer(200, bomb, Content_Encoding="gzip") if packed else endless(head, b" " * 65536)
+    raw = answer(200, bomb(), Content_Encoding="gzip") if packed else endless(head, b" " * 65536)
     errors = (SubmitUnknown, FeedError, requests.RequestException)
     with RawServer(raw) as server:
         tracemalloc.start()
