@@ -19,6 +19,7 @@ from support.editor import (
     worst_contrast,
 )
 from support.graphs import text_to_video
+from support.routes import entered_elsewhere
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -100,11 +101,13 @@ def test_a_task_from_start_to_end(
 def test_a_prompt_is_no_markup_and_forgetting_asks_first(
     ready: Comfy, gateway: Simulator, page: Page
 ) -> None:
-    """A prompt is shown as text, whatever is in it; a failed task tells why; Forget says what it
-    means and can be called off; forgotten, the task is gone from the list and from the server's."""
+    """A prompt is shown as text, whatever is in it; a failed task tells why, and one of another
+    gateway why nothing is heard of it; Forget says what it means and can be called off; forgotten,
+    the task is gone from the list and from the server's."""
     hostile = "<img src=x onerror=window.hacked=1><script>window.hacked=1</script> pear"
     gateway.fault("task", error="Moderation: <b>no pears</b>")
     assert ready.run(text_to_video(hostile)).error is not None
+    entered_elsewhere(ready, "A plum from elsewhere")
     open_editor(page, ready.url)
     open_tasks(page)
     pear = card(page, "pear")
@@ -125,6 +128,7 @@ def test_a_prompt_is_no_markup_and_forgetting_asks_first(
     listed = ready.request("GET", "/pika/tasks?limit=500", headers={"X-Pika-Editor": "1"}).json()
     assert not [task for task in listed["tasks"] if "pear" in task["prompt"]]
     assert page.evaluate("() => window.hacked") is None
+    card(page, "plum").get_by_text("another base URL").wait_for()
 
 
 def test_two_thousand_tasks_by_keyboard(ready: Comfy, page: Page) -> None:

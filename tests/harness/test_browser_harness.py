@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,25 +16,18 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.comfy, pytest.mark.browser]
 
 
-@pytest.fixture(scope="module")
-def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
-    """A ComfyUI without any pack."""
-    with Comfy.start(tmp_path_factory.mktemp("bare")) as running:
-        yield running
-
-
-def test_editor_opens_without_a_dialog(bare: Comfy, page: Page, page_errors: PageErrors) -> None:
+def test_editor_opens_without_a_dialog(comfy: Comfy, page: Page, page_errors: PageErrors) -> None:
     """The editor comes up with its graph in sight, without the dialog of templates."""
-    page.goto(bare.url)
+    page.goto(comfy.url)
     page.wait_for_function("window.app?.graph?.nodes !== undefined")
     page.locator("#graph-canvas").wait_for()
     assert page.get_by_role("dialog").count() == 0
     assert page_errors.uncaught == []
 
 
-def test_page_errors_are_recorded(bare: Comfy, page: Page, page_errors: PageErrors) -> None:
+def test_page_errors_are_recorded(comfy: Comfy, page: Page, page_errors: PageErrors) -> None:
     """An error on the console and one that nothing caught are both seen."""
-    page.goto(f"{bare.url}/system_stats")
+    page.goto(f"{comfy.url}/system_stats")
     with page.expect_event("pageerror"):
         page.evaluate("console.error('on the console'); setTimeout(() => { throw Error('loose') })")
     assert page_errors.about("on the console")

@@ -10,12 +10,19 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from pika_api.journal import Journal, sqlite_url
 from simulator import Simulator
-from support.api import intent
 from support.comfy import Comfy
 from support.graphs import generate, text_to_video
-from support.routes import HEADER, ask, done, refused, strangers
+from support.routes import (
+    HEADER,
+    ask,
+    done,
+    entered,
+    entered_elsewhere,
+    journal_of,
+    refused,
+    strangers,
+)
 from support.waiting import until
 
 pytestmark = pytest.mark.comfy
@@ -40,17 +47,6 @@ def made(comfy: Comfy, prompt: str, *, wait: bool = True) -> dict[str, Any]:
     task = newest(comfy)
     assert task["prompt"] == prompt[:500]
     return task
-
-
-def journal_of(comfy: Comfy) -> Journal:
-    """Its journal, as another process has it."""
-    return Journal(sqlite_url(comfy.base_dir / "user" / "__pika"))
-
-
-def entered(comfy: Comfy, name: str, **given: Any) -> int:
-    """A row that another process enters; its number."""
-    with closing(journal_of(comfy)) as journal:
-        return journal.claim(intent(f"{name}-{time.time_ns()}", **given), "another")[0].id
 
 
 def test_a_task_as_the_list_has_it(comfy: Comfy, gateway: Simulator) -> None:
@@ -172,10 +168,7 @@ def test_a_feed_that_is_down_is_told(comfy: Comfy, gateway: Simulator) -> None:
 def test_another_gateways_task_is_not_asked_for(comfy: Comfy, gateway: Simulator) -> None:
     """Its id is not told to this one. It is told as the journal has it, and no error, which a
     browser would write to its console at each of its looks."""
-    number = entered(comfy, "elsewhere", base_url="https://elsewhere.example")
-    with closing(journal_of(comfy)) as journal:
-        journal.sent(number, "another")
-        journal.submitted(number, f"theirs-{number}")
+    number = entered_elsewhere(comfy, "A pear of another gateway's")
     told = done(comfy, f"tasks/{number}/refresh")
     assert told["asked"] is False
     assert told["task"]["state"] == "submitted"

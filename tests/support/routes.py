@@ -2,14 +2,38 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
+from contextlib import closing
 from typing import Any
 
 import requests
 
+from pika_api.journal import Journal, sqlite_url
+from support.api import intent
 from support.comfy import Comfy
 
 HEADER = {"X-Pika-Editor": "1"}
+
+
+def journal_of(comfy: Comfy) -> Journal:
+    """Its journal, as another process has it."""
+    return Journal(sqlite_url(comfy.base_dir / "user" / "__pika"))
+
+
+def entered(comfy: Comfy, name: str, **given: Any) -> int:
+    """A row that another process enters; its number."""
+    with closing(journal_of(comfy)) as journal:
+        return journal.claim(intent(f"{name}-{time.time_ns()}", **given), "another")[0].id
+
+
+def entered_elsewhere(comfy: Comfy, prompt: str) -> int:
+    """A task that another gateway has; its number."""
+    number = entered(comfy, "elsewhere", base_url="https://elsewhere.example", prompt=prompt)
+    with closing(journal_of(comfy)) as journal:
+        journal.sent(number, "another")
+        journal.submitted(number, f"theirs-{number}")
+    return number
 
 
 def ask(comfy: Comfy, path: str) -> dict[str, Any]:

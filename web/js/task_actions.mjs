@@ -6,7 +6,7 @@ import { addNode, fileAddress, toast } from "./host.mjs";
 import { t } from "./i18n.mjs";
 import { get } from "./routes.mjs";
 import { tasks } from "./task_store.mjs";
-import { explanation, hasFile, promptOf, stateWord } from "./task_words.mjs";
+import { explanation, hasFile, promptOf, stateWord, trouble } from "./task_words.mjs";
 
 const COPIED_FOR = 1500;
 
@@ -67,7 +67,8 @@ async function openDetails(task) {
     const now = tasks.task(task.number) ?? task;
     word.dataset.state = now.state;
     word.textContent = stateWord(now);
-    const said = now.error ? [element("p", { className: "pika-error", textContent: now.error })] : [];
+    const error = trouble(now);
+    const said = error ? [element("p", { className: "pika-error", textContent: error })] : [];
     texts.replaceChildren(...said, ...paragraphs(explanation(now)));
     foot.replaceChildren(idButton(now, dialog));
   }

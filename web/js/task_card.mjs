@@ -3,7 +3,7 @@
 import { element, icon, iconButton } from "./dom.mjs";
 import { address } from "./host.mjs";
 import { ago, t } from "./i18n.mjs";
-import { explanation, hasFile, promptOf, shortId, stateWord } from "./task_words.mjs";
+import { explanation, hasFile, promptOf, shortId, stateWord, trouble } from "./task_words.mjs";
 import { isUnderWay } from "./task_store.mjs";
 
 const ICONS = { failed: "times", refused: "ban", unknown: "question" };
@@ -64,16 +64,17 @@ export class Card {
     this.prompt.title = promptOf(task);
     this.more.title = task.task_id ?? "";
     this.prompt.textContent = promptOf(task);
-    this.error.textContent = task.error;
-    this.error.title = [task.error, explanation(task)].filter(Boolean).join("\n\n");
-    this.root.classList.toggle("told", Boolean(task.error));
+    const error = trouble(task);
+    this.error.textContent = error;
+    this.error.title = [error, explanation(task)].filter(Boolean).join("\n\n");
+    this.root.classList.toggle("told", Boolean(error));
     this.state.textContent = stateWord(task);
     this.add.hidden = this.copy.hidden = !task.task_id;
     this.track.hidden = !underWay;
     this.track.ariaValueNow = String(task.progress);
     this.track.ariaLabel = stateWord(task);
     this.bar.style.width = `${Math.max(task.progress, 2)}%`;
-    this.root.ariaLabel = `${promptOf(task)}. ${stateWord(task)}. ${task.error}`;
+    this.root.ariaLabel = `${promptOf(task)}. ${stateWord(task)}. ${error}`;
     this.poster.title = t(hasFile(task) ? "tasks.do.open" : "tasks.do.details");
     this.poster.ariaLabel = this.poster.title;
     this.#showPoster(task, underWay);

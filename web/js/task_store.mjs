@@ -29,6 +29,11 @@ export function isUnderWay(task) {
   return UNDER_WAY.has(task.state);
 }
 
+// A task that could be asked for, and was not, was made at another gateway: its card says so.
+function told({ task, asked }) {
+  return asked || !AT_WORK.has(task.state) ? task : { ...task, elsewhere: true };
+}
+
 class TaskStore {
   // Where the last look failed, its error; null once one goes well.
   error = null;
@@ -176,7 +181,7 @@ class TaskStore {
     const failed = answers.find(({ reason }) => reason);
     // What was made at another gateway is not asked for, and tells nothing of this one.
     if (failed || answers.some(({ value }) => value.asked)) this.gatewayError = failed?.reason ?? null;
-    this.#take(answers.flatMap(({ value }) => value?.task ?? []));
+    this.#take(answers.flatMap(({ value }) => (value ? told(value) : [])));
     if (!this.list.some((task) => AT_WORK.has(task.state))) this.gatewayError = null;
   }
 

@@ -13,6 +13,11 @@ export function explanation(task) {
   return has(key) ? t(key) : "";
 }
 
+// What went wrong, or why nothing more is heard of it.
+export function trouble(task) {
+  return task.error || (task.elsewhere ? t("tasks.elsewhere") : "");
+}
+
 // Whether there is a file to be seen, here or still at the gateway.
 export function hasFile(task) {
   return task.state === "finished" || task.state === "saved";
