@@ -17,6 +17,8 @@ from support.api import GENERATE, KEY, Desk, ask, run
 from support.money import assert_nothing_lost, rows
 from support.waiting import until
 
+pytestmark = pytest.mark.slow
+
 TASKS = 500
 #: Every so many tasks, the file is brought too.
 COLLECT_EVERY = 10
@@ -79,7 +81,6 @@ def sockets_to(gateway: Simulator) -> list[object]:
     ]
 
 
-@pytest.mark.slow
 def test_five_hundred_tasks(desk: Desk, counter: Counter) -> None:
     """All are paid once and kept; never more requests at once than allowed; the memory is flat;
     after `close` there is neither a thread nor a socket of ours."""

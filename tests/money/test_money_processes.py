@@ -20,6 +20,8 @@ from support.api import PROMPT, Clock, Desk, intent, run
 from support.money import Worker, rows, workers
 from support.waiting import until
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def pair(desk: Desk) -> Iterator[list[Worker]]:
@@ -35,7 +37,6 @@ def other(desk: Desk) -> Iterator[Worker]:
         yield made.open(desk.gateway, desk.home)
 
 
-@pytest.mark.slow
 def test_two_processes_at_one_instant_make_one_task(quick: Simulator, tmp_path: Path) -> None:
     """Ten rounds, half of them on a journal that neither has opened yet: one POST and one charge
     each, and both get its id, one of them as taken up."""

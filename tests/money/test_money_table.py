@@ -24,6 +24,8 @@ from support.api import Desk, RawServer, answer, ask, free_port, reset, run
 from support.money import SENDS, TAKES_UP, UNKNOWN, Stopped, queue_again, rows, told
 from support.waiting import until
 
+pytestmark = pytest.mark.slow
+
 HTML = "<html><body><h1>Bad Gateway</h1></body></html>"
 #: A picture that no socket's buffers hold.
 BIG = Media("d" * 64, "image/png", 8, 8, b"\x89PNG" * 3_000_000, 12_000_000)

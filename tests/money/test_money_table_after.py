@@ -25,6 +25,8 @@ from pika_api.watch import Watch
 from support.api import Desk, run
 from support.money import SENDS, TAKES_UP, Stopped, queue_again, rows, told
 
+pytestmark = pytest.mark.slow
+
 HTML = "<html><body><h1>Bad Gateway</h1></body></html>"
 
 
