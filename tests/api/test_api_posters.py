@@ -136,12 +136,15 @@ def test_one_that_does_not_come_is_asked_for_again_later(
     assert poster(service, task_id) is not None
 
 
-def test_who_is_told_to_wait_does_not_ask(desk: Desk, service: Service) -> None:
-    """The brake holds for what is only for show as well."""
+@pytest.mark.parametrize("seconds", [60.0, 0.5])
+def test_who_is_told_to_wait_does_not_ask(
+    desk: Desk, service: Service, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """The brake holds for what is only for show as well, to its end."""
     task_id = desk.submit()
     run(desk.service.wait(task_id))
     before = len(desk.gateway.log)
-    service._workers.pace.slow_down(60.0)
+    monkeypatch.setattr(service._workers.pace, "wait", lambda: seconds)
     assert poster(service, task_id) is None
     assert len(desk.gateway.log) == before
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import closing
@@ -15,7 +16,7 @@ from pika_api.errors import SettingsError, TaskTimeout
 from pika_api.service import Service
 from pika_api.task import Task
 from pika_api.watch import Watch
-from support.api import Desk, ask, run
+from support.api import GENERATE, Desk, ask, run
 
 Door = Callable[[Service, Task, Watch], Coroutine[Any, Any, Any]]
 
@@ -56,6 +57,19 @@ def test_every_call_looks_out_for_the_user(desk: Desk, door: Door) -> None:
         desk.gateway.fault(place, delay=1.0)
     with pytest.raises(Stopped):
         run(door(desk.service, task, Watch(check)))
+
+
+def test_no_more_requests_at_once_than_the_settings_allow(desk: Desk) -> None:
+    """With one at a time the second comes after the first one's answer."""
+    service = desk.another(max_requests=1)
+    desk.gateway.fault("submit", delay=0.3, times=2)
+
+    async def both() -> None:
+        await asyncio.gather(*(service.submit(ask(), take=take) for take in (1, 2)))
+
+    run(both())
+    first, second = desk.gateway.requests("POST", GENERATE)
+    assert second.monotonic - first.monotonic >= 0.3
 
 
 @pytest.mark.parametrize("door", ["wait", "collect"])
