@@ -92,7 +92,9 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> None:
     """
     if (folder / COMPLETE).is_file():
         return
-    with lock(folder.with_suffix(".lock"), lambda: say("Another set-up is running; waiting …")):
+    # Not `with_suffix`: of "free-3.10-…" that would leave "free-3".
+    place = folder.with_name(f"{folder.name}.lock")
+    with lock(place, lambda: say("Another set-up is running; waiting …")):
         # Whoever held the lock may have made it in the meantime.
         if (folder / COMPLETE).is_file():
             return

@@ -22,17 +22,30 @@ if not __package__:
 
     sys.exit(run_in_package())
 
-from . import units
-from .command_line import make_parser, request_of
-from .diagnostics import diagnose
-from .errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTimeout
-from .home import find_home, journal_url
-from .journal import Entry, Journal
-from .log import log
-from .service import Service
-from .settings_file import load
-from .states import TAKEN_UP
-from .watch import Report, Watch
+
+def _lacking(error: ModuleNotFoundError) -> str:
+    """What helps in a Python that is not ComfyUI's, which has all packages."""
+    package = {"PIL": "Pillow", "sqlalchemy": "SQLAlchemy"}.get(error.name or "", error.name)
+    return (
+        f"error: {package} is not installed in this Python ({sys.executable}).\n"
+        f"Use the Python that runs ComfyUI, or install it: python -m pip install {package}"
+    )
+
+
+try:
+    from . import units
+    from .command_line import make_parser, request_of
+    from .diagnostics import diagnose
+    from .errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTimeout
+    from .home import find_home, journal_url
+    from .journal import Entry, Journal
+    from .log import log
+    from .service import Service
+    from .settings_file import load
+    from .states import TAKEN_UP
+    from .watch import Report, Watch
+except ModuleNotFoundError as error:
+    sys.exit(_lacking(error))
 
 
 def _show(report: Report) -> None:
@@ -114,6 +127,11 @@ def _carry_out(args: argparse.Namespace, home: Path) -> int:
         elif args.command == "forget":
             _forget(args, journal)
         else:
+            # They are imported late, which must not be after something was paid.
+            import av  # noqa: F401
+            import numpy as np  # noqa: F401
+            import PIL  # noqa: F401
+
             output = getattr(args, "output", Path("pika"))
             with closing(Service(load(home), journal, output)) as service:
                 asyncio.run(_run(args, service))
@@ -135,6 +153,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except PikaError as error:
         print(f"error: {error}", file=sys.stderr)
         return _code(error)
+    except ModuleNotFoundError as error:
+        print(_lacking(error), file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         print("stopped; a task that was made is kept: see `tasks`", file=sys.stderr)
         return 130

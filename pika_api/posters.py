@@ -112,8 +112,11 @@ class Posters:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         picture.thumbnail(SIZE)
         part = path.with_name(f"{path.name}.{threading.get_ident()}.part")
-        picture.save(part, "JPEG", quality=_QUALITY)
-        files.put(part, path)
+        try:
+            picture.save(part, "JPEG", quality=_QUALITY)
+            files.put(part, path)
+        finally:
+            part.unlink(missing_ok=True)
         return path
 
 

@@ -87,7 +87,7 @@ def load(home: Path, environ: Mapping[str, str] = os.environ) -> Settings:
 def read(home: Path) -> Mapping[str, Any]:
     """What the file holds; nothing where there is none. Raises `SettingsError`."""
     path = home / FILE_NAME
-    way_out = (
+    anew = (
         "Enter the settings anew in ComfyUI's Settings → Pika (the old file is kept beside the "
         'new one). Or: Mend or delete the file. It looks like {"api_key": "…", "base_url": "…"}.'
     )
@@ -97,16 +97,19 @@ def read(home: Path) -> Mapping[str, Any]:
             value = json.loads(path.read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
         raise SettingsError(
-            f"The settings in {path} cannot be read: {error}.", way_out=way_out
+            f"The settings in {path} cannot be read: {error}.",
+            way_out="Close what has the file open, or make it readable for who runs ComfyUI.",
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(
+            f"The settings in {path} cannot be read: {error}.", way_out=anew
         ) from error
     if not isinstance(value, dict) or not all(
         isinstance(value.get(name, ""), str) for name in (*_TEXTS, _KEY_ORIGIN)
     ):
-        raise SettingsError(
-            f"The settings in {path} are not a JSON object of texts.", way_out=way_out
-        )
+        raise SettingsError(f"The settings in {path} are not a JSON object of texts.", way_out=anew)
     return value
 
 
@@ -134,12 +137,15 @@ def save(home: Path, changes: Mapping[str, Any], environ: Mapping[str, str] = os
 
     Raises:
         SettingLocked: The environment has set it.
-        SettingsError: A value cannot be used, or the file cannot be written.
+        SettingsError: A value cannot be used, or the file cannot be opened or written.
     """
     with _lock:
         try:
             stored, broken = read(home), False
-        except SettingsError:
+        except SettingsError as error:
+            # What could not be opened may be whole: nothing may take its place.
+            if isinstance(error.__cause__, OSError):
+                raise
             stored, broken = {}, True
         before = look_up(stored, environ)
         new = dict(stored)
@@ -228,7 +234,7 @@ def _write(path: Path, values: Mapping[str, Any], broken: bool) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             if broken:
-                path.replace(path.with_name(f"settings.broken-{time.time_ns()}.json"))
+                files.put(path, path.with_name(f"settings.broken-{time.time_ns()}.json"))
             files.put(Path(name), path)
         except BaseException:
             with contextlib.suppress(OSError):

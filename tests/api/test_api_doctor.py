@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -218,6 +221,41 @@ def test_a_package_that_is_missing_is_told(desk: Desk, monkeypatch: pytest.Monke
 
 
 # The command.
+
+#: Runs it as `python -m pika_api` does, in a Python that lacks a module.
+WITHOUT = """
+import runpy, sys
+sys.modules[sys.argv.pop(1)] = None
+runpy.run_module("pika_api", run_name="__main__", alter_sys=True)
+"""
+
+@pytest.mark.parametrize(
+    ("module", "package"),
+    [
+        ("sqlalchemy", "SQLAlchemy"),
+        ("requests", "requests"),
+        ("av", "av"),
+        ("PIL", "Pillow"),
+        ("numpy", "numpy"),
+    ],
+)
+def test_a_command_names_the_package_that_it_lacks(
+    desk: Desk, tmp_path: Path, module: str, package: str
+) -> None:
+    """In a Python that is not ComfyUI's: before anything is sent, and without a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT, module, "--home", str(tmp_path), "generate", "A pear"],
+        cwd=ROOT,
+        env={**os.environ, "PIKA_API_KEY": desk.gateway.key, "PIKA_BASE_URL": desk.gateway.url},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert f"{package} is not installed in this Python" in done.stderr
+    assert f"pip install {package}" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert desk.posts == 0
 
 
 def test_the_exit_code_says_whether_all_is_well(

@@ -87,6 +87,30 @@ def _any_urllib3(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
                 monkeypatch.delattr(kind, "read1")
 
 
+# Times.
+
+
+@pytest.mark.parametrize(
+    ("name", "silence"), [("submit", 120.0), ("feed", 30.0), ("download", 30.0), ("picture", 30.0)]
+)
+def test_each_request_has_its_times(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, silence: float
+) -> None:
+    """10 s to make a connection, and so much silence, are what `requests` is told."""
+    seen: list[object] = []
+    send = requests.adapters.HTTPAdapter.send
+
+    def look(adapter: Any, request: Any, **given: Any) -> requests.Response:
+        seen.append(given["timeout"])
+        return send(adapter, request, **given)
+
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", look)
+    errors = (PikaError, requests.RequestException)
+    with RawServer(answer(400, b"No")) as server, contextlib.suppress(*errors):
+        call(server, name, tmp_path / "v.part")
+    assert seen == [(10.0, silence)]
+
+
 # Sizes.
 
 

@@ -103,10 +103,11 @@ def test_a_write_that_breaks_leaves_the_old_file(
 
 
 def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """A file in its way."""
+    """A file in its way, above it or in its place."""
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(SettingsError, match="cannot be kept"):
-        save(tmp_path / "file" / "home", {"max_requests": 3}, {})
+    for home in (tmp_path / "file", tmp_path / "file" / "home"):
+        with pytest.raises(SettingsError, match=r"cannot be (kept|read)"):
+            save(home, {"max_requests": 3}, {})
 
 
 BAD: list[tuple[str, Any]] = [
@@ -229,6 +230,23 @@ def test_a_broken_file_is_replaced_and_kept(tmp_path: Path, text: str) -> None:
     assert stored(tmp_path) == {"max_requests": 3}
     kept = [path for path in tmp_path.iterdir() if path.name != FILE_NAME]
     assert [path.read_bytes() for path in kept] == [before]
+
+
+def test_a_file_that_cannot_be_opened_is_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be whole, and have a key in it: on Windows somebody only has it open."""
+
+    def held(*_: object, **__: object) -> str:
+        raise PermissionError(13, "in use")
+
+    save(tmp_path, {"api_key": KEY, "max_requests": 2}, {})
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "read_text", held)
+        with pytest.raises(SettingsError, match="open"):
+            save(tmp_path, {"max_requests": 3}, {})
+    assert load(tmp_path, {}).api_key == KEY
+    assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
 
 
 def test_a_bad_value_leaves_a_broken_file_alone(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -25,6 +26,12 @@ CHANGELOG = """# Changelog
 
 - The first.
 """
+
+#: Of this checkout.
+OURS = {
+    "changelog": (ROOT / "CHANGELOG.md").read_text("utf-8"),
+    "version": version((ROOT / "pyproject.toml").read_text("utf-8")),
+}
 
 
 def git(place: Path, *arguments: str) -> str:
@@ -97,3 +104,16 @@ def test_the_checkout_has_a_version() -> None:
     assert version((ROOT / "pyproject.toml").read_text("utf-8"))
     with pytest.raises(StepError, match="no line such as"):
         version('version = "1.0"\n')
+
+
+def test_this_version_could_be_published() -> None:
+    """The changelog tells of the version that pyproject.toml has."""
+    assert news(OURS["changelog"], OURS["version"])
+
+
+def test_every_release_left_its_workflows() -> None:
+    """What a version saved is kept from its release on, for every later one to open."""
+    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", OURS["changelog"], re.MULTILINE)
+    assert released
+    folders = {path.name for path in (ROOT / "tests" / "workflows").iterdir() if path.is_dir()}
+    assert folders == set(released)

@@ -11,6 +11,7 @@ import yaml
 
 from devtools.commands import COMMANDS
 from devtools.recipe import ROOT
+from devtools.registry import COMFY_CLI
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
 PYPROJECT = (ROOT / "pyproject.toml").read_text("utf-8")
@@ -65,6 +66,15 @@ def test_what_ci_calls_is_there() -> None:
     assert run == ["python dev.py free", "bash .ci/run"]
     assert "free" in COMMANDS
     assert (ROOT / ".ci" / "run").is_file()
+
+
+def test_what_publishes_is_what_the_tests_use() -> None:
+    """Comfy's command line in the version that packs and checks here, installed where the token is
+    not to be had."""
+    (publish,) = [path for path in WORKFLOWS if path.name == "publish.yml"]
+    *_, install, last = read(publish)["jobs"]["publish"]["steps"]
+    assert install == {"run": f"python -m pip install {COMFY_CLI}"}
+    assert last["run"] == 'comfy --skip-prompt node publish --token "$TOKEN"'
 
 
 def test_the_token_is_for_publishing_alone() -> None:

@@ -1,6 +1,7 @@
 // The pack's settings as the server has them, for every control that shows a part of them.
 
 import { get, post } from "./routes.mjs";
+import { tasks } from "./task_store.mjs";
 
 const shown = new Map();
 let current = null;
@@ -31,6 +32,7 @@ export async function loadSettings() {
 export async function saveSettings(changes) {
   const { key_cleared: keyCleared = false, ...settings } = await post("settings", changes);
   tell(settings, null);
+  tasks.forgetAnswers();
   return keyCleared;
 }
 

@@ -31,7 +31,13 @@ export function isUnderWay(task) {
 
 // A task that could be asked for, and was not, was made at another gateway: its card says so.
 function told({ task, asked }) {
-  return asked || !AT_WORK.has(task.state) ? task : { ...task, elsewhere: true };
+  return { ...task, elsewhere: (!asked && AT_WORK.has(task.state)) || undefined };
+}
+
+// As it is known now: what the journal says, and what was found out of it before.
+function merged(task, before) {
+  if ("elsewhere" in task || !before?.elsewhere || !AT_WORK.has(task.state)) return task;
+  return { ...task, elsewhere: true };
 }
 
 class TaskStore {
@@ -79,6 +85,11 @@ class TaskStore {
   // Looks now, whatever the clock says.
   retry() {
     this.#schedule(0);
+  }
+
+  // Asks for all of them anew before long: the gateway may be another one from now on.
+  forgetAnswers() {
+    this.#asking.clear();
   }
 
   // Does something to a task by the route of that name, and takes up what comes back.
@@ -154,8 +165,9 @@ class TaskStore {
   }
 
   #take(tasks) {
-    for (const task of tasks) {
-      const before = this.#tasks.get(task.number);
+    for (const read of tasks) {
+      const before = this.#tasks.get(read.number);
+      const task = merged(read, before);
       if (task.forgotten) this.#tasks.delete(task.number);
       else if (JSON.stringify(before) !== JSON.stringify(task)) this.#tasks.set(task.number, task);
       else continue;

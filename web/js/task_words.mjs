@@ -15,7 +15,7 @@ export function explanation(task) {
 
 // What went wrong, or why nothing more is heard of it.
 export function trouble(task) {
-  return task.error || (task.elsewhere ? t("tasks.elsewhere") : "");
+  return task.elsewhere ? t("tasks.elsewhere") : task.error;
 }
 
 // Whether there is a file to be seen, here or still at the gateway.
