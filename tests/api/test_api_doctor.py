@@ -229,6 +229,7 @@ sys.modules[sys.argv.pop(1)] = None
 runpy.run_module("pika_api", run_name="__main__", alter_sys=True)
 """
 
+
 @pytest.mark.parametrize(
     ("module", "package"),
     [
