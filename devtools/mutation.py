@@ -40,11 +40,12 @@ MODULES: Final[Mapping[str, Sequence[str]]] = {
     ),
     "journal": _JOURNAL,
     "entries": _JOURNAL,
-    "database": ("tests/api/test_api_journal_file.py", "tests/money/test_money_upgrade.py"),
     "submitting": (
         "tests/api/test_api_service_submit.py",
         "tests/api/test_api_service_broken.py",
         "tests/api/test_api_service_seams.py",
+        "tests/money/test_money_table.py",
+        "tests/money/test_money_table_after.py",
     ),
     "service": (
         "tests/api/test_api_service_doors.py",

@@ -39,7 +39,7 @@ def test_pages_follow_each_other(journal: Journal) -> None:
 def test_an_empty_journal_is_a_page(journal: Journal) -> None:
     """Its cursor sees the first row come."""
     empty = journal.page(limit=10)
-    assert (empty.entries, empty.more) == ([], False)
+    assert (empty.entries, empty.more, empty.cursor) == ([], False, 0.0)
     enter(journal, "a")
     assert changes(journal, empty.cursor) == [1]
 
@@ -124,6 +124,17 @@ def test_many_changes_come_in_parts(journal: Journal) -> None:
         seen += [entry.id for entry in page.entries]
         cursor, more = page.cursor, page.more
     assert seen == [1, 2, 3, 4, 5]
+
+
+def test_changes_come_in_the_order_in_which_they_were_made(journal: Journal) -> None:
+    """Not in that of the rows, or the cursor would go past what was not told yet; a part that is
+    just full is the last one when nothing follows."""
+    enter(journal, "a", "b", "c")
+    journal.sent(1, "me")
+    first = journal.changed_since(0.0, limit=2)
+    assert ([entry.id for entry in first.entries], first.more) == ([2, 3], True)
+    last = journal.changed_since(first.cursor, limit=1)
+    assert ([entry.id for entry in last.entries], last.more) == ([1], False)
 
 
 def test_what_another_process_changes_is_seen(journal: Journal, tmp_path: Path) -> None:
