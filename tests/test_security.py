@@ -72,6 +72,13 @@ def test_nothing_switches_certificates_off(path: Path) -> None:
     assert set(re.findall(r"\bPIKA_[A-Z0-9_]+\b", text)) <= VARIABLES | SOCKETS
 
 
+@pytest.mark.parametrize("name", ["README.md", "README.zh.md"])
+def test_every_variable_is_told(name: str) -> None:
+    """Who looks for one finds what it does."""
+    told = set(re.findall(r"\bPIKA_[A-Z0-9_]+\b", (ROOT / name).read_text("utf-8")))
+    assert told == VARIABLES
+
+
 def test_ruffs_rules_of_security_are_on() -> None:
     """For all that users run, without a blanket exception; the few that are off say why."""
     tomllib = pytest.importorskip("tomllib")  # from Python 3.11
