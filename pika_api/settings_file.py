@@ -95,7 +95,7 @@ def read(home: Path) -> Mapping[str, Any]:
         with _lock:
             # Notepad puts a mark before the text.
             value = json.loads(path.read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
         raise SettingsError(
