@@ -65,6 +65,10 @@ def look_up(
     return found
 
 
+class _NotOpened(SettingsError):
+    """The file is there, and may be whole: nothing may take its place."""
+
+
 def load(home: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     """Settings from the environment; what it does not say, from ``home/settings.json``.
 
@@ -98,7 +102,7 @@ def read(home: Path) -> Mapping[str, Any]:
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
-        raise SettingsError(
+        raise _NotOpened(
             f"The settings in {path} cannot be read: {error}.",
             way_out="Close what has the file open, or make it readable for who runs ComfyUI.",
         ) from error
@@ -142,10 +146,9 @@ def save(home: Path, changes: Mapping[str, Any], environ: Mapping[str, str] = os
     with _lock:
         try:
             stored, broken = read(home), False
-        except SettingsError as error:
-            # What could not be opened may be whole: nothing may take its place.
-            if isinstance(error.__cause__, OSError):
-                raise
+        except _NotOpened:
+            raise
+        except SettingsError:
             stored, broken = {}, True
         before = look_up(stored, environ)
         new = dict(stored)
