@@ -68,12 +68,12 @@ class PikaHistory(io.ComfyNode):
     @classmethod
     async def execute(cls, task_id: str, state: str = ANY) -> io.NodeOutput:
         """Look it up in the journal."""
-        found = await host.service().prepare(_find, task_id, state)
-        return io.NodeOutput(found)
+        async with host.open_service() as service:
+            return io.NodeOutput(await service.prepare(_find, task_id, state))
 
 
 def _find(task_id: str, state: str) -> str:
-    journal = host.service().journal
+    journal = host.journal()
     task_id = task_id.strip()
     if task_id:
         if journal.find_by_task_id(task_id) is None:

@@ -85,7 +85,7 @@ class PikaStatus(io.ComfyNode):
         async with progress.display(cls.hidden.unique_id) as (display, service):
             task = await service.status(task_id, observer=display.observer)
             text = " · ".join((task.raw_status, f"{task.progress} %", task.error)).rstrip(" ·")
-            display.say(text)
+            display.finish_with(text)
         return io.NodeOutput(
             task.raw_status,
             task.progress,
@@ -153,8 +153,8 @@ class PikaResult(io.ComfyNode):
     def fingerprint_inputs(cls, **_inputs: object) -> int | float:
         """Changes when a file that was saved is gone: ComfyUI would go on giving it."""
         try:
-            service = host.service()
-            return service.journal.count_missing_files(service.output)
+            with host.use_service() as service:
+                return service.journal.count_missing_files(service.output)
         except PikaError:
             return float("nan")  # run the node: it tells the error where it can be read
 
@@ -176,10 +176,10 @@ class PikaResult(io.ComfyNode):
             except TaskFailed as error:
                 if on_failure == STOP:
                     raise
-                display.say(f"skipped: {error.what}")
+                display.finish_with(f"skipped: {error.what}")
                 return _skipped(error)
             frame = await service.prepare(first_frame, found.path, observer=display.observer)
-            display.say(_describe(found))
+            display.finish_with(_describe(found))
         return _output(found, frame)
 
 

@@ -65,7 +65,7 @@ def guarded(handler: Handler, *, shown: bool = False) -> Handler:
 
     @functools.wraps(handler)
     async def answer(request: web.Request) -> web.StreamResponse:
-        refused = guard.refusal(request.headers, host.addresses(), shown=shown)
+        refused = guard.refusal(request.headers, host.listen_addresses(), shown=shown)
         try:
             if refused is not None:
                 raise Problem(refused.status, refused.code, refused.text)

@@ -64,8 +64,8 @@ def _diagnosed(connect: bool) -> str:
     # Imported late, as in host: requests and SQLAlchemy would weigh on ComfyUI's start.
     from ...pika_api.support import run_diagnostics
 
-    output, around = host.output_folder(), host.versions()
-    return run_diagnostics(host.home(), output, connect=connect, around=around).text
+    output, host_versions = host.output_folder(), host.versions()
+    return run_diagnostics(host.home(), output, connect=connect, host_versions=host_versions).text
 
 
 def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:

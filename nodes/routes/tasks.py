@@ -61,10 +61,10 @@ async def refresh(request: web.Request) -> web.Response:
     entry = await _entry(request)
     asked = False
     if entry.task_id is not None and entry.state in ACTIVE:
-        service = await asyncio.to_thread(host.service)
-        asked = entry.base_url == service.settings.base_url
-        if asked:
-            await service.status(entry.task_id)
+        async with host.open_service() as service:
+            asked = entry.base_url == service.settings.base_url
+            if asked:
+                await service.status(entry.task_id)
     return await _told(entry.id, asked=asked)
 
 
@@ -76,10 +76,10 @@ async def collect(request: web.Request) -> web.Response:
         raise Problem(409, "no_task", f"#{entry.id} has not become a task; there is no file.")
     if entry.state is State.FAILED:
         raise Problem(409, "failed", f"Task {entry.task_id} has failed: {entry.last_error}")
-    service = await asyncio.to_thread(host.service)
-    # One that is under way, for all the journal knows, is asked for once and not waited for.
+    # A task that is running, as far as the journal knows, is asked for once and not waited for.
     timeout = 0.0 if entry.state in ACTIVE else _LINK_TIME
-    await service.collect(entry.task_id, timeout=timeout)
+    async with host.open_service() as service:
+        await service.collect(entry.task_id, timeout=timeout)
     return await _told(entry.id)
 
 
@@ -88,8 +88,8 @@ async def poster(request: web.Request) -> web.StreamResponse:
     picture to its console.
     """
     entry = await _entry(request)
-    service = await asyncio.to_thread(host.service)
-    path = await service.thumbnail(entry)
+    async with host.open_service() as service:
+        path = await service.thumbnail(entry)
     if path is None:
         return web.Response(status=204)
     kept = {"Cache-Control": "private, max-age=86400"} if "v" in request.query else {}

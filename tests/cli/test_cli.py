@@ -82,7 +82,7 @@ def test_generate_wait_and_again(gateway: Simulator, shell: Shell) -> None:
     assert gateway.log[0].body["options"]["camera"] == {"zoom": "in"}
     again = shell(*arguments)
     assert again.stdout == first.stdout
-    assert "no charge" in again.stderr
+    assert "no new charge" in again.stderr
     assert gateway.charged == [task_id]
 
 

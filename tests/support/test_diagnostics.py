@@ -40,7 +40,7 @@ def test_all_is_well(desk: Desk) -> None:
     run(desk.service.collect(task_id))
     found = look(desk, connect=True)
     assert found.problems == []
-    assert found.text.startswith(f"ComfyUI-Pika {diagnostics.version()}: all is well\n")
+    assert found.text.startswith(f"ComfyUI-Pika {diagnostics.version()}: no problems found\n")
     for words in (
         "\n  Python 3.", "\n  requests ", "\n  api_key: set (environment)", "\n  max_requests: 8 (",
         "\n  base_url: 127.0.0.1 (environment)", "\n  sqlite (", "schema 2", "\n  tasks: 1 saved",
@@ -168,8 +168,8 @@ def test_a_broken_journal_is_told(desk: Desk) -> None:
     (desk.home / "journal.sqlite3").write_bytes(b"no database " * 1000)
     found = look(desk)
     assert len(found.problems) == 1
-    assert "Nothing is sent without it" in found.problems[0]
-    assert "does not work" in found.text
+    assert "Nothing is sent without the journal" in found.problems[0]
+    assert "not working" in found.text
 
 
 @pytest.mark.parametrize("status", [401, 500])
@@ -271,7 +271,7 @@ def test_the_exit_code_says_whether_all_is_well(
     monkeypatch.setenv("PIKA_API_KEY", desk.gateway.key)
     assert main(arguments) == 0
     done = capsys.readouterr()
-    assert ": all is well\n" in done.out
+    assert ": no problems found\n" in done.out
     assert "good: " in done.out
     assert desk.gateway.key not in done.out
     assert done.err == ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from hypothesis import strategies as st
 
 from pika_api.errors import DownloadFailed, LinkRefused
 from pika_api.journal import State
-from pika_api.media import probe_file
+from pika_api.media import Probe, probe_file
 from pika_api.request import Options
-from pika_api.tasks import collect
-from pika_api.tasks.collect import file_stem
-from support.api import Desk, ask, run
+from pika_api.tasks import ServicePolicy
+from pika_api.tasks.collect import ProbeCache, file_stem
+from support.api import Desk, ask, run, write_video
 
 
 def media(desk: Desk) -> list[Any]:
@@ -142,14 +143,14 @@ def test_a_dead_link_names_the_task_and_the_way_out(desk: Desk) -> None:
         run(desk.service.collect(task_id))
     for words in (task_id, "paid for and kept", f"forget {task_id}", "HTTP 404"):
         assert words in str(caught.value)
-    assert len(media(desk)) == collect.MAX_REFUSED_LINKS
+    assert len(media(desk)) == ServicePolicy().refused_links
     assert desk.submit() == task_id
     assert desk.posts == 1
 
 
-def test_a_page_instead_of_a_video_is_not_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_instead_of_a_video_is_not_kept(desk: Desk) -> None:
     """HTML as video/mp4 with 200: an error that names the task and quotes it; no file is left."""
-    monkeypatch.setattr(collect, "MAX_ATTEMPTS", 2)
+    desk.policy = ServicePolicy(download_attempts=2)
     task_id = desk.submit()
     desk.gateway.fault("media", body="<html><body>Please log in</body></html>", times=None)
     with pytest.raises(DownloadFailed, match="begins «<html><body>Please") as caught:
@@ -184,7 +185,7 @@ def test_an_output_that_is_a_file_is_told_at_once(desk: Desk, tmp_path: Path) ->
     (tmp_path / "file").write_text("in the way")
     task_id = desk.submit()
     for output in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(DownloadFailed, match="cannot be kept in") as caught:
+        with pytest.raises(DownloadFailed, match="cannot be saved in") as caught:
             run(desk.another(output=output).collect(task_id))
         assert str(output) in str(caught.value)
         assert task_id in str(caught.value)
@@ -217,3 +218,29 @@ def test_file_names_are_safe_and_different(one: str, two: str) -> None:
 def test_ids_that_differ_in_case_do_not_share_a_file() -> None:
     """Windows and macOS do not tell A.mp4 from a.mp4."""
     assert file_stem("Task-A").lower() != file_stem("task-a").lower()
+
+
+def test_an_unchanged_file_is_decoded_once(tmp_path: Path) -> None:
+    """A file with the same size and modification time is not decoded again; a changed one is."""
+    decoded = []
+
+    def decode(path: Path) -> Probe:
+        decoded.append(path)
+        return probe_file(path, decode=True)
+
+    path = write_video(tmp_path / "clip.mp4")
+    cache = ProbeCache(decode)
+    assert cache.get(path) == cache.get(path) == probe_file(path)
+    assert decoded == [path]
+    os.utime(path, (1, 1))
+    assert cache.get(path) == probe_file(path)
+    assert decoded == [path, path]
+
+
+def test_a_changed_file_is_not_taken_for_the_old_one(desk: Desk) -> None:
+    """A file that was cut short after it was collected is downloaded again."""
+    task_id = desk.submit()
+    path = run(desk.service.collect(task_id)).path
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert run(desk.service.collect(task_id)).path.read_bytes() == whole

@@ -13,7 +13,7 @@ from pika_api.gateway import Status, Task
 from pika_api.gateway.retry import parse_retry_after
 from pika_api.journal import State
 from pika_api.progress import ProgressObserver
-from pika_api.tasks import poll
+from pika_api.tasks import ServicePolicy
 from support.api import Desk, RawServer, answer, ask, client_of, payload, run
 from support.waiting import until
 
@@ -64,9 +64,9 @@ def test_an_answer_without_an_id_is_shown_whole() -> None:
 
 
 @pytest.fixture
-def _soon_old(monkeypatch: pytest.MonkeyPatch) -> None:
+def _soon_old(desk: Desk) -> None:
     """A task counts as new for half a second, not for a minute."""
-    monkeypatch.setattr(poll, "NEW_TASK_GRACE", 0.5)
+    desk.policy = ServicePolicy(new_task_grace=0.5)
 
 
 def finished_without_its_file(desk: Desk) -> str:

@@ -256,5 +256,5 @@ def test_an_error_nobody_waits_for_leaves_no_noise(
     desk.close()
     gc.collect()
     assert [each for each in caplog.records if each.levelno >= logging.ERROR] == []
-    with pytest.raises(PikaError, match="ended unclear"):
+    with pytest.raises(PikaError, match="is unknown"):
         run(desk.another().submit(ask()))

@@ -13,7 +13,7 @@ from pika_api.errors import FeedRefused, TaskFailed, TaskNotFound, TaskTimeout
 from pika_api.gateway import Status, Task
 from pika_api.journal import State
 from pika_api.progress import Progress, ProgressObserver
-from pika_api.tasks import poll
+from pika_api.tasks import ServicePolicy
 from support.api import Desk, RawServer, answer, ask, run
 from support.waiting import until
 
@@ -76,7 +76,7 @@ def test_trouble_with_the_feed_ends_nothing(desk: Desk) -> None:
     reports: list[Progress] = []
     tasks = all_waits(desk, task_ids, reports)
     assert [task.status for task in tasks] == [Status.FINISHED] * len(faults)
-    told = {report.task_id for report in reports if "Asking again" in report.text}
+    told = {report.task_id for report in reports if "Trying again" in report.text}
     assert told == set(task_ids)
 
 
@@ -119,14 +119,12 @@ def test_a_key_that_is_refused_ends_the_waiting(desk: Desk) -> None:
     assert desk.journal.entries()[0].task_id == task_id
 
 
-def test_an_old_task_that_is_unknown_is_not_found(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_old_task_that_is_unknown_is_not_found(desk: Desk) -> None:
     """Some 404s in a row for a task that is not new: the id or the account is wrong."""
-    monkeypatch.setattr(poll, "NEW_TASK_GRACE", 0.1)
+    desk.policy = ServicePolicy(new_task_grace=0.1)
     with pytest.raises(TaskNotFound, match="does not know task nobody") as caught:
         run(desk.service.wait("nobody"))
-    assert len(feeds(desk, "nobody")) == poll.MAX_MISSES
+    assert len(feeds(desk, "nobody")) == desk.policy.max_misses
     assert "PIKA_BASE_URL" in str(caught.value)
     assert desk.journal.entries() == []
 

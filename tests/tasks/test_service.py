@@ -102,7 +102,7 @@ def test_work_gets_its_arguments_and_gives_its_answer(desk: Desk) -> None:
 def with_posters(desk: Desk, folder: Path, **given: Any) -> closing[Service]:
     """A service at the desk that keeps posters."""
     settings = replace(desk.service.settings, **given)
-    return closing(Service(settings, desk.journal, desk.output, posters=folder))
+    return closing(Service(settings, desk.journal, desk.output, thumbnails=folder))
 
 
 def test_a_fetched_poster_is_kept(desk: Desk, tmp_path: Path) -> None:

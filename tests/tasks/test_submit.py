@@ -115,7 +115,10 @@ def test_a_failed_task_is_made_anew(desk: Desk) -> None:
 def test_an_unknown_is_never_sent_again_by_itself(desk: Desk, accept: bool) -> None:
     """The error says so, every time, until the user forgets it on purpose."""
     desk.gateway.fault("submit", reset=True, accept=accept)
-    for words in ("no whole answer came back", "The last try of this very request ended unclear"):
+    for words in (
+        "no whole answer came back",
+        "The outcome of the last attempt to send this request is unknown",
+    ):
         with pytest.raises(SubmitUnknown, match=words) as caught:
             desk.submit()
         number = only(desk).id

@@ -150,7 +150,7 @@ def test_who_waits_for_a_twin_is_told_so(desk: Desk) -> None:
         until(lambda: desk.posts, what="the POST")
         second = desk.another().submit(ask(), observer=ProgressObserver(report=reports.append))
         assert run(second).task_id == first.result(30)
-    assert {"being sent already" in report.text for report in reports} == {True}
+    assert {"is being sent" in report.text for report in reports} == {True}
 
 
 def test_each_try_is_weighed_as_it_was(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,7 +169,7 @@ def test_each_try_is_weighed_as_it_was(desk: Desk, monkeypatch: pytest.MonkeyPat
         run(desk.service.submit(ask(), observer=ProgressObserver(report=reports.append)))
     assert [each[:2] for each in seen] == [(Busy, 1), (Busy, 2), (Busy, 3)]
     assert seen[0][2] + 1.0 <= seen[2][2] < 30
-    assert sum("Again in" in report.text for report in reports) == 2
+    assert sum("Retry in" in report.text for report in reports) == 2
     assert (only(desk).state, desk.posts) == (State.REFUSED, 3)
 
 
@@ -221,7 +221,7 @@ def test_the_upload_is_shown_by_the_per_cent() -> None:
     reports: list[Progress] = []
     looks: list[int] = []
     payload: Any = Half()
-    observer = submit._showing_upload(
+    observer = submit._upload_observer(
         payload, ProgressObserver(lambda: looks.append(1), reports.append)
     )
     for payload.sent in (0, 0, 10, 19, 505, 1000):

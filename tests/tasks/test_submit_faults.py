@@ -12,7 +12,7 @@ from pika_api.errors import JournalError, NotAccepted, SubmitUnknown
 from pika_api.gateway import retry
 from pika_api.journal import Journal, State
 from pika_api.settings import sqlite_url
-from pika_api.tasks import submit
+from pika_api.tasks import ServicePolicy
 from support.api import Desk, ask, run
 from support.waiting import until
 
@@ -39,26 +39,22 @@ class Forgetful(Journal):
         super().mark_unknown(entry_id, reason)
 
 
-def test_an_id_that_cannot_be_written_down_is_shown(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_id_that_cannot_be_written_down_is_shown(desk: Desk) -> None:
     """The last resort of a paid task is the error that carries its id; it is not sent again."""
-    monkeypatch.setattr(submit, "_WRITE_DOWN_AGAIN", (0.05, 0.05))
+    desk.policy = ServicePolicy(record_retries=(0.05, 0.05))
     journal = Forgetful(sqlite_url(desk.home))
     journal.broken = ("submitted",)
     service = desk.another(journal=journal)
     with pytest.raises(JournalError) as caught:
         run(service.submit(ask()))
     (task_id,) = desk.gateway.charged
-    assert f"It is charged. Write its id down: {task_id}" in str(caught.value)
+    assert f"The task is charged. Write down its id: {task_id}" in str(caught.value)
     assert only(desk).state is State.SENT
 
 
-def test_a_disk_that_is_full_again_in_a_moment_costs_nothing(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_is_full_again_in_a_moment_costs_nothing(desk: Desk) -> None:
     """The id is written once the journal works again."""
-    monkeypatch.setattr(submit, "_WRITE_DOWN_AGAIN", (0.1,) * 50)
+    desk.policy = ServicePolicy(record_retries=(0.1,) * 50)
     journal = Forgetful(sqlite_url(desk.home))
     journal.broken = ("submitted",)
     service = desk.another(journal=journal)

@@ -43,7 +43,7 @@ def service(desk: Desk, tmp_path: Path) -> Any:
 
     settings = Settings(api_key=desk.gateway.key, base_url=desk.gateway.url)
     made = Service(
-        settings, Journal(sqlite_url(desk.home)), desk.output, posters=tmp_path / "posters"
+        settings, Journal(sqlite_url(desk.home)), desk.output, thumbnails=tmp_path / "posters"
     )
     yield made
     made.close()
@@ -63,7 +63,7 @@ def poster(service: Service, task_id: str) -> Path | None:
 )  # fmt: skip
 def test_every_poster_becomes_a_small_rgb_jpeg(service: Service, mode: str, form: str) -> None:
     """Whatever the gateway's host sends."""
-    path = service._posters.keep("t", encoded(mode, (1280, 720), form))
+    path = service._thumbnails.store("t", encoded(mode, (1280, 720), form))
     with Image.open(path) as small:
         assert (small.format, small.mode, small.size) == ("JPEG", "RGB", (320, 180))
     assert [each.name for each in path.parent.iterdir()] == [path.name]
@@ -71,13 +71,13 @@ def test_every_poster_becomes_a_small_rgb_jpeg(service: Service, mode: str, form
 
 def test_a_very_tall_one_is_bounded_too(service: Service) -> None:
     """Its width alone would leave it as long as it is."""
-    with Image.open(service._posters.keep("t", encoded("RGB", (40, 9000), "PNG"))) as small:
+    with Image.open(service._thumbnails.store("t", encoded("RGB", (40, 9000), "PNG"))) as small:
         assert small.height <= 640
 
 
 def test_a_small_one_stays_small(service: Service) -> None:
     """Nothing is blown up."""
-    with Image.open(service._posters.keep("t", encoded("RGB", (64, 36), "PNG"))) as small:
+    with Image.open(service._thumbnails.store("t", encoded("RGB", (64, 36), "PNG"))) as small:
         assert small.size == (64, 36)
 
 
@@ -91,7 +91,7 @@ def test_a_small_one_stays_small(service: Service) -> None:
 def test_what_is_no_poster_is_refused(service: Service, tmp_path: Path, data: bytes) -> None:
     """What claims to be huge is not decoded; nothing is kept."""
     with pytest.raises(NotMedia):
-        service._posters.keep("t", data)
+        service._thumbnails.store("t", data)
     assert list(tmp_path.glob("posters/*")) == []
 
 
@@ -124,7 +124,7 @@ def test_one_that_does_not_come_is_asked_for_again_later(
 ) -> None:
     """Not at once: a list of thousands would ask all the time. Later it may be there."""
     clock = Clock()
-    service._posters._clock = clock
+    service._thumbnails._clock = clock
     task_id = desk.submit()
     run(desk.service.wait(task_id))
     desk.gateway.fault(on=on, status=404, body={"message": "none yet"})
@@ -159,5 +159,5 @@ def test_a_file_that_is_no_media_is_no_error(desk: Desk, service: Service) -> No
 def test_a_video_gives_its_first_frame(service: Service, tmp_path: Path) -> None:
     """In proportion."""
     file = write_video(tmp_path / "v.mp4", size=(640, 360))
-    with Image.open(service._posters._from_file("t", file)) as small:
+    with Image.open(service._thumbnails._from_file("t", file)) as small:
         assert small.size == (320, 180)
