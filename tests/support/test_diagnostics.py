@@ -59,7 +59,7 @@ def test_its_version_is_the_packs() -> None:
 def test_what_it_runs_in_is_told(desk: Desk) -> None:
     """ComfyUI's version, which only the nodes know."""
     around = {"ComfyUI": "0.3.75"}
-    found = run_diagnostics(desk.home, desk.output, connect=False, around=around, environ={})
+    found = run_diagnostics(desk.home, desk.output, connect=False, host_versions=around, environ={})
     assert "\n  ComfyUI 0.3.75\n" in found.text
 
 
@@ -194,7 +194,7 @@ def test_an_output_that_cannot_be_written_is_told(desk: Desk, tmp_path: Path) ->
     full = shutil.disk_usage(tmp_path)._replace(free=5_000_000)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(diagnostics.shutil, "disk_usage", lambda _path: full)
-        assert look(desk).problems == ["5.0 MB free for videos."]
+        assert look(desk).problems == ["Only 5.0 MB free for videos."]
 
     def refuse(**_given: Any) -> None:
         raise PermissionError(13, "Permission denied")
