@@ -15,7 +15,7 @@ from server import PromptServer
 
 from ..pika_api.log import log
 from ..pika_api.progress import Progress, ProgressObserver
-from ..pika_api.text import format_duration
+from ..pika_api.text import format_duration, sanitize
 from . import host
 
 if TYPE_CHECKING:
@@ -29,6 +29,23 @@ _UPDATE_INTERVAL = 1.0
 #: the rest every so many seconds. It moves, and never claims to be finished.
 _ESTIMATE_LIMIT = 90
 _ESTIMATE_HALF_LIFE = 45.0
+#: Maximum length of a node's text, in characters.
+_MAX_NODE_TEXT = 2000
+_HTML_LOOKALIKES = str.maketrans({"<": "‹", ">": "›", "&": "＆", '"': "”", "'": "’", "`": "’"})
+
+
+def send_node_text(text: str, node_id: str) -> None:
+    """Display a text on a node, in the editors of all connected clients.
+
+    This is the only caller of ``send_progress_text``. Frontends before 1.58 put the text into
+    ``innerHTML``; 1.58 escapes it. Escaped as HTML it would be wrong in one of the two, so
+    characters with a meaning in HTML are replaced by similar ones. ``[[label|url]]`` is the
+    frontend's syntax for links, which a gateway's text must not use.
+    """
+    text = sanitize(text).translate(_HTML_LOOKALIKES).replace("[[", "[ [")
+    if len(text) > _MAX_NODE_TEXT:
+        text = text[: _MAX_NODE_TEXT - 1] + "…"
+    PromptServer.instance.send_progress_text(text, node_id)
 
 
 class NodeDisplay:
@@ -101,7 +118,7 @@ class NodeDisplay:
         peers = self._peers
         if len(peers) > 1:
             text = f"{sum(value >= 100 for value in peers.values())} of {len(peers)} · {text}"
-        PromptServer.instance.send_progress_text(text, self._node_id)
+        send_node_text(text, self._node_id)
         self._start(ComfyAPI.Execution().set_progress(self._total_per_cent(), 100.0))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
