@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import Input, io
 
 from ..pika_api.errors import InvalidInput, PikaError
-from ..pika_api.media import Media
-from ..pika_api.pictures import AS_IS, AUTO, FITS, FORMATS
+from ..pika_api.media import AS_IS, AUTO, FITS, FORMATS, Media
 from ..pika_api.request import (
     PIKAFFECTS,
     GenerateRequest,
@@ -17,7 +18,7 @@ from ..pika_api.request import (
     check_url,
     parse_extra,
 )
-from . import host, outgoing
+from . import host, outgoing, progress
 from .sockets import CATEGORY, NONE, OptionsSocket, check_extra_json, choice, extra_json
 
 if TYPE_CHECKING:
@@ -141,8 +142,8 @@ class PikaGenerate(io.ComfyNode):
         """
         try:
             service = host.service()
-            given_up = service.journal.given_up(prompt_text)
-            return f"{given_up} {service.settings.base_url} {service.settings.key_id}"
+            count_released = service.journal.count_released(prompt_text)
+            return f"{count_released} {service.settings.base_url} {service.settings.key_id}"
         except PikaError:
             return float("nan")  # run the node: it tells the error where it can be read
 
@@ -162,72 +163,132 @@ class PikaGenerate(io.ComfyNode):
         image_format: str = AUTO,
         fit: str = AS_IS,
     ) -> io.NodeOutput:
-        """Submit, or take up the task that these inputs already are."""
-        linked = _linked_inputs(cls.hidden)
-        options = options or Options()
-
-        def compose(max_body: int) -> tuple[GenerateRequest, str, list[dict[str, str]]]:
-            """The request, a note on what was done to its image, and that image if it changed."""
-            check_choice("image_format", image_format, FORMATS)
-            check_choice("fit", fit, FITS)
-            effect = choice("pikaffect", pikaffect, PIKAFFECTS)
-            extra = parse_extra(extra_json)
-            still: Media | str | None = _one("image", image, image_url, linked)
-            moving: Media | str | None = _one("video", video, video_url, linked)
-            note, shown = "", []
-            if image is not None:
-                made = outgoing.from_image(image, options, image_format, fit, max_body)
-                still, note = made.media, made.note
-                if made.fitted is not None:
-                    shown.append(outgoing.preview(made.fitted))
-            if video is not None:
-                moving = outgoing.from_video(video)
-            request = GenerateRequest(prompt_text, effect, model, options, still, moving, extra)
-            return request, note, shown
-
+        """Submit the request, or reuse its task."""
+        inputs = _Inputs(
+            prompt_text,
+            pikaffect,
+            model,
+            options or Options(),
+            image,
+            video,
+            image_url,
+            video_url,
+            extra_json,
+            image_format,
+            fit,
+            _linked_inputs(cls.hidden),
+        )
         node_id = cls.hidden.unique_id
-        async with host.display(node_id) as (display, service):
+        async with progress.display(node_id) as (display, service):
             service.settings.require_key()
-            settings = service.settings
-            request, note, shown = await service.prepare(
-                compose, settings.max_body, watch=display.watch
+            composed = await service.prepare(
+                inputs.compose, service.settings.max_body, observer=display.observer
             )
             submitted = await service.submit(
-                request,
+                composed.request,
                 take=seed,
                 node_id=node_id,
                 prompt_id=host.prompt_id(),
-                watch=display.watch,
+                observer=display.observer,
             )
-            text = f"task {submitted.task_id}"
-            if submitted.taken_up:
-                text = f"took up {text} (no charge); another seed makes a new take"
-            elif note:
-                text = f"{text} · {note}"
-            display.say(text)
-        return io.NodeOutput(submitted.task_id, ui={"text": [text], "images": shown})
+            if submitted.reused:
+                text = f"Reused task {submitted.task_id}, no new charge. "
+                text += "Another seed creates a new take."
+            else:
+                text = " · ".join(filter(None, (f"task {submitted.task_id}", composed.note)))
+            display.finish_with(text)
+        return io.NodeOutput(
+            submitted.task_id, ui={"text": [text], "images": list(composed.previews)}
+        )
+
+
+@dataclass(frozen=True)
+class _Composed:
+    """A request, and what the node displays about it.
+
+    Attributes:
+        note: How the image was changed or encoded; empty if it is sent exactly.
+        previews: The image as it is sent, where it was cropped or padded.
+    """
+
+    request: GenerateRequest
+    note: str
+    previews: Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """The node's inputs in one execution.
+
+    Attributes:
+        linked: The names of the inputs that are connected to another node.
+    """
+
+    prompt_text: str
+    pikaffect: str
+    model: str
+    options: Options
+    image: torch.Tensor | None
+    video: Input.Video | None
+    image_url: str
+    video_url: str
+    extra_json: str
+    image_format: str
+    fit: str
+    linked: frozenset[str]
+
+    def compose(self, max_body: int) -> _Composed:
+        """Encode the media and build the request. Blocks.
+
+        Args:
+            max_body: Maximum size of the request, in bytes.
+
+        Raises:
+            InvalidInput: An input cannot be sent.
+        """
+        check_choice("image_format", self.image_format, FORMATS)
+        check_choice("fit", self.fit, FITS)
+        effect = choice("pikaffect", self.pikaffect, PIKAFFECTS)
+        extra = parse_extra(self.extra_json)
+        image: Media | str | None = _url("image", self.image, self.image_url, self.linked)
+        video: Media | str | None = _url("video", self.video, self.video_url, self.linked)
+        note = ""
+        previews = []
+        if self.image is not None:
+            prepared = outgoing.from_image(
+                self.image, self.options, self.image_format, self.fit, max_body
+            )
+            image, note = prepared.media, prepared.note
+            if prepared.fitted is not None:
+                previews.append(outgoing.preview(prepared.fitted))
+        if self.video is not None:
+            video = outgoing.from_video(self.video)
+        request = GenerateRequest(
+            self.prompt_text, effect, self.model, self.options, image, video, extra
+        )
+        return _Composed(request, note, previews)
 
 
 def _linked_inputs(hidden: Any) -> frozenset[str]:
-    """The names of the inputs that come over a link."""
+    """The names of the inputs that are connected to another node."""
     inputs = hidden.dynprompt.get_node(hidden.unique_id)["inputs"]
     return frozenset(name for name, value in inputs.items() if isinstance(value, list))
 
 
-def _one(name: str, given: object, url: str, linked: frozenset[str]) -> str | None:
-    """The URL of an image or a video where that is how it is given; None otherwise.
+def _url(name: str, connected: object, url: str, linked: frozenset[str]) -> str | None:
+    """The URL of an image or a video; None if it is not given by URL.
 
     Raises:
-        InvalidInput: Both are given, or the URL is none. An unused URL widget is empty; one that
-            is connected, or holds only blanks, was meant to be something.
+        InvalidInput: Media is connected as well, or the URL is not valid. An unused URL widget is
+            empty; one that is connected, or contains only blanks, is meant to be used.
     """
     url_name = f"{name}_url"
     if not url and url_name not in linked:
         return None
-    if given is not None:
+    if connected is not None:
         raise InvalidInput(
             url_name,
-            f"{name} is connected as well, and the request takes one.",
-            f"Empty {url_name}, or disconnect {name}.",
+            f"{name} is connected as well, and a request takes only one of the two.",
+            f"Clear {url_name}, or disconnect {name}.",
         )
     return check_url(url, url_name)

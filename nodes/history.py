@@ -7,7 +7,7 @@ from typing import Final
 from comfy_api.latest import io
 
 from ..pika_api.errors import InvalidInput, PikaError
-from ..pika_api.states import State
+from ..pika_api.journal import State
 from . import host
 from .sockets import CATEGORY
 
@@ -68,15 +68,15 @@ class PikaHistory(io.ComfyNode):
     @classmethod
     async def execute(cls, task_id: str, state: str = ANY) -> io.NodeOutput:
         """Look it up in the journal."""
-        found = await host.service().prepare(_find, task_id, state)
-        return io.NodeOutput(found)
+        async with host.open_service() as service:
+            return io.NodeOutput(await service.prepare(_find, task_id, state))
 
 
 def _find(task_id: str, state: str) -> str:
-    journal = host.service().journal
+    journal = host.journal()
     task_id = task_id.strip()
     if task_id:
-        if journal.find(task_id) is None:
+        if journal.find_by_task_id(task_id) is None:
             raise InvalidInput(
                 "task_id",
                 f"«{task_id[:60]}» is not in the journal.",

@@ -106,7 +106,7 @@ def test_diagnostics_are_copied(comfy: Comfy, gateway: Simulator, page: Page) ->
     shown.get_by_text("Copied. Paste it into your report.").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("ComfyUI-Pika ")
-    for words in (": all is well\n", "  ComfyUI 0.", "  good: ", "  api_key: set (file)"):
+    for words in (": no problems found\n", "  ComfyUI 0.", "  good: ", "  api_key: set (file)"):
         assert words in copied, words
     assert gateway.key not in copied
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(Error('no')) }")

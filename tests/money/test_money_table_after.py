@@ -5,12 +5,11 @@ A row of the table is one test over a real socket.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from pika_api import collecting, waiting
 from pika_api.errors import (
     DownloadFailed,
     FeedRefused,
@@ -20,20 +19,15 @@ from pika_api.errors import (
     TaskNotFound,
     TaskTimeout,
 )
-from pika_api.states import State
-from pika_api.watch import Watch
+from pika_api.journal import State
+from pika_api.progress import ProgressObserver
+from pika_api.tasks import ServicePolicy
 from support.api import Desk, run
 from support.money import SENDS, TAKES_UP, Stopped, queue_again, rows, told
 
 pytestmark = pytest.mark.slow
 
 HTML = "<html><body><h1>Bad Gateway</h1></body></html>"
-
-
-@pytest.fixture(autouse=True)
-def _quicker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patience that fits a test."""
-    monkeypatch.setattr(collecting, "TRIES", 2)
 
 
 @dataclass(frozen=True)
@@ -101,11 +95,11 @@ AFTER = [
 
 
 @pytest.mark.parametrize("row", AFTER, ids=lambda row: row.name)
-def test_a_fault_after_the_charge(desk: Desk, row: After, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_after_the_charge(desk: Desk, row: After) -> None:
     """One POST and one charge whatever happens; the task is in the journal under its id; an error
     names it and says that it is kept; and once the trouble is over, the video comes for free."""
-    if row.error is TaskNotFound:
-        monkeypatch.setattr(waiting, "NEW_TASK", 0.0)
+    grace = 0.0 if row.error is TaskNotFound else ServicePolicy().new_task_grace
+    desk.policy = replace(desk.policy, download_attempts=2, new_task_grace=grace)
     for fault in row.faults:
         desk.gateway.fault(**fault)
     task_id = desk.submit()
@@ -138,7 +132,7 @@ def test_an_interrupt_after_the_charge(desk: Desk, place: str) -> None:
             raise Stopped
 
     with pytest.raises(Stopped):
-        run(desk.service.collect(task_id, watch=Watch(check)))
+        run(desk.service.collect(task_id, observer=ProgressObserver(check)))
     assert rows(desk.journal)[0].task_id == task_id
     queue_again(desk, [task_id], TAKES_UP)
     assert run(desk.service.collect(task_id)).path.is_file()

@@ -19,14 +19,12 @@ from typing import Any, TypeVar
 import av
 import numpy as np
 
-from pika_api import pictures
-from pika_api.client import Client
-from pika_api.journal import Intent, Journal, sqlite_url
-from pika_api.media import Media
-from pika_api.payload import Payload
-from pika_api.request import GenerateRequest
-from pika_api.service import Service
-from pika_api.settings import Settings
+from pika_api.gateway import Client
+from pika_api.journal import Intent, Journal
+from pika_api.media import Media, images
+from pika_api.request import GenerateRequest, Payload
+from pika_api.settings import Settings, sqlite_url
+from pika_api.tasks import Service, ServicePolicy
 from simulator import Simulator
 
 T = TypeVar("T")
@@ -67,6 +65,7 @@ class Desk:
 
     gateway: Simulator
     home: Path
+    policy: ServicePolicy = field(default_factory=ServicePolicy)
     _services: list[Service] = field(default_factory=list)
 
     @property
@@ -98,6 +97,7 @@ class Desk:
             Settings(**values),
             journal or Journal(sqlite_url(self.home)),
             output or self.output,
+            policy=self.policy,
         )
         self._services.append(service)
         return service
@@ -110,6 +110,7 @@ class Desk:
         """Close all services."""
         for service in self._services:
             service.close()
+            service.journal.close()
 
 
 def intent(fingerprint: str = "f" * 64, **given: Any) -> Intent:
@@ -301,9 +302,9 @@ def picture(height: int = 6, width: int = 8, channels: int = 3, seed: int = 1) -
 
 def from_pixels(image: object) -> Media:
     """A picture as PNG, exactly."""
-    return pictures.prepare(image, form="png").media
+    return images.prepare_image(image, form="png").media
 
 
 def from_picture_file(path: Path) -> Media:
     """A picture file as PNG, exactly."""
-    return pictures.encode(pictures.from_file(path), form="png")[0]
+    return images.encode_image(images.read_image_file(path), form="png")[0]
