@@ -1,4 +1,4 @@
-"""Users, twins, processes that are killed, and a gateway in every kind of trouble, at random."""
+"""Random stories: users, identical requests, killed processes, and a gateway with every fault."""
 
 from __future__ import annotations
 
@@ -290,9 +290,9 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Mo
 
 
 @pytest.mark.slow
-def test_whatever_happens_nothing_is_lost_or_paid_twice(machine: type[Money]) -> None:
-    """After every step of every story, each charge is in the journal under its id or as a maybe;
-    no request is paid twice unless its task failed or was forgotten; the key is in no file."""
+def test_nothing_is_lost_or_paid_twice_in_any_story(machine: type[Money]) -> None:
+    """After every step, each charge is in the journal under its id or as a possible charge. No
+    request is paid twice unless its task failed or was forgotten. The key is in no file."""
     try:
         run_stories(machine, settings=BUDGET)
     except BaseException:

@@ -95,9 +95,9 @@ AFTER = [
 
 
 @pytest.mark.parametrize("row", AFTER, ids=lambda row: row.name)
-def test_a_fault_after_the_charge(desk: Desk, row: After) -> None:
-    """One POST and one charge whatever happens; the task is in the journal under its id; an error
-    names it and says that it is kept; and once the trouble is over, the video comes for free."""
+def test_fault_after_the_charge(desk: Desk, row: After) -> None:
+    """One POST and one charge in every case. The task is in the journal under its id, an error
+    names it and says that it is kept, and without the fault the video arrives at no cost."""
     grace = 0.0 if row.error is TaskNotFound else ServicePolicy().new_task_grace
     desk.policy = replace(desk.policy, download_attempts=2, new_task_grace=grace)
     for fault in row.faults:
@@ -120,9 +120,9 @@ def test_a_fault_after_the_charge(desk: Desk, row: After) -> None:
 
 
 @pytest.mark.parametrize("place", ["feed", "media"])
-def test_an_interrupt_after_the_charge(desk: Desk, place: str) -> None:
-    """Stopped while the feed or the media host is silent: the task stays, and queueing again
-    brings its video for free."""
+def test_interrupt_after_the_charge(desk: Desk, place: str) -> None:
+    """Stopped while the feed or the media host is silent: the task is kept, and queueing again gets
+    its video at no cost."""
     task_id = desk.submit()
     desk.gateway.fault(place, delay=0.4)
     server = "cdn" if place == "media" else "api"
