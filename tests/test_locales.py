@@ -217,7 +217,7 @@ def said() -> set[str]:
     trees = [
         ast.parse(path.read_text("utf-8"))
         for folder in ("nodes", "pika_api")
-        for path in (ROOT / folder).glob("*.py")
+        for path in (ROOT / folder).rglob("*.py")
     ]
     return {
         item.value
