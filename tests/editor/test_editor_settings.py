@@ -203,7 +203,7 @@ def test_a_broken_setting_leads_to_the_settings(comfy: Comfy, page: Page) -> Non
     open_editor(page, comfy.url)
     open_workflow(page, EXAMPLES / "pika_text_to_video.json")
     press_run(page)
-    dialog = page.get_by_role("dialog", name="Pika's settings cannot be used")
+    dialog = page.get_by_role("dialog", name="The Pika settings cannot be used")
     dialog.wait_for()
     assert dialog.locator("input").count() == 0
     dialog.get_by_role("button", name="Pika settings").click()
