@@ -1,4 +1,4 @@
-"""PikaGenerate: values → one paid task."""
+"""PikaGenerate: sends one request and returns the id of its paid task."""
 
 from __future__ import annotations
 
@@ -26,35 +26,36 @@ if TYPE_CHECKING:
 
 
 class PikaGenerate(io.ComfyNode):
-    """One paid task."""
+    """One request, which becomes one paid task."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node as ComfyUI shows it."""
+        """The node's inputs, outputs and texts."""
         return io.Schema(
             node_id="PikaGenerate",
             display_name="Pika Generate",
             category=CATEGORY,
-            description="Sends one paid request and gives the task's id, for Pika Result to wait "
-            "for. The same inputs with the same seed are the same task: they are never paid twice.",
+            description="Sends one paid request and returns the task id. Connect it to Pika "
+            "Result, which waits for the video. The same inputs with the same seed reuse the "
+            "existing task, with no new charge.",
             inputs=[
                 io.String.Input(
                     "prompt_text",
                     multiline=True,
                     default="",
-                    placeholder="What the video should show",
-                    tooltip="What the video should show. Must not be blank.",
+                    placeholder="Describe the video",
+                    tooltip="Describes what the video should show. Required.",
                 ),
                 io.Combo.Input(
                     "pikaffect",
                     options=[NONE, *PIKAFFECTS],
                     default=NONE,
-                    tooltip="An effect that happens to the subject.",
+                    tooltip="Optional special effect for the subject, such as Melt or Inflate.",
                 ),
                 io.String.Input(
                     "model",
                     default="1.5",
-                    tooltip="Model version. Blank leaves the choice to the gateway.",
+                    tooltip="Model version. If empty, the gateway chooses.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -62,36 +63,39 @@ class PikaGenerate(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="Which take this is; it is not sent. Same inputs and same seed: the "
-                    "same task, today and after a restart, with no new charge. Another seed is "
-                    "another task and another charge.",
+                    tooltip="Chooses which take of this request you get; it is not sent to the "
+                    "gateway. The same inputs with the same seed reuse the existing task, with no "
+                    "new charge, even after a restart. Another seed creates a new take: a new task "
+                    "with a new charge.",
                 ),
                 OptionsSocket.Input(
                     "options",
                     optional=True,
-                    tooltip="From Pika Options. Unconnected: 16:9, 24 frames per second.",
+                    tooltip="From Pika Options. If not connected: 16:9, 24 frames per second.",
                 ),
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="A reference image: one, not a batch. Transparency is laid over white.",
+                    tooltip="Reference image: one image, not a batch. Transparent areas become "
+                    "white.",
                 ),
                 io.Video.Input(
                     "video",
                     optional=True,
-                    tooltip="A reference video, or the video to extend (see Pika Options).",
+                    tooltip="Reference video, or the video to extend (see Pika Options).",
                 ),
                 io.String.Input(
                     "image_url",
                     optional=True,
                     default="",
-                    tooltip="The reference image's http(s) address, instead of image.",
+                    tooltip="URL (http or https) of the reference image, instead of the image "
+                    "input.",
                 ),
                 io.String.Input(
                     "video_url",
                     optional=True,
                     default="",
-                    tooltip="The video's http(s) address, instead of video.",
+                    tooltip="URL (http or https) of the video, instead of the video input.",
                 ),
                 extra_json("the request body"),
                 io.Combo.Input(
@@ -99,35 +103,35 @@ class PikaGenerate(io.ComfyNode):
                     options=list(FORMATS),
                     default=AUTO,
                     optional=True,
-                    tooltip="How the image is sent. «auto»: exactly, as PNG, while that is small; "
-                    "else as the best JPEG that fits into the request.",
+                    tooltip='File format in which the image is sent. "auto" uses lossless PNG if '
+                    "the file is small, otherwise the best JPEG that fits into the request.",
                 ),
                 io.Combo.Input(
                     "fit",
                     options=list(FITS),
                     default=AS_IS,
                     optional=True,
-                    tooltip="Where the image's shape is not that of aspect_ratio: send it «as is», "
-                    "«crop» it about its middle, or «pad» it with black.",
+                    tooltip="What to do if the image does not have the aspect_ratio of the video: "
+                    '"as is" sends it unchanged, "crop" cuts off the edges, "pad" adds black bars.',
                 ),
             ],
             outputs=[
                 io.String.Output(
                     "task_id",
                     display_name="task_id",
-                    tooltip="The task's id, for Pika Result or Pika Status.",
+                    tooltip="Task id, for Pika Result or Pika Status.",
                 )
             ],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
-            # So that this node alone is a workflow; the task can be collected another day.
+            # This node alone is a valid workflow: the task can be collected later.
             is_output_node=True,
         )
 
     @classmethod
     def validate_inputs(cls, prompt_text: str | None, extra_json: str | None = None) -> bool | str:
-        """Tell a blank prompt or a broken extra_json before the queue starts.
+        """Report a blank prompt or a broken extra_json before the queue starts.
 
-        A linked one is not known yet (None).
+        A linked input has no value yet (None).
         """
         if prompt_text is None or prompt_text.strip():
             return check_extra_json(extra_json)
@@ -135,17 +139,17 @@ class PikaGenerate(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, prompt_text: str | None = None, **_others: Any) -> Any:
-        """Changes when a task of this prompt has failed or was forgotten, and with the account.
+        """Changes when a task of this prompt fails or is forgotten, or the gateway or key changes.
 
-        ComfyUI keeps a node's result as long as its inputs stay. Without this it would give the id
-        of a failed task again and again, instead of letting the node make it anew.
+        ComfyUI caches a node's output while its inputs stay the same. Without this method it would
+        keep returning the id of a failed task, and the node could not create a new one.
         """
         try:
             service = host.service()
             count_released = service.journal.count_released(prompt_text)
             return f"{count_released} {service.settings.base_url} {service.settings.key_id}"
         except PikaError:
-            return float("nan")  # run the node: it tells the error where it can be read
+            return float("nan")  # run the node, which then reports the error
 
     @classmethod
     async def execute(
