@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from simulator_desk import body, entry, feed, made, over, post, submit
+from simulator_helpers import body, entry, feed, made, over, post, submit
 
 from simulator import Fault, Simulator
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import requests
 from PIL import Image
-from simulator_desk import LEFT_OUT, b64, frames, made, over, picture, submit, video
+from simulator_helpers import LEFT_OUT, b64, frames, made, over, picture, submit, video
 
 from simulator import Simulator
 from simulator.effects import EFFECTS

@@ -18,7 +18,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import requests
-from simulator_desk import SEED_BODY, b64, body, entry, feed, made, over, picture, post, submit
+from simulator_helpers import SEED_BODY, b64, body, entry, feed, made, over, picture, post, submit
 
 from simulator import Simulator
 

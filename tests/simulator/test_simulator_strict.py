@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
-from simulator_desk import LEFT_OUT, SEED_BODY, b64, body, picture, post, submit, video
+from simulator_helpers import LEFT_OUT, SEED_BODY, b64, body, picture, post, submit, video
 
 from simulator import Simulator
 

@@ -1,0 +1,235 @@
+"""What is filmed: a still picture, or a moving scene of a prompt that comes without one."""
+
+from __future__ import annotations
+
+import cmath
+import math
+import re
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageChops, ImageDraw
+
+from .picture import Colour, hash_of, oklch
+
+# Complex numbers are points: x to the right, y down.
+Points: TypeAlias = npt.NDArray[np.complex128]
+
+_TURN = 2 * math.pi
+# A prompt that names a colour is drawn in it: the Oklch hue in degrees of each word.
+_HUES = {
+    "red": 27, "orange": 45, "gold": 50, "golden": 50, "yellow": 70, "green": 155,
+    "turquoise": 195, "blue": 255, "purple": 305, "violet": 305, "pink": 355,
+    "红": 27, "橙": 45, "金": 50, "黄": 70, "绿": 155, "青": 195, "蓝": 255, "紫": 305, "粉": 355,
+}  # fmt: skip
+_HUE_WORD = re.compile("|".join(rf"\b{word}\b" if word.isascii() else word for word in _HUES))
+# Larger numbers make the lights of the gradient narrower.
+_NARROW = 1.4
+# The size of the background in frames; the rest is for the camera and for its own motion.
+_GROUND = 1.7
+# Shapes are more opaque at the top. On shapes with a smaller radius in pixels it is not visible.
+_GLOSS_FROM = 20
+_GLOSS = Image.linear_gradient("L").point([255 - value * 140 // 255 for value in range(256)])
+
+
+@dataclass(frozen=True)
+class View:
+    """What the camera sees: its centre, as fractions of the width and height from the middle,
+    its angle in radians (clockwise), and its scale.
+    """
+
+    x: float = 0.0
+    y: float = 0.0
+    angle: float = 0.0
+    scale: float = 1.0
+
+
+@dataclass(frozen=True)
+class Still:
+    """A picture, which does not move itself."""
+
+    picture: Image.Image
+
+    def frame(self, _t: float, _motion: int, view: View) -> Image.Image:
+        """The picture as the camera sees it, in the same size."""
+        if view == View():
+            return self.picture
+        width, height = self.picture.size
+        x, y = width * (0.5 + view.x), height * (0.5 + view.y)
+        across, down = width / 2 / view.scale, height / 2 / view.scale
+        if not view.angle:
+            # Equal to the transformation below, but twice as fast. Rounding errors must not put
+            # the view outside of the picture.
+            box = (
+                max(0, x - across),
+                max(0, y - down),
+                min(width, x + across),
+                min(height, y + down),
+            )
+            return self.picture.resize((width, height), Image.Resampling.BILINEAR, box)
+        cos, sin = math.cos(view.angle), math.sin(view.angle)
+        left, top = x - cos * across - sin * down, y + sin * across - cos * down
+        cos, sin = cos / view.scale, sin / view.scale
+        matrix = (cos, sin, left, -sin, cos, top)
+        return self.picture.transform(
+            (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
+        )
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """A shape on a circular path. Lengths are in half short sides of the frame, `home` counts from
+    its middle; `phase` and `spin` (per clip) are in radians, `opacity` is 0 to 255.
+    """
+
+    home: complex
+    orbit: float
+    phase: float
+    size: float
+    spin: float
+    colour: Colour
+    opacity: int
+
+
+class Scene:
+    """Shapes in front of a soft gradient.
+
+    The prompt decides the colours and the outline, `variation` how things are arranged. The last
+    frame leads to the first, because players repeat a short clip.
+    """
+
+    def __init__(self, prompt: str, variation: str, size: tuple[int, int]) -> None:
+        self.size = size
+        self._unit = min(size) / 2
+        self._reach = complex(*size) / min(size)
+        look = np.random.default_rng(hash_of(prompt))
+        word = _HUE_WORD.search(prompt.lower())
+        # Dark shades between yellow and green look muddy, so chance leaves them out.
+        hue = _HUES[word[0]] if word else look.uniform(150, 410)
+        accent = oklch(0.74, 0.16, hue + look.uniform(130, 190))
+        pale, bright = oklch(0.96, 0.03, hue + 40), oklch(0.85, 0.13, hue + 60)
+        self._outline = _outline(int(look.integers(3, 10)), look.uniform(0.1, 0.3))
+        self._chance = np.random.default_rng(hash_of(f"{variation} {prompt}"))
+        self._ground = self._gradient(hue)
+        self._add_bubbles(pale)
+        inks = [accent, bright, pale]
+        self._shapes = [*self._confetti(inks), *self._blossom(inks)]
+
+    def frame(self, t: float, motion: int, view: View) -> Image.Image:
+        """The scene at a time from 0 to 1; `motion` 0 to 4 makes the paths longer."""
+        width, height = self.size
+        strength = 0.7 + 0.3 * motion
+        step = cmath.rect(strength, _TURN * t)
+        turn = cmath.rect(view.scale, view.angle)
+        seen = complex(view.x * width, view.y * height)
+        # The background is far away: it follows the camera, but does not change its size.
+        corner = 0.1 * 2 * self._unit * step + seen + complex(*self._ground.size) / 2
+        left, top = round(corner.real - width / 2), round(corner.imag - height / 2)
+        picture = self._ground.crop((left, top, left + width, top + height))
+        for shape in self._shapes:
+            orbit = step * cmath.rect(shape.orbit, shape.phase)
+            at = ((shape.home + orbit) * self._unit - seen) * turn + complex(width, height) / 2
+            spin = cmath.rect(shape.size * self._unit, shape.phase + shape.spin * t)
+            _fill(picture, self._outline, at, spin * turn, shape.colour, shape.opacity)
+        return picture
+
+    def _gradient(self, hue: float) -> Image.Image:
+        """Coloured lights that run into one another, worked out small and enlarged."""
+        lights = [
+            oklch(0.24, 0.09, hue - 30),
+            oklch(0.36, 0.13, hue - 10),
+            oklch(0.50, 0.17, hue + 5),
+            oklch(0.62, 0.17, hue + 25),
+            oklch(0.78, 0.13, hue + 50),
+        ]
+        size = tuple(round(_GROUND * side) for side in self.size)
+        places = _GROUND * np.array(self._scatter(len(lights)))
+        reach = _GROUND * self._reach
+        cols, rows = (round(24 * side / min(size)) for side in size)
+        x = np.linspace(-reach.real, reach.real, cols)
+        y = np.linspace(-reach.imag, reach.imag, rows)
+        distance = (x[:, None] - places.real) ** 2 + (y[:, None, None] - places.imag) ** 2
+        weights = np.exp(-_NARROW * distance) + 1e-4
+        colours = weights @ self._chance.permutation(lights) / weights.sum(axis=2, keepdims=True)
+        return Image.fromarray(colours.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
+
+    def _add_bubbles(self, colour: Colour) -> None:
+        """Draws large faint circles on the background."""
+        middle = complex(*self._ground.size) / 2
+        for home in self._scatter(4):
+            at = 1.4 * home * self._unit + middle
+            size = self._chance.uniform(0.35, 0.9) * self._unit
+            opacity = round(self._chance.uniform(25, 60))
+            _fill(self._ground, _outline(0, 0), at, size, colour, opacity)
+
+    def _confetti(self, colours: list[Colour]) -> list[_Shape]:
+        """Small shapes all over the frame."""
+        chance = self._chance
+        return [
+            _Shape(
+                home,
+                orbit=chance.uniform(0.15, 0.3),
+                phase=chance.uniform(0, _TURN),
+                size=chance.uniform(0.05, 0.13),
+                spin=chance.choice([-_TURN, _TURN]),
+                colour=colours[number % len(colours)],
+                opacity=round(chance.uniform(160, 240)),
+            )
+            for number, home in enumerate(self._scatter(6))
+        ]
+
+    def _blossom(self, colours: list[Colour]) -> list[_Shape]:
+        """Three large shapes around one centre, which turn against each other."""
+        chance = self._chance
+        x, y = chance.uniform(-0.4, 0.4), chance.uniform(-0.25, 0)
+        home = complex(x * self._reach.real, y * self._reach.imag)
+        phase, spin = chance.uniform(0, _TURN), chance.choice([-_TURN, _TURN])
+        outer, middle, inner = colours
+        return [
+            _Shape(home, 0.1, phase, 0.62, spin, outer, 200),
+            _Shape(home, 0.13, phase, 0.44, -spin, middle, 225),
+            _Shape(home, 0.16, phase, 0.25, spin, inner, 255),
+        ]
+
+    def _scatter(self, count: int) -> list[complex]:
+        """Places that together fill the frame."""
+        places = []
+        for number in range(count):
+            x = (number + self._chance.uniform(0.2, 0.8)) / count
+            # Multiples of the golden ratio are spread evenly, whatever the count.
+            y = (0.618 * number + self._chance.uniform(0, 0.3)) % 1
+            places.append(complex((2 * x - 1) * self._reach.real, (2 * y - 1) * self._reach.imag))
+        return places
+
+
+def _outline(petals: int, depth: float) -> Points:
+    """A flower around 0 whose farthest point is 1 away; a depth of 0 makes a circle."""
+    angle = np.linspace(0, _TURN, 16 * max(5, petals), endpoint=False)
+    return (1 + depth * np.cos(petals * angle)) / (1 + depth) * np.exp(1j * angle)
+
+
+def _fill(
+    picture: Image.Image,
+    outline: Points,
+    at: complex,
+    size: complex,
+    colour: Colour,
+    opacity: int,
+) -> None:
+    """Fills an outline around `at`, in pixels, with smooth edges, and more opaque at its top.
+
+    `size` is that of the outline's unit in pixels, and its angle turns the outline.
+    """
+    reach = math.ceil(abs(size))
+    left, top = math.floor(at.real) - reach, math.floor(at.imag) - reach
+    # Drawn twice as large: Pillow's own edges are not smooth.
+    mask = Image.new("L", (4 * reach + 4, 4 * reach + 4))
+    points = outline * (2 * size) + 2 * (at - complex(left, top))
+    ImageDraw.Draw(mask).polygon(points.view(np.float64).tolist(), fill=opacity)
+    mask = mask.reduce(2)
+    if reach > _GLOSS_FROM:
+        gloss = _GLOSS.resize(mask.size, Image.Resampling.NEAREST)
+        mask = ImageChops.multiply(mask, gloss)
+    picture.paste(colour, (left, top), mask)
