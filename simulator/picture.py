@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import math
@@ -83,58 +84,36 @@ def oklch(lightness: float, chroma: float, hue: float) -> Colour:
     return red, green, blue
 
 
-class Labels:
-    """SIMULATED and an effect's name at the top, the prompt and details at the bottom.
-
-    `effect` is a name with its colour. Small frames show no details.
+def labels(
+    size: tuple[int, int], prompt: str, details: str, effect: tuple[str, Colour] | None
+) -> Image.Image:
+    """A transparent layer for all frames of a clip: SIMULATED and the effect at the top, the prompt
+    and details at the bottom. `effect` is a name with its colour. Small frames have no details.
     """
-
-    def __init__(
-        self,
-        size: tuple[int, int],
-        prompt: str,
-        details: str,
-        effect: tuple[str, Colour] | None = None,
-    ) -> None:
-        width, height = size
-        short = min(size)
-        gap = max(3, short // 30)
-        layer = Image.new("RGBA", size, (0, 0, 0, 0))
-        pills = [(BADGE, BADGE_COLOUR, _BADGE_INK)]
-        if effect is not None:
-            pills.append((*effect, _WHITE))
-        head = gap
-        for pill in pills:
-            head = gap + _draw_pill(layer, (gap, head), *pill)
-        lines = _lines(prompt, max(10, short // 13), _WHITE, width - 4 * gap, 3)
-        if short >= _DETAILS_FROM:
-            lines += _lines(details, short // 23, _GREY, width - 4 * gap, 2)
-        # In a low frame the text must not reach the badge.
-        while len(lines) > 1 and sum(line.height for line in lines) > height - head - 2 * gap:
-            lines.pop()
-        top = max(head, height - 2 * gap - sum(line.height for line in lines))
-        # The shade begins a little above the text, so that its edge is soft.
-        start = max(head, top - 3 * gap)
-        shade = _SHADE.resize((width, height - start), Image.Resampling.NEAREST)
-        layer.paste(Image.merge("RGBA", (*(3 * [Image.new("L", shade.size)]), shade)), (0, start))
-        draw = ImageDraw.Draw(layer)
-        for line in lines:
-            draw.text((2 * gap, top), line.text, line.colour, line.font)
-            top += line.height
-        # Only the parts with something on them are pasted, which is faster.
-        boxes = (0, 0, width, head), (0, start, width, height)
-        self._parts = [
-            (part.convert("RGB"), box[:2], part.getchannel("A"))
-            for box in boxes
-            for part in [layer.crop(box)]
-        ]
-
-    def stamp(self, frame: Image.Image) -> Image.Image:
-        """A copy of the frame with the labels on it."""
-        stamped = frame.copy()
-        for part, corner, alpha in self._parts:
-            stamped.paste(part, corner, alpha)
-        return stamped
+    width, height = size
+    short = min(size)
+    gap = max(3, short // 30)
+    layer = Image.new("RGBA", size)
+    head = _add_pill(layer, gap, BADGE, BADGE_COLOUR, _BADGE_INK) + gap
+    if effect is not None:
+        head = _add_pill(layer, head, *effect, _WHITE) + gap
+    lines = _wrap(prompt, max(10, short // 13), _WHITE, width - 4 * gap, 3)
+    if short >= _DETAILS_FROM:
+        lines += _wrap(details, short // 23, _GREY, width - 4 * gap, 2)
+    # In a low frame the text must not reach the badge.
+    while len(lines) > 1 and sum(line.height for line in lines) > height - head - 2 * gap:
+        lines.pop()
+    top = max(head, height - 2 * gap - sum(line.height for line in lines))
+    # The shade begins a little above the text, so that its edge is soft.
+    start = max(head, top - 3 * gap)
+    shade = _SHADE.resize((width, height - start), Image.Resampling.NEAREST)
+    black = Image.new("L", shade.size)
+    layer.paste(Image.merge("RGBA", (black, black, black, shade)), (0, start))
+    draw = ImageDraw.Draw(layer)
+    for line in lines:
+        draw.text((2 * gap, top), line.text, line.colour, line.font)
+        top += line.height
+    return layer
 
 
 @dataclass(frozen=True)
@@ -145,28 +124,24 @@ class _Line:
     height: int
 
 
-def _draw_pill(
-    layer: Image.Image, corner: tuple[int, int], text: str, colour: Colour, ink: Colour
-) -> int:
-    """Draws a word on a rounded background; returns where that ends at the bottom."""
-    size = max(10, min(layer.size) // 18)
-    room = layer.width - 2 * corner[0]
-    font = ImageFont.load_default(size)
-    while size > 7 and font.getlength(text) + size > room:
+def _add_pill(layer: Image.Image, top: int, text: str, colour: Colour, ink: Colour) -> int:
+    """Draws text on a rounded background; returns where that ends at the bottom."""
+    left, size = max(3, min(layer.size) // 30), max(10, min(layer.size) // 18)
+    room = layer.width - 2 * left
+    while (font := ImageFont.load_default(size)).getlength(text) + size > room and size > 7:
         size -= 1
-        font = ImageFont.load_default(size)
     width, height = min(room, round(font.getlength(text)) + size), round(1.6 * size)
-    # Drawn four times as large: Pillow's own corners are not smooth.
+    # Drawn four times as large, because Pillow's own corners are not smooth.
     mask = Image.new("L", (4 * width, 4 * height))
     box = (0, 0, 4 * width - 1, 4 * height - 1)
     ImageDraw.Draw(mask).rounded_rectangle(box, radius=2 * height, fill=255)
-    layer.paste((*colour, 255), corner, mask.reduce(4))
-    middle = (corner[0] + width / 2, corner[1] + height / 2)
+    layer.paste((*colour, 255), (left, top), mask.reduce(4))
+    middle = (left + width / 2, top + height / 2)
     ImageDraw.Draw(layer).text(middle, text, ink, font, anchor="mm")
-    return corner[1] + height
+    return top + height
 
 
-def _lines(text: str, size: int, colour: Colour, width: int, most: int) -> list[_Line]:
+def _wrap(text: str, size: int, colour: Colour, width: int, most: int) -> list[_Line]:
     """The text in at most `most` lines that fit the width.
 
     Any character may end a line that has no space, as Chinese has none.
@@ -176,14 +151,12 @@ def _lines(text: str, size: int, colour: Colour, width: int, most: int) -> list[
     font = _font(rest, size)
     lines: list[str] = []
     while rest and len(lines) < most:
-        fits = (
-            bisect_right(range(len(rest) + 1), width, key=lambda n: int(font.getlength(rest[:n])))
-            - 1
-        )
+        lengths = range(1, len(rest) + 1)
+        fits = bisect_right(lengths, width, key=lambda n: int(font.getlength(rest[:n])))
         space = rest.rfind(" ", 0, fits + 1)
-        end = len(rest) if fits == len(rest) else space if space > 0 else max(1, fits)
-        lines.append(rest[:end])
-        rest = rest[end:].lstrip()
+        end = fits if fits == len(rest) or space < 1 else space
+        lines.append(rest[: max(1, end)])
+        rest = rest[max(1, end) :].lstrip()
     if rest and lines:
         lines[-1] = lines[-1][:-2] + "…"
     return [_Line(line, font, colour, round(1.45 * size)) for line in lines]
@@ -192,8 +165,6 @@ def _lines(text: str, size: int, colour: Colour, width: int, most: int) -> list[
 def _font(text: str, size: int) -> Font:
     if max(map(ord, text), default=0) > 0x24F:
         for name in _WORLD_FONTS:
-            try:
+            with contextlib.suppress(OSError):
                 return ImageFont.truetype(name, size)
-            except OSError:
-                continue
     return ImageFont.load_default(size)

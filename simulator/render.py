@@ -12,22 +12,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TypeAlias
 
 import av
 import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
-from .picture import Labels, cover, frame_size, oklch, open_picture
-from .scene import Scene, Still, View
+from .camera import Still, View, view_at
+from .picture import cover, frame_size, labels, oklch, open_picture
+from .scene import Scene
 from .strict import ASPECT_RATIO, PIKAFFECTS, GenerateRequest
 
-Source: TypeAlias = Scene | Still
-
-# From the first to the last frame: a factor, a share of the frame, and radians to either side.
-_ZOOM = 1.35
-_SHIFT = 0.14
-_ANGLE = math.radians(7)
 _RAMP = Image.linear_gradient("L").crop((0, 0, 1, 256))
 
 
@@ -60,18 +54,19 @@ def render(
     `seconds` the length of what is new in the clip. Raises Cancelled soon after `stopped` returns
     true, av.FFmpegError on an input that breaks off.
     """
-    clip = _Clip(request, take, shorter)
+    new = 1 if request.ratio is None else max(1, round(seconds * request.rate))
+    frames = _frames(request, take, shorter, new)
     poster, thumbnail = stem.with_suffix(".jpg"), stem.with_name(f"{stem.name}_thumbnail.jpg")
     if request.ratio is None:
         main, duration = stem.with_suffix(".png"), 0.0
-        middle = clip.still()
-        middle.save(main, compress_level=1)
+        picture = next(frames)
+        picture.save(main, compress_level=1)
     else:
-        main, new = stem.with_suffix(".mp4"), max(1, round(seconds * request.rate))
-        count, middle = _encode(clip.frames(new), main, request.rate, clip.size, new // 2, stopped)
+        main = stem.with_suffix(".mp4")
+        count, picture = _encode(frames, main, request.rate, new // 2, stopped)
         duration = count / request.rate
-    middle.save(poster, quality=85)
-    middle.reduce(2).save(thumbnail, quality=80)
+    picture.save(poster, quality=85)
+    picture.reduce(2).save(thumbnail, quality=80)
     return Rendering(main, poster, thumbnail, duration)
 
 
@@ -79,7 +74,6 @@ def _encode(
     frames: Iterator[Image.Image],
     file: Path,
     rate: int,
-    size: tuple[int, int],
     poster: int,
     stopped: Callable[[], bool],
 ) -> tuple[int, Image.Image]:
@@ -87,7 +81,6 @@ def _encode(
     count, middle = 0, None
     with av.open(str(file), "w", format="mp4", options={"movflags": "faststart"}) as container:
         stream = container.add_stream("libx264", rate=rate)
-        stream.width, stream.height = size
         stream.pix_fmt = "yuv420p"
         stream.time_base = Fraction(1, rate)
         # One encoder thread, because several clips are rendered at once.
@@ -96,6 +89,8 @@ def _encode(
         for picture in frames:
             if stopped():
                 raise Cancelled
+            if middle is None:
+                stream.width, stream.height = picture.size
             if middle is None or count == poster:
                 middle = picture
             frame = av.VideoFrame.from_ndarray(np.asarray(picture), format="rgb24")
@@ -108,103 +103,63 @@ def _encode(
     return count, middle
 
 
-class _Clip:
-    """The labelled frames of one request."""
+def _frames(request: GenerateRequest, take: int, shorter: int, new: int) -> Iterator[Image.Image]:
+    """The original first if it is extended, then `new` frames; all with labels."""
+    inputs = _inputs(request)
+    first = next(inputs, None)
+    low, high = ASPECT_RATIO
+    # Without an aspect ratio a picture has the shape of its input, or is square.
+    own = min(high, max(low, first.width / first.height)) if first else 1
+    size = frame_size(request.ratio or own, shorter)
+    variation = f"take {take}" if request.seed is None else f"seed {request.seed}"
+    effect = _Effect(request.pikaffect) if request.pikaffect else None
+    name = (effect.name, effect.colour) if effect else None
+    layer = labels(size, request.prompt, _details(request, variation), name)
 
-    def __init__(self, request: GenerateRequest, take: int, shorter: int) -> None:
-        self._request = request
-        self._variation = f"take {take}" if request.seed is None else f"seed {request.seed}"
-        self.size = frame_size(request.ratio or self._own_ratio(), shorter)
-        self._effect = _Effect(request.pikaffect) if request.pikaffect else None
-        pill = (self._effect.name, self._effect.colour) if self._effect else None
-        self._labels = Labels(self.size, request.prompt, self._details(), pill)
+    def finish(picture: Image.Image) -> Image.Image:
+        picture = picture.copy()
+        picture.paste(layer, (0, 0), layer)
+        return picture
 
-    def still(self) -> Image.Image:
-        """The picture for a request without an aspect ratio."""
-        return self._frame(next(self._sources()), 0.5)
-
-    def frames(self, new: int) -> Iterator[Image.Image]:
-        """The original first if it is extended, then `new` frames."""
-        sources = self._sources()
-        source = next(sources)
-        if self._request.extend:
-            yield self._labels.stamp(source.frame(0, 0, View()))
-            for source in sources:
-                yield self._labels.stamp(source.frame(0, 0, View()))
-        for number in range(new):
-            yield self._frame(source, number / max(1, new - 1))
-            source = next(sources, source)
-
-    def _frame(self, source: Source, t: float) -> Image.Image:
-        view = _view(self._request, t, self.size[0] / self.size[1])
-        picture = source.frame(t, self._request.motion, view)
-        if self._effect is not None:
-            picture = self._effect.apply(picture, t)
-        return self._labels.stamp(picture)
-
-    def _details(self) -> str:
-        request = self._request
-        given = "video" if request.video else "image" if request.image else "text"
-        result = "image" if request.ratio is None else "video"
-        moves = ", ".join(f"{move} {way}" for move, way in request.camera.items())
-        return " · ".join(
-            [
-                "extended video" if request.extend else f"{given} to {result}",
-                *([f"camera {moves}"] if moves else []),
-                f"motion {request.motion}",
-                self._variation,
-            ]
-        )
-
-    def _own_ratio(self) -> float:
-        """Width / height of the input, within the limits of aspectRatio; 1 without an input."""
-        picture = next(self._inputs(), None)
-        low, high = ASPECT_RATIO
-        return min(high, max(low, picture.width / picture.height)) if picture else 1
-
-    def _inputs(self) -> Iterator[Image.Image]:
-        """The frames of the video or the image; none without an input that can be read."""
-        request = self._request
-        if request.video is not None and request.video.data is not None:
-            yield from _video_frames(request.video.data, request.rate)
-        elif request.image is not None and request.image.data is not None:
-            yield open_picture(request.image.data)
-
-    def _sources(self) -> Iterator[Source]:
-        """What to film in each frame; at least one, and the last one stays."""
-        empty = True
-        for picture in self._inputs():
-            empty = False
-            yield Still(cover(picture, self.size))
-        if empty:
-            # A URL that is not fetched makes its own arrangement.
-            urls = [medium.url for medium in (self._request.image, self._request.video) if medium]
-            yield Scene(self._request.prompt, f"{self._variation} {urls}", self.size)
+    if first is None:
+        # A URL that is not fetched gets its own arrangement.
+        urls = [medium.url for medium in (request.image, request.video) if medium]
+        source: Scene | Still = Scene(request.prompt, f"{variation} {urls}", size)
+    else:
+        source = Still(cover(first, size))
+    if request.extend:
+        yield finish(source.frame(0, 0, View()))
+        for picture in inputs:
+            source = Still(cover(picture, size))
+            yield finish(source.picture)
+    for number in range(new):
+        if request.ratio is None:
+            # The effect is half done.
+            t, view = 0.5, View()
+        else:
+            t = number / max(1, new - 1)
+            view = view_at(t, request.camera, request.motion, size)
+        picture = source.frame(t, request.motion, view)
+        yield finish(effect.apply(picture, t) if effect else picture)
+        if (following := next(inputs, None)) is not None:
+            source = Still(cover(following, size))
 
 
-def _view(request: GenerateRequest, t: float, ratio: float) -> View:
-    """Where the camera is at a time from 0 to 1, so that no edge of a picture is seen.
+def _inputs(request: GenerateRequest) -> Iterator[Image.Image]:
+    """The frames of the video, or the image; nothing without an input that can be read."""
+    if request.video is not None and request.video.data is not None:
+        yield from _video_frames(request.video.data, request.rate)
+    elif request.image is not None and request.image.data is not None:
+        yield open_picture(request.image.data)
 
-    Motion adds a slow sway; with 0 and no camera the view stays the same.
-    """
-    camera = request.camera
-    glide = t * t * (3 - 2 * t)
-    sway = 0.012 * request.motion
-    x = sway * math.sin(2 * math.pi * t)
-    y = 0.6 * sway * math.sin(4 * math.pi * t)
-    # The view moves right, so what is seen moves left.
-    x += _SHIFT * (glide - 0.5) * {"right": 1, "left": -1}.get(camera.get("pan", ""), 0)
-    y += _SHIFT * (glide - 0.5) * {"down": 1, "up": -1}.get(camera.get("tilt", ""), 0)
-    angle = _ANGLE * (2 * glide - 1) * {"cw": 1, "ccw": -1}.get(camera.get("rotate", ""), 0)
-    # The picture must be this much larger than the frame for its edges to stay outside.
-    scale = 1.0
-    if angle or "rotate" in camera:
-        scale = math.cos(_ANGLE) + math.sin(_ANGLE) * max(ratio, 1 / ratio)
-    across = sway + (_SHIFT / 2 if "pan" in camera else 0)
-    down = 0.6 * sway + (_SHIFT / 2 if "tilt" in camera else 0)
-    scale /= 1 - 2 * max(across, down)
-    scale *= 1 + (_ZOOM - 1) * {"in": glide, "out": 1 - glide}.get(camera.get("zoom", ""), 0.0)
-    return View(x, y, angle, scale)
+
+def _details(request: GenerateRequest, variation: str) -> str:
+    given = "video" if request.video else "image" if request.image else "text"
+    result = "image" if request.ratio is None else "video"
+    moves = ", ".join(f"{move} {way}" for move, way in request.camera.items())
+    kind = "extended video" if request.extend else f"{given} to {result}"
+    camera = f"camera {moves}" if moves else ""
+    return " · ".join(filter(None, [kind, camera, f"motion {request.motion}", variation]))
 
 
 class _Effect:
@@ -222,7 +177,7 @@ class _Effect:
     def apply(self, picture: Image.Image, t: float) -> Image.Image:
         """The picture at a time from 0 to 1."""
         tinted = picture.convert("L").convert("RGB").point(self._table)
-        # Drawn twice as large: Pillow's own edges are not smooth.
+        # Drawn twice as large, because Pillow's own edges are not smooth.
         x, y = picture.size
         radius = math.hypot(x, y) * 1.05 * t * t * (3 - 2 * t)
         box = (x - radius, y - radius, x + radius, y + radius)

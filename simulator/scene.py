@@ -1,10 +1,11 @@
-"""What is filmed: a still picture, or a moving scene of a prompt that comes without one."""
+"""A moving picture for a prompt without an image: shapes in front of a soft gradient."""
 
 from __future__ import annotations
 
 import cmath
 import math
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -12,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageChops, ImageDraw
 
+from .camera import View
 from .picture import Colour, hash_of, oklch
 
 # Complex numbers are points: x to the right, y down.
@@ -35,50 +37,6 @@ _GLOSS = Image.linear_gradient("L").point([255 - value * 140 // 255 for value in
 
 
 @dataclass(frozen=True)
-class View:
-    """What the camera sees: its centre, as fractions of the width and height from the middle,
-    its angle in radians (clockwise), and its scale.
-    """
-
-    x: float = 0.0
-    y: float = 0.0
-    angle: float = 0.0
-    scale: float = 1.0
-
-
-@dataclass(frozen=True)
-class Still:
-    """A picture, which does not move itself."""
-
-    picture: Image.Image
-
-    def frame(self, _t: float, _motion: int, view: View) -> Image.Image:
-        """The picture as the camera sees it, in the same size."""
-        if view == View():
-            return self.picture
-        width, height = self.picture.size
-        x, y = width * (0.5 + view.x), height * (0.5 + view.y)
-        across, down = width / 2 / view.scale, height / 2 / view.scale
-        if not view.angle:
-            # Equal to the transformation below, but twice as fast. Rounding errors must not put
-            # the view outside of the picture.
-            box = (
-                max(0, x - across),
-                max(0, y - down),
-                min(width, x + across),
-                min(height, y + down),
-            )
-            return self.picture.resize((width, height), Image.Resampling.BILINEAR, box)
-        cos, sin = math.cos(view.angle), math.sin(view.angle)
-        left, top = x - cos * across - sin * down, y + sin * across - cos * down
-        cos, sin = cos / view.scale, sin / view.scale
-        matrix = (cos, sin, left, -sin, cos, top)
-        return self.picture.transform(
-            (width, height), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR
-        )
-
-
-@dataclass(frozen=True)
 class _Shape:
     """A shape on a circular path. Lengths are in half short sides of the frame, `home` counts from
     its middle; `phase` and `spin` (per clip) are in radians, `opacity` is 0 to 255.
@@ -94,10 +52,8 @@ class _Shape:
 
 
 class Scene:
-    """Shapes in front of a soft gradient.
-
-    The prompt decides the colours and the outline, `variation` how things are arranged. The last
-    frame leads to the first, because players repeat a short clip.
+    """The frames of one clip. The prompt decides the colours and the outline of the shapes,
+    `variation` how they are arranged.
     """
 
     def __init__(self, prompt: str, variation: str, size: tuple[int, int]) -> None:
@@ -109,16 +65,18 @@ class Scene:
         # Dark shades between yellow and green look muddy, so chance leaves them out.
         hue = _HUES[word[0]] if word else look.uniform(150, 410)
         accent = oklch(0.74, 0.16, hue + look.uniform(130, 190))
-        pale, bright = oklch(0.96, 0.03, hue + 40), oklch(0.85, 0.13, hue + 60)
+        inks = [accent, oklch(0.85, 0.13, hue + 60), oklch(0.96, 0.03, hue + 40)]
         self._outline = _outline(int(look.integers(3, 10)), look.uniform(0.1, 0.3))
         self._chance = np.random.default_rng(hash_of(f"{variation} {prompt}"))
         self._ground = self._gradient(hue)
-        self._add_bubbles(pale)
-        inks = [accent, bright, pale]
+        self._add_bubbles(inks[2])
         self._shapes = [*self._confetti(inks), *self._blossom(inks)]
 
     def frame(self, t: float, motion: int, view: View) -> Image.Image:
-        """The scene at a time from 0 to 1; `motion` 0 to 4 makes the paths longer."""
+        """The scene at a time from 0 to 1; `motion` from 0 to 4 makes the paths longer.
+
+        The scene is the same at both ends, because players repeat a short clip.
+        """
         width, height = self.size
         strength = 0.7 + 0.3 * motion
         step = cmath.rect(strength, _TURN * t)
@@ -164,34 +122,21 @@ class Scene:
             opacity = round(self._chance.uniform(25, 60))
             _fill(self._ground, _outline(0, 0), at, size, colour, opacity)
 
-    def _confetti(self, colours: list[Colour]) -> list[_Shape]:
+    def _confetti(self, colours: list[Colour]) -> Iterator[_Shape]:
         """Small shapes all over the frame."""
-        chance = self._chance
-        return [
-            _Shape(
-                home,
-                orbit=chance.uniform(0.15, 0.3),
-                phase=chance.uniform(0, _TURN),
-                size=chance.uniform(0.05, 0.13),
-                spin=chance.choice([-_TURN, _TURN]),
-                colour=colours[number % len(colours)],
-                opacity=round(chance.uniform(160, 240)),
-            )
-            for number, home in enumerate(self._scatter(6))
-        ]
+        for home, colour in zip(self._scatter(6), 2 * colours, strict=True):
+            orbit, size = self._chance.uniform([0.15, 0.05], [0.3, 0.13])
+            phase, spin = self._chance.uniform(0, _TURN), self._chance.choice([-_TURN, _TURN])
+            yield _Shape(home, orbit, phase, size, spin, colour, 200)
 
-    def _blossom(self, colours: list[Colour]) -> list[_Shape]:
+    def _blossom(self, colours: list[Colour]) -> Iterator[_Shape]:
         """Three large shapes around one centre, which turn against each other."""
-        chance = self._chance
-        x, y = chance.uniform(-0.4, 0.4), chance.uniform(-0.25, 0)
+        x, y = self._chance.uniform([-0.4, -0.25], [0.4, 0])
         home = complex(x * self._reach.real, y * self._reach.imag)
-        phase, spin = chance.uniform(0, _TURN), chance.choice([-_TURN, _TURN])
-        outer, middle, inner = colours
-        return [
-            _Shape(home, 0.1, phase, 0.62, spin, outer, 200),
-            _Shape(home, 0.13, phase, 0.44, -spin, middle, 225),
-            _Shape(home, 0.16, phase, 0.25, spin, inner, 255),
-        ]
+        phase, spin = self._chance.uniform(0, _TURN), self._chance.choice([-_TURN, _TURN])
+        yield _Shape(home, 0.10, phase, 0.62, spin, colours[0], 200)
+        yield _Shape(home, 0.13, phase, 0.44, -spin, colours[1], 225)
+        yield _Shape(home, 0.16, phase, 0.25, spin, colours[2], 255)
 
     def _scatter(self, count: int) -> list[complex]:
         """Places that together fill the frame."""
@@ -224,7 +169,7 @@ def _fill(
     """
     reach = math.ceil(abs(size))
     left, top = math.floor(at.real) - reach, math.floor(at.imag) - reach
-    # Drawn twice as large: Pillow's own edges are not smooth.
+    # Drawn twice as large, because Pillow's own edges are not smooth.
     mask = Image.new("L", (4 * reach + 4, 4 * reach + 4))
     points = outline * (2 * size) + 2 * (at - complex(left, top))
     ImageDraw.Draw(mask).polygon(points.view(np.float64).tolist(), fill=opacity)
