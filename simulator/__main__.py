@@ -13,6 +13,12 @@ from pathlib import Path
 from .log import Request
 from .server import Simulator
 
+_EPILOG = """
+A prompt with the word "forbidden" fails like one that the moderation rejects. For other errors,
+POST a fault such as {"on": "submit", "status": 502} to /simulator/faults; simulator/fault.py has
+all fields. DELETE removes the faults.
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs until SIGINT or SIGTERM. Returns 0, or 1 if the simulator cannot start."""
@@ -68,27 +74,16 @@ def _print_request(request: Request) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m simulator",
-        description=__doc__,
-        epilog='A prompt with the word "forbidden" fails like one that was rejected by moderation.',
+        prog="python -m simulator", description=__doc__, epilog=_EPILOG
     )
-    parser.add_argument("--host", default="127.0.0.1", help="a loopback address (%(default)s)")
-    parser.add_argument("--port", type=int, default=8190, help="0 is any free one (%(default)s)")
-    parser.add_argument(
-        "--key", default="simulator-key", help="the API key to accept (%(default)s)"
-    )
-    parser.add_argument(
-        "--task-seconds", type=float, default=6, help="how long a task takes (%(default)s)"
-    )
-    parser.add_argument(
-        "--clip-seconds", type=float, default=3, help="length of a clip (%(default)s)"
-    )
-    parser.add_argument(
-        "--size", type=int, default=360, help="shorter side of a clip in pixels (%(default)s)"
-    )
-    parser.add_argument(
-        "--media", type=Path, help="folder for the rendered files (a temporary one)"
-    )
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
+    add("--port", type=int, default=8190, help="0 is any free port (default: %(default)s)")
+    add("--key", default="simulator-key", help="the API key to accept (default: %(default)s)")
+    add("--task-seconds", type=float, default=6, help="duration of a task (default: %(default)s)")
+    add("--clip-seconds", type=float, default=3, help="length of a clip (default: %(default)s)")
+    add("--size", type=int, default=360, help="shorter side in pixels (default: %(default)s)")
+    add("--media", type=Path, help="folder for the files (default: a temporary folder)")
     return parser
 
 

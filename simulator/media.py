@@ -109,7 +109,7 @@ def _decode(text: str, kind: Kind, *, data_uri: bool) -> bytes:
     except (binascii.Error, ValueError) as error:
         raise MediaError(f"is neither an http(s) URL nor valid Base64: {error}") from error
     if not data:
-        raise MediaError("holds no bytes")
+        raise MediaError("contains no bytes")
     return data
 
 
