@@ -56,12 +56,6 @@ def held(
     return tries
 
 
-@pytest.fixture
-def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files are not waited for as long as usual."""
-    monkeypatch.setattr(files, "_AGAIN", (0.01,) * 5)
-
-
 def test_a_virus_scanner_is_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """The new file is looked into for a moment: it comes to its place, and is fetched once."""
     task_id = desk.submit()
@@ -71,7 +65,6 @@ def test_a_virus_scanner_is_waited_for(desk: Desk, monkeypatch: pytest.MonkeyPat
     assert len([seen for seen in desk.gateway.log if seen.path.endswith(".mp4")]) == 1
 
 
-@pytest.mark.usefixtures("_hasty")
 def test_a_player_that_has_the_file_open_is_told(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,7 +75,9 @@ def test_a_player_that_has_the_file_open_is_told(
     path.write_bytes(path.read_bytes()[:2000])
     with monkeypatch.context() as patch:
         held(patch, lambda target: target == path)
-        with pytest.raises(DownloadFailed, match=f"Close what has {path.name} open") as caught:
+        with pytest.raises(
+            DownloadFailed, match=f"Close the program that has {path.name} open"
+        ) as caught:
             run(desk.service.collect(task_id))
     for words in (task_id, "Access is denied", "paid for and kept"):
         assert words in str(caught.value)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from ...pika_api.settings import is_loopback
+
 #: What the editor sends along; its value says which form of the routes it speaks.
 HEADER: Final = "X-Pika-Editor"
 #: Names that ComfyUI may be opened at besides its own, separated by commas.
@@ -86,9 +88,9 @@ def _is_at(origin: str, host: str) -> bool:
 
 def _is_ours(name: str, listen: Sequence[str], environ: Mapping[str, str]) -> bool:
     allowed = {each.strip().lower() for each in environ.get(VARIABLE, "").split(",")} - {""}
-    if name in allowed or name == "localhost" or _is_loopback(name):
+    if name in allowed or is_loopback(name):
         return True
-    if all(address == "localhost" or _is_loopback(address) for address in listen):
+    if all(is_loopback(address) for address in listen):
         return False
     # An address cannot be rebound to another machine; only a name can.
     return _is_address(name) or name in _own_names(listen)
@@ -106,7 +108,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback(name: str) -> bool:
-    return _is_address(name) and ipaddress.ip_address(name).is_loopback

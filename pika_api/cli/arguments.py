@@ -17,6 +17,7 @@ from ..request import (
     GenerateRequest,
     Options,
     Parameters,
+    parse_aspect_ratio,
     parse_extra,
 )
 
@@ -93,21 +94,12 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     _add_waiting(parser)
 
 
-def _ratio(text: str) -> float | str | None:
-    if text in ("none", FROM_IMAGE):
-        return None if text == "none" else text
-    try:
-        return ASPECT_RATIOS[text] if text in ASPECT_RATIOS else float(text)
-    except ValueError as error:
-        raise InvalidInput(
-            "--aspect-ratio", f"{text!r} is not known.", "Use a name such as 16:9, or a number."
-        ) from error
-
-
 def build_request(args: argparse.Namespace) -> GenerateRequest:
     """The request that was asked for. Raises `InvalidInput`."""
     options = Options(
-        aspect_ratio=_ratio(args.aspect_ratio),  # type: ignore[arg-type]
+        aspect_ratio=parse_aspect_ratio(
+            args.aspect_ratio, "--aspect-ratio", {"none": None}, numbers=True
+        ),
         frame_rate=args.frame_rate,
         extend=args.extend,
         parameters=Parameters(args.guidance_scale, args.motion, args.negative_prompt),

@@ -19,7 +19,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ..errors import PikaError, SettingsError
-from ..gateway import health
+from ..gateway import HealthCheck, Verdict
 from ..journal import SCHEMA_VERSION, Journal
 from ..settings import RawSetting, journal_url, load_settings, read_settings_file, resolve_settings
 from ..text import format_size
@@ -120,10 +120,10 @@ def _settings(home: Path, environ: Mapping[str, str]) -> Iterator[_Finding]:
         problem = str(error)
     found = _found(home, environ)
     key = found.pop("api_key")
-    yield _Finding(f"api_key: {f'set ({key.source})' if key.value else 'not set'}", problem)
+    yield _Finding(f"api_key: {f'set ({key.source.value})' if key.value else 'not set'}", problem)
     for name, each in found.items():
         shown = _host(each.value) if name == "base_url" else each.value
-        yield _Finding(f"{name}: {shown} ({each.source})")
+        yield _Finding(f"{name}: {shown} ({each.source.value})")
 
 
 def _found(home: Path, environ: Mapping[str, str]) -> dict[str, RawSetting]:
@@ -187,9 +187,9 @@ def _output(output: Path) -> Iterator[_Finding]:
 
 def _connection(home: Path, environ: Mapping[str, str]) -> Iterator[_Finding]:
     try:
-        found = health.check(load_settings(home, environ))
+        result = HealthCheck(load_settings(home, environ)).run()
     except SettingsError:
         yield _Finding("not tested")  # the settings' own line says why
         return
-    told = found.verdict in (health.GOOD, health.NO_KEY)
-    yield _Finding(f"{found.verdict}: {found.message}", "" if told else found.message)
+    told = result.verdict in (Verdict.GOOD, Verdict.NO_KEY)
+    yield _Finding(f"{result.verdict.value}: {result.message}", "" if told else result.message)

@@ -164,7 +164,7 @@ class Collector:
             except DownloadFailed as error:
                 log.info("task %s: %s", task.id, error.what)
                 refused += isinstance(error, LinkRefused)
-                if attempt == MAX_ATTEMPTS or refused == MAX_REFUSED_LINKS or error.hint:
+                if attempt == MAX_ATTEMPTS or refused == MAX_REFUSED_LINKS or not error.retryable:
                     raise messages.download_failed(task.id, error, self._journal.home) from error
             finally:
                 stop.set()
@@ -208,6 +208,7 @@ class Collector:
                 task.id,
                 f"The file cannot be kept in {self._output}: {error.strerror or error}.",
                 hint=files.write_hint(error, path),
+                retryable=False,
             ) from error
         self._journal.mark_saved(entry.id, path)
         log.debug("task %s: saved as %s", task.id, path)

@@ -102,4 +102,5 @@ def download_failed(task_id: str, error: DownloadFailed, home: str) -> DownloadF
             if gone
             else error.hint or "Queue the same workflow again: it goes on where it broke off."
         ),
+        retryable=error.retryable,
     )

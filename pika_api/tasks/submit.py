@@ -177,6 +177,7 @@ class Submitter:
                         f"Task {task_id} was made, and the journal could not keep it: {error.what}",
                         charge_note=f"It is charged. Write its id down: {task_id}",
                         hint="Mend what the message says, then give the id to PikaResult.",
+                        charged=True,
                     ) from error
                 time.sleep(wait)
             else:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pika_api.errors import DownloadFailed, LinkRefused
-from pika_api.gateway import Client, downloads
+from pika_api.gateway import Client, SizeLimits
 from support.api import RawServer, answer, client_of, free_port
 
 DATA = bytes(range(256)) * 40
@@ -21,9 +22,9 @@ def part(tmp_path: Path) -> Path:
     return tmp_path / "v.part"
 
 
-def fetch(server: RawServer, part: Path) -> None:
+def fetch(server: RawServer, part: Path, **options: Any) -> None:
     """One download, with a client of another host."""
-    with client_of(NEIGHBOUR) as client:
+    with client_of(NEIGHBOUR, **options) as client:
         load(client, server.url + URL, part)
 
 
@@ -125,14 +126,11 @@ def test_a_redirect_to_nowhere_names_the_task(part: Path) -> None:
 
 
 @pytest.mark.parametrize("told", [True, False])
-def test_an_endless_file_is_bounded(
-    part: Path, monkeypatch: pytest.MonkeyPatch, told: bool
-) -> None:
+def test_an_endless_file_is_bounded(part: Path, told: bool) -> None:
     """Told beforehand or not, no more than the limit is kept."""
-    monkeypatch.setattr(downloads, "MAX_FILE", 1000)
     raw = answer(200, DATA) if told else b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + DATA
     with RawServer(raw) as server, pytest.raises(DownloadFailed, match="over"):
-        fetch(server, part)
+        fetch(server, part, limits=SizeLimits(file=1000))
     assert not part.exists() or part.stat().st_size <= 1000
 
 

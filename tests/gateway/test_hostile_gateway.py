@@ -19,7 +19,7 @@ import urllib3
 
 from pika_api import text
 from pika_api.errors import DownloadFailed, FeedError, PikaError, Refused, SubmitUnknown
-from pika_api.gateway import Task, downloads, network_guard, sessions
+from pika_api.gateway import SizeLimits, Task, Timeouts, network_guard
 from pika_api.gateway.feed import MAX_LINK
 from pika_api.journal import Journal
 from pika_api.settings import Settings, sqlite_url
@@ -65,9 +65,9 @@ def bomb() -> bytes:
     return gzip.compress(bytes(64 * 1024 * 1024))
 
 
-def call(server: RawServer, name: str, part: Path) -> None:
+def call(server: RawServer, name: str, part: Path, **options: Any) -> None:
     """One of the client's calls, with the server as gateway and as media host."""
-    with client_of(server.url) as client:
+    with client_of(server.url, **options) as client:
         calls: dict[str, Callable[[], object]] = {
             "submit": lambda: client.submit(payload()),
             "feed": lambda: client.feed("t"),
@@ -126,9 +126,9 @@ def test_a_huge_answer_is_not_read(tmp_path: Path, name: str, packed: bool) -> N
     with RawServer(raw) as server:
         tracemalloc.start()
         try:
-            with pytest.raises(errors, match=f"over {sessions.MAX_RESPONSE} bytes"):
+            with pytest.raises(errors, match=f"over {SizeLimits().response} bytes"):
                 call(server, name, tmp_path / "v.part")
-            assert tracemalloc.get_traced_memory()[1] < 5 * sessions.MAX_RESPONSE
+            assert tracemalloc.get_traced_memory()[1] < 5 * SizeLimits().response
         finally:
             tracemalloc.stop()
 
@@ -185,49 +185,47 @@ def test_a_length_that_is_none_is_not_believed(tmp_path: Path, length: str) -> N
     ids=["endless 100", "a dripping head", "a dripping line"],
 )
 @pytest.mark.parametrize("name", ["submit", "feed", "download", "picture"])
-def test_a_head_that_never_ends_is_given_up(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, act: Any, name: str
-) -> None:
+def test_a_head_that_never_ends_is_given_up(tmp_path: Path, act: Any, name: str) -> None:
     """Each piece comes in time; the whole does not."""
-    monkeypatch.setattr(network_guard, "HEAD_TIMEOUT", 0.5)
     with RawServer(act) as server:
         started = time.monotonic()
         with pytest.raises((PikaError, requests.RequestException)) as caught:
-            call(server, name, tmp_path / "v.part")
+            call(server, name, tmp_path / "v.part", timeouts=Timeouts(head=0.5))
         assert time.monotonic() - started < 4
     assert name != "submit" or isinstance(caught.value, SubmitUnknown)
 
 
 def test_the_time_of_a_head_is_more_than_that_of_silence() -> None:
     """A gateway that thinks for as long as it may is not cut off by this."""
-    from pika_api.gateway import client
-
-    assert network_guard.HEAD_TIMEOUT > client.SUBMIT_TIMEOUT + sessions.CONNECT_TIMEOUT
+    timeouts = Timeouts()
+    assert timeouts.head > max(timeouts.submit, timeouts.read) + timeouts.connect
 
 
 @pytest.mark.usefixtures("_any_urllib3")
 @pytest.mark.parametrize(
-    ("limit", "words"), [("RATE_WINDOW", "all but stopped"), ("DOWNLOAD_TIMEOUT", "took over")]
+    ("timeouts", "words"),
+    [
+        (Timeouts(rate_window=0.3), "almost stopped"),
+        (Timeouts(download=0.3), r"took over 0\.3 s"),
+    ],
+    ids=["pace", "time"],
 )
 def test_a_download_that_drips_is_broken_off(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str, words: str
+    tmp_path: Path, timeouts: Timeouts, words: str
 ) -> None:
     """A byte now and then does not hold a thread for ever; what has come is kept."""
-    monkeypatch.setattr(downloads, limit, 0.3)
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"
     with (
         RawServer(endless(head, b"x", 0.02)) as server,
         pytest.raises(DownloadFailed, match=words),
     ):
-        call(server, "download", tmp_path / "v.part")
+        call(server, "download", tmp_path / "v.part", timeouts=timeouts)
     assert (tmp_path / "v.part").stat().st_size > 0
 
 
 @pytest.mark.usefixtures("_any_urllib3")
-def test_a_slow_download_is_no_drip(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_slow_download_is_no_drip(tmp_path: Path) -> None:
     """More than the least in each stretch of time: it goes on to its end."""
-    monkeypatch.setattr(downloads, "RATE_WINDOW", 0.5)
-    monkeypatch.setattr(downloads, "MIN_BYTES", 2)
     data = bytes(range(100))
     head = b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n"
 
@@ -236,7 +234,13 @@ def test_a_slow_download_is_no_drip(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         drip(data, 0.02)(connection)
 
     with RawServer(act) as server:
-        call(server, "download", tmp_path / "v.part")
+        call(
+            server,
+            "download",
+            tmp_path / "v.part",
+            timeouts=Timeouts(rate_window=0.5),
+            limits=SizeLimits(rate_window=2),
+        )
     assert (tmp_path / "v.part").read_bytes() == data
 
 
@@ -365,14 +369,15 @@ def test_a_gateway_that_points_nowhere_is_told() -> None:
         client.submit(payload())
 
 
-def reach(gateway: str, link: str, part: Path) -> None:
+def reach(gateway: str, link: str, part: Path, **options: Any) -> None:
     """Follow a link that the gateway gave, to a file and to a poster."""
-    with client_of(gateway) as client:
+    with client_of(gateway, **options) as client:
         with pytest.raises(DownloadFailed) as caught:
             client.download("t", link, part, lambda: None)
-        assert "own network" in caught.value.what
-        assert "browser" in caught.value.hint  # and it is not tried again
-        with pytest.raises(requests.RequestException, match="own network"):
+        assert "private address" in caught.value.what
+        assert "browser" in caught.value.hint
+        assert not caught.value.retryable
+        with pytest.raises(requests.RequestException, match="private address"):
             client.fetch_image(link)
     assert not part.exists()
 
@@ -386,17 +391,17 @@ def test_a_gateway_outside_reaches_nothing_inside(tmp_path: Path, host: str) -> 
         assert server.seen == []
 
 
-def test_a_redirect_reaches_nothing_inside_either(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_redirect_reaches_nothing_inside_either(tmp_path: Path) -> None:
     """The first host is outside, for all we know; where it points to is looked at too."""
     with RawServer(answer(200, b"secret")) as inner:
         with RawServer(answer(302, b"", Location=f"{inner.url}/admin")) as outer:
             seen = iter([False, True] * 2)  # the host, where it points to; for file and poster
-            monkeypatch.setattr(
-                network_guard, "is_private_address", lambda ip: ip != "203.0.113.1" and next(seen)
+            reach(
+                OUTSIDE,
+                f"{outer.url}/v.mp4",
+                tmp_path / "v.part",
+                is_private=lambda ip: ip != "203.0.113.1" and next(seen),
             )
-            reach(OUTSIDE, f"{outer.url}/v.mp4", tmp_path / "v.part")
             assert len(outer.seen) == 2
         assert inner.seen == []
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pika_api.errors import NOT_CHARGED, DownloadFailed, FeedError, Unreachable
-from pika_api.gateway import health
+from pika_api.gateway import HealthCheck, Verdict
 from pika_api.settings import Settings
 from support.api import KEY, RawServer, answer, client_of, free_port, payload
 from support.tls import OPENSSL, Authority, Proxy, TlsServer
@@ -50,7 +50,7 @@ def test_everything_goes_through_the_proxy(
             assert client.feed("t").id == "t"
             client.download("t", f"{GATEWAY}/v.mp4", tmp_path / "v.part", lambda: None)
             assert client.fetch_image(f"{GATEWAY}/p.jpg")
-        health.check(Settings(api_key=KEY, base_url=GATEWAY))
+        HealthCheck(Settings(api_key=KEY, base_url=GATEWAY)).run()
         assert proxy.asked == ["CONNECT gateway.example:443"] * 6
         assert [seen.header("Authorization") for seen in server.seen] == [
             f"Bearer {KEY}", f"Bearer {KEY}", None, None, f"Bearer {KEY}", None,
@@ -107,19 +107,19 @@ def test_a_proxy_that_says_no_is_told(
         errors.append(read.value)
         with pytest.raises(DownloadFailed, match=str(status)) as brought:
             client.download("t", f"{GATEWAY}/v.mp4", tmp_path / "v.part", lambda: None)
-        found = health.check(Settings(api_key=KEY, base_url=GATEWAY))
+        result = HealthCheck(Settings(api_key=KEY, base_url=GATEWAY)).run()
         assert proxy.seen[0].header("Proxy-Authorization") is not None
         assert KEY not in "".join(seen.head for seen in proxy.seen)
     for error in errors:
         assert words in str(error)
         assert "HTTPS_PROXY" in str(error)
     assert NOT_CHARGED in str(errors[0])
-    assert found.verdict != health.GOOD
-    assert words in found.message
+    assert result.verdict is not Verdict.GOOD
+    assert words in result.message
     told = "".join(
         line for error in (*errors, brought.value) for line in traceback.format_exception(error)
     )
-    assert "proxy-password" not in told + found.message
+    assert "proxy-password" not in told + result.message
 
 
 def test_a_proxy_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

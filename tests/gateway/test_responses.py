@@ -64,7 +64,7 @@ def test_plain_text_is_itself(text: str) -> None:
 @pytest.mark.parametrize("text", ["", " ", "\r\n"])
 def test_nothing_is_said_to_be_nothing(text: str) -> None:
     """An error never ends in an empty sentence."""
-    assert error_message(text) == "(an empty answer)"
+    assert error_message(text) == "(an empty response)"
 
 
 def test_html_is_read_without_its_markup() -> None:

@@ -10,15 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pika_api.errors import Busy, NotAccepted, Refused, Unreachable
-from pika_api.gateway import SharedBackoff, poll_delay, resend_delay
-from pika_api.gateway.retry import (
-    BUSY_PATIENCE,
-    MAX_RETRY_AFTER,
-    UNREACHABLE_PATIENCE,
-    parse_retry_after,
-)
+from pika_api.gateway import RetryPolicy, SharedBackoff, poll_delay, resend_delay
+from pika_api.gateway.retry import MAX_RETRY_AFTER, parse_retry_after
 from support.api import Clock
 
+POLICY = RetryPolicy()
 NOON = 1_792_584_000.0  # Wed, 21 Oct 2026 12:00:00 GMT
 
 
@@ -83,9 +79,9 @@ def test_a_proven_no_is_sent_again_and_never_too_early(
         (Refused("", status=400), 0.0),
         (NotAccepted(""), 0.0),
         (Unreachable("", connected=True), 0.0),
-        (Unreachable(""), UNREACHABLE_PATIENCE),
-        (Busy("", status=429, retry_after=1.0), BUSY_PATIENCE),
-        (Busy("", status=429, retry_after=None), BUSY_PATIENCE),
+        (Unreachable(""), POLICY.unreachable_patience),
+        (Busy("", status=429, retry_after=1.0), POLICY.busy_patience),
+        (Busy("", status=429, retry_after=None), POLICY.busy_patience),
     ],
 )
 def test_the_rest_is_not_sent_again(error: NotAccepted, waited: float) -> None:
@@ -96,8 +92,8 @@ def test_the_rest_is_not_sent_again(error: NotAccepted, waited: float) -> None:
 @pytest.mark.parametrize(
     ("error", "patience"),
     [
-        (Unreachable(""), UNREACHABLE_PATIENCE),
-        (Busy("", status=429, retry_after=1.0), BUSY_PATIENCE),
+        (Unreachable(""), POLICY.unreachable_patience),
+        (Busy("", status=429, retry_after=1.0), POLICY.busy_patience),
     ],
 )
 def test_the_last_try_is_one_that_patience_just_allows(error: NotAccepted, patience: float) -> None:

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from pika_api.errors import Busy, InvalidInput, Refused, SubmitUnknown, Unreachable
-from pika_api.gateway import Client, sessions
-from pika_api.gateway import client as client_module
+from pika_api.gateway import Client, Timeouts
 from pika_api.media import Media
 from pika_api.request import Payload
 from simulator import Simulator
@@ -33,8 +32,8 @@ from support.api import (
 
 
 @contextlib.contextmanager
-def at(sim: Simulator) -> Iterator[Client]:
-    with client_of(sim.url, sim.key) as client:
+def at(sim: Simulator, **options: Any) -> Iterator[Client]:
+    with client_of(sim.url, sim.key, **options) as client:
         yield client
 
 
@@ -122,16 +121,18 @@ def test_a_broken_way_is_unknown(quick: Simulator, status: int, body: Any, accep
 def test_a_reset_after_the_body_is_unknown(quick: Simulator, accept: bool) -> None:
     """Before or after the gateway accepted it, the same is seen from here."""
     quick.fault("submit", reset=True, accept=accept)
-    with at(quick) as client, pytest.raises(SubmitUnknown, match="no whole answer came back"):
+    with at(quick) as client, pytest.raises(SubmitUnknown, match="no complete response came back"):
         client.submit(payload())
     assert len(quick.charged) == accept
 
 
-def test_silence_is_unknown(quick: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_is_unknown(quick: Simulator) -> None:
     """A time-out while the answer is awaited proves nothing."""
-    monkeypatch.setattr(client_module, "SUBMIT_TIMEOUT", 0.3)
     quick.fault("submit", delay=1.0)
-    with at(quick) as client, pytest.raises(SubmitUnknown, match="timed out"):
+    with (
+        at(quick, timeouts=Timeouts(submit=0.3)) as client,
+        pytest.raises(SubmitUnknown, match="timed out"),
+    ):
         client.submit(payload())
     assert len(quick.charged) == 1
 
@@ -161,7 +162,7 @@ def test_a_body_that_breaks_off_was_not_accepted() -> None:
     """A request that never left whole cannot have become a task; and it had a connection."""
     with RawServer(reset, read=100_000) as server, client_of(server.url) as client:
         made = big()
-        with pytest.raises(Unreachable, match="before the request was sent whole") as caught:
+        with pytest.raises(Unreachable, match="before the request was sent completely") as caught:
             client.submit(made)
     assert caught.value.connected
     assert not made.complete
@@ -278,9 +279,8 @@ def test_a_redirect_that_may_follow_a_success_is_unknown(status: int) -> None:
         assert other.seen == []
 
 
-def test_a_slow_drip_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_slow_drip_is_bounded() -> None:
     """An answer that comes byte by byte, never silent for long, still ends."""
-    monkeypatch.setattr(sessions, "RESPONSE_TIMEOUT", 0.5)
     raw = answer(200, json.dumps({"id": "t" * 300}).encode())
     head = raw.index(b"\r\n\r\n") + 4
 
@@ -288,7 +288,8 @@ def test_a_slow_drip_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         connection.sendall(raw[:head])
         drip(raw[head:], 0.02)(connection)
 
-    with RawServer(slow) as server, client_of(server.url) as client:
+    timeouts = Timeouts(response=0.5)
+    with RawServer(slow) as server, client_of(server.url, timeouts=timeouts) as client:
         started = time.monotonic()
         with pytest.raises(SubmitUnknown, match=r"took over 0\.5 s"):
             client.submit(payload())

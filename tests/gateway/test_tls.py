@@ -9,7 +9,7 @@ import pytest
 import requests
 
 from pika_api.errors import NOT_CHARGED, DownloadFailed, FeedError, PikaError, Unreachable
-from pika_api.gateway import Client, health
+from pika_api.gateway import Client, HealthCheck, Verdict
 from pika_api.settings import Settings
 from support.api import KEY, answer, client_of, payload
 from support.tls import OPENSSL, Authority, TlsServer
@@ -100,10 +100,10 @@ def test_a_poster_is_no_exception(authority: Authority) -> None:
 def test_the_connection_test_names_the_certificate(authority: Authority) -> None:
     """In the settings, before anything is paid for."""
     with TlsServer(authority, answer(200, {})) as server:
-        found = health.check(Settings(api_key=KEY, base_url=server.url))
+        result = HealthCheck(Settings(api_key=KEY, base_url=server.url)).run()
         assert server.seen == []
-    assert found.verdict == health.BAD_ADDRESS
-    assert BUNDLE in found.message
+    assert result.verdict is Verdict.BAD_ADDRESS
+    assert BUNDLE in result.message
 
 
 @pytest.mark.parametrize(

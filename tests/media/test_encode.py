@@ -48,7 +48,7 @@ def opened(media: Media) -> Image.Image:
 )
 def test_png_holds_every_pixel(pixels: np.ndarray) -> None:
     """Whatever the picture and whichever way it is compressed, it reads back to the bit."""
-    for kind, level, strategy in png._WAYS:
+    for kind, level, strategy in png._CANDIDATES:
         data = png.encode_png(pixels, png.Plan(kind, level, strategy, 0))
         with Image.open(io.BytesIO(data)) as picture:
             picture.load()
@@ -78,8 +78,8 @@ def test_png_is_not_large(pixels: np.ndarray) -> None:
 def test_the_expected_size_is_about_right() -> None:
     """The sample tells within a fifth what a file will have."""
     for pixels in (grain(900, 700, 4), grain(900, 700, 60)):
-        way = png.plan_png(pixels)
-        assert abs(len(png.encode_png(pixels, way)) - way.expected) < 0.2 * way.expected
+        plan = png.plan_png(pixels)
+        assert abs(len(png.encode_png(pixels, plan)) - plan.expected) < 0.2 * plan.expected
 
 
 def test_auto_is_exact_while_that_is_small() -> None:
@@ -110,7 +110,7 @@ def test_the_limit_holds(form: str, limit: int) -> None:
     assert media.base64_size <= limit
     assert abs(media.width / media.height - 1.5) < 0.05
     assert f"{media.width}x{media.height}" in note
-    assert ("made smaller from 600x400" in note) == (media.width < 600)
+    assert ("scaled down from 600x400" in note) == (media.width < 600)
 
 
 def test_quality_gives_way_before_size() -> None:

@@ -11,8 +11,7 @@ from PIL import Image
 
 from pika_api.errors import DownloadFailed
 from pika_api.journal import Journal
-from pika_api.media import NotMedia, first_frame, probe_file
-from pika_api.media import probe as media
+from pika_api.media import DecodeLimits, NotMedia, first_frame, probe_file
 from pika_api.settings import Settings, sqlite_url
 from pika_api.tasks import Service
 from support.api import KEY, RawServer, answer, run, write_video
@@ -43,18 +42,15 @@ def test_a_picture_that_would_fill_the_memory_is_none(
             look(path)
 
 
-def test_a_clip_that_would_fill_the_memory_is_none(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_clip_that_would_fill_the_memory_is_none(tmp_path: Path) -> None:
     """Its header says so, and nothing of it is decoded."""
     path = write_video(tmp_path / "a.mp4", size=(128, 96))
-    monkeypatch.setattr(media, "MAX_PIXELS", 128 * 96 - 1)
     for look in (probe_file, first_frame):
         with pytest.raises(NotMedia, match="128x96"):
-            look(path)
+            look(path, limits=DecodeLimits(pixels=128 * 96 - 1))
 
 
-def test_a_clip_that_grows_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_clip_that_grows_is_none(tmp_path: Path) -> None:
     """It begins small, as its header says, and goes on large."""
     parts = []
     for number, size in enumerate([(64, 48), (320, 240)]):
@@ -62,19 +58,16 @@ def test_a_clip_that_grows_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
         parts.append(part.read_bytes())
     path = tmp_path / "a.ts"
     path.write_bytes(b"".join(parts))
-    monkeypatch.setattr(media, "MAX_PIXELS", 320 * 240)
-    assert probe_file(path, decode=True).width == 64
-    monkeypatch.setattr(media, "MAX_PIXELS", 64 * 48)
-    with pytest.raises(NotMedia, match="does not decode"):
-        probe_file(path, decode=True)
+    assert probe_file(path, decode=True, limits=DecodeLimits(pixels=320 * 240)).width == 64
+    with pytest.raises(NotMedia, match="cannot be decoded"):
+        probe_file(path, decode=True, limits=DecodeLimits(pixels=64 * 48))
 
 
-def test_a_clip_that_never_ends_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_clip_that_never_ends_is_none(tmp_path: Path) -> None:
     """A small file can hold years of one colour: decoding it ends after its time."""
     path = write_video(tmp_path / "a.mp4", frames=48)
-    monkeypatch.setattr(media, "DECODE_TIME", 0.0)
-    with pytest.raises(NotMedia, match="to decode"):
-        probe_file(path, decode=True)
+    with pytest.raises(NotMedia, match="takes over 0 s to decode"):
+        probe_file(path, decode=True, limits=DecodeLimits(seconds=0.0))
 
 
 @pytest.mark.parametrize(

@@ -184,13 +184,13 @@ def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
 def test_a_file_that_is_no_picture_is_refused(tmp_path: Path, data: bytes) -> None:
     """Empty, text, a broken PNG: InvalidInput, before anything is sent."""
     (tmp_path / "x.png").write_bytes(data)
-    with pytest.raises(InvalidInput, match="is no picture"):
+    with pytest.raises(InvalidInput, match="is not a picture"):
         from_picture_file(tmp_path / "x.png")
-    with pytest.raises(InvalidInput, match="is no picture"):
+    with pytest.raises(InvalidInput, match="is not a picture"):
         from_picture_file(tmp_path / "absent.png")
 
 
-CHUNK = types._CHUNK
+CHUNK = types._CHUNK_BYTES
 
 
 @pytest.mark.parametrize(

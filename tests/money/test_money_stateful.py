@@ -18,12 +18,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from hypothesis.stateful import run_state_machine_as_test as run_stories
 
 from pika_api.errors import PikaError, SubmitUnknown
-from pika_api.gateway import retry
 from pika_api.journal import SUBMITTING
 from pika_api.progress import ProgressObserver
 from pika_api.tasks import Service, collect, poll
 from simulator import Simulator
-from support.api import KEY, Desk, ask, run
+from support.api import KEY, Desk, ask, limit_patience, run
 from support.money import (
     Stopped,
     Worker,
@@ -275,7 +274,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Mo
     shorten(monkeypatch)
     monkeypatch.setattr(collect, "MAX_ATTEMPTS", 2)
     monkeypatch.setattr(poll, "NEW_TASK_GRACE", 0.2)
-    monkeypatch.setattr(retry, "UNREACHABLE_PATIENCE", 0.1)
+    limit_patience(monkeypatch, 0.1)
     with Simulator(key=KEY, task_seconds=0.0, clip_seconds=0.1, height=64) as gateway:
         spare = [Worker() for _ in range(3)]
         given = {"gateway": gateway, "folder": tmp_path, "spare": spare}

@@ -146,5 +146,5 @@ def test_description_holds_no_media_and_no_key() -> None:
 
 def test_a_value_that_cannot_be_sent_is_an_error() -> None:
     """Bytes or objects in an extra never become part of a fingerprint by their repr."""
-    with pytest.raises(TypeError, match="bytes cannot stand in a request"):
+    with pytest.raises(TypeError, match="bytes cannot be part of a request"):
         describe_body({"image": b"raw"})

@@ -106,7 +106,7 @@ def test_it_can_be_sent_again() -> None:
 
 def test_what_cannot_stand_in_json_is_told_when_it_is_made() -> None:
     """Not halfway through a paid request."""
-    with pytest.raises(TypeError, match="Path cannot stand in a request"):
+    with pytest.raises(TypeError, match="Path cannot be part of a request"):
         Payload({"image": Path("/nowhere")})
 
 

@@ -48,7 +48,7 @@ def test_a_malformed_file_is_named(tmp_path: Path, text: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(tmp_path, {})
     assert str(tmp_path / FILE_NAME) in str(caught.value)
-    assert "Mend or delete" in str(caught.value)
+    assert "repair or delete" in str(caught.value)
 
 
 def test_a_malformed_file_does_not_leak_its_key(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_https_anywhere_and_http_to_this_machine_are_taken(url: str) -> None:
 )
 def test_plain_http_to_elsewhere_is_refused(url: str) -> None:
     """The key would cross the network readable."""
-    with pytest.raises(SettingsError, match="readable over the network"):
+    with pytest.raises(SettingsError, match="send the key unencrypted"):
         Settings(KEY, url)
 
 

@@ -109,7 +109,7 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     """A file in its way, above it or in its place."""
     (tmp_path / "file").write_text("in the way")
     for home in (tmp_path / "file", tmp_path / "file" / "home"):
-        with pytest.raises(SettingsError, match="cannot be kept"):
+        with pytest.raises(SettingsError, match="cannot be saved"):
             save_settings(home, {"max_requests": 3}, {})
 
 
@@ -133,7 +133,7 @@ BAD: list[tuple[str, Any]] = [
     ("max_body_mb", {}),
     ("nonsense", 1),
     ("api_key_origin", OTHER),
-    ("withheld", OTHER),
+    ("withheld_key_origin", OTHER),
 ]
 
 

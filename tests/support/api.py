@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import json
 import socket
 import socketserver
@@ -18,13 +19,14 @@ from typing import Any, TypeVar
 
 import av
 import numpy as np
+import pytest
 
-from pika_api.gateway import Client
+from pika_api.gateway import Client, RetryPolicy, resend_delay
 from pika_api.journal import Intent, Journal
 from pika_api.media import Media, images
 from pika_api.request import GenerateRequest, Payload
 from pika_api.settings import Settings, sqlite_url
-from pika_api.tasks import Service
+from pika_api.tasks import Service, submit
 from simulator import Simulator
 
 T = TypeVar("T")
@@ -50,9 +52,9 @@ def payload(request: GenerateRequest | None = None) -> Payload:
 
 
 @contextlib.contextmanager
-def client_of(url: str, key: str = KEY) -> Iterator[Client]:
-    """A client of the gateway at this address."""
-    client = Client(Settings(api_key=key, base_url=url))
+def client_of(url: str, key: str = KEY, **options: Any) -> Iterator[Client]:
+    """A client of the gateway at this address; the options are those of `Client`."""
+    client = Client(Settings(api_key=key, base_url=url), **options)
     try:
         yield client
     finally:
@@ -108,6 +110,12 @@ class Desk:
         """Close all services."""
         for service in self._services:
             service.close()
+
+
+def limit_patience(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    """Let services repeat an unreachable submit for so long only, instead of 20 s."""
+    policy = RetryPolicy(unreachable_patience=seconds)
+    monkeypatch.setattr(submit, "resend_delay", functools.partial(resend_delay, policy=policy))
 
 
 def intent(fingerprint: str = "f" * 64, **given: Any) -> Intent:

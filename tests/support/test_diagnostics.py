@@ -133,7 +133,7 @@ def test_the_errors_are_the_newest_five(desk: Desk) -> None:
     ("environ", "words"),
     [
         ({"PIKA_API_KEY": ""}, "No API key"),
-        ({"PIKA_API_KEY": "two words"}, "PIKA_API_KEY: the key has a quotation mark"),
+        ({"PIKA_API_KEY": "two words"}, "PIKA_API_KEY: the key contains a quotation mark"),
         ({"PIKA_BASE_URL": "ftp://me:se-cret@x"}, "PIKA_BASE_URL: not an http"),
         ({"PIKA_MAX_REQUESTS": "many"}, "PIKA_MAX_REQUESTS: 'many' is not"),
     ],

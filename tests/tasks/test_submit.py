@@ -18,12 +18,11 @@ from pika_api.errors import (
     SubmitUnknown,
     Unreachable,
 )
-from pika_api.gateway import retry
 from pika_api.journal import LEASE, Journal, State
 from pika_api.media import read_video_file
 from pika_api.settings import sqlite_url
 from simulator import Simulator
-from support.api import Clock, Desk, ask, free_port, run, write_video
+from support.api import Clock, Desk, ask, free_port, limit_patience, run, write_video
 from support.waiting import until
 
 
@@ -115,7 +114,10 @@ def test_a_failed_task_is_made_anew(desk: Desk) -> None:
 def test_an_unknown_is_never_sent_again_by_itself(desk: Desk, accept: bool) -> None:
     """The error says so, every time, until the user forgets it on purpose."""
     desk.gateway.fault("submit", reset=True, accept=accept)
-    for words in ("no whole answer came back", "The last try of this very request ended unclear"):
+    for words in (
+        "no complete response came back",
+        "The last try of this very request ended unclear",
+    ):
         with pytest.raises(SubmitUnknown, match=words) as caught:
             desk.submit()
         number = only(desk).id
@@ -168,7 +170,7 @@ def test_a_gateway_that_comes_up_is_waited_for(tmp_path: Path) -> None:
 
 def test_a_gateway_that_stays_away_ends_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience has an end; the request is free again and nothing was charged."""
-    monkeypatch.setattr(retry, "UNREACHABLE_PATIENCE", 0.1)
+    limit_patience(monkeypatch, 0.1)
     service = desk.another(base_url=f"http://127.0.0.1:{free_port()}")
     with pytest.raises(Unreachable, match="nothing was charged"):
         run(service.submit(ask()))

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from pika_api.errors import JournalError, NotAccepted, SubmitUnknown
-from pika_api.gateway import retry
 from pika_api.journal import Journal, State
 from pika_api.settings import sqlite_url
 from pika_api.tasks import submit
-from support.api import Desk, ask, run
+from support.api import Desk, ask, limit_patience, run
 from support.waiting import until
 
 
@@ -81,7 +80,7 @@ def test_a_busy_gateway_then_none_is_not_accepted(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """429, then the gateway is gone: still nothing was charged, and the row is free."""
-    monkeypatch.setattr(retry, "UNREACHABLE_PATIENCE", 0.0)
+    limit_patience(monkeypatch, 0.0)
     desk.gateway.fault("submit", status=429, headers={"Retry-After": "1"})
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(desk.submit)
