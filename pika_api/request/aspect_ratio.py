@@ -54,4 +54,4 @@ def parse_aspect_ratio(
             return float(text)
         except ValueError:
             hint = "Use a name such as 16:9, or a number."
-    raise InvalidInput(name, f"«{text}» is not known.", hint)
+    raise InvalidInput(name, f'"{text}" is not a valid choice.', hint)

@@ -41,4 +41,4 @@ def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise an `InvalidInput` that lists the choices, unless the value is one of them."""
     if value not in choices:
         known = ", ".join(choices)
-        raise InvalidInput(name, f"{value!r} is not known.", f"Choose one of: {known}.")
+        raise InvalidInput(name, f"{value!r} is not a valid choice.", f"Choose one of: {known}.")

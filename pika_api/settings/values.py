@@ -142,7 +142,7 @@ def _bad_base_url(problem: str) -> SettingsError:
 def _check_style(style: Any) -> str:
     if style not in BASE64_STYLES:
         raise SettingsError(
-            f"{style!r} is not known.",
+            f"{style!r} is not a valid choice.",
             name="base64_style",
             hint=f"Use one of: {', '.join(BASE64_STYLES)}.",
         )
