@@ -1,4 +1,4 @@
-"""The connection test: what each answer means, over a real socket; it never costs anything."""
+"""The health check: what each response means, over a real socket. It never costs anything."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ def check(url: str, key: str = KEY, **options: Any) -> HealthResult:
     return result
 
 
-def test_a_good_key_is_good(simulator: Simulator) -> None:
-    """Two questions to the feed, no paid request, and the key only with the first."""
+def test_valid_key_is_good(simulator: Simulator) -> None:
+    """Two requests to the feed and no paid one."""
     result = check(simulator.url, simulator.key)
     assert result.verdict == "good"
     assert [seen.method for seen in simulator.log] == ["GET", "GET"]
     assert simulator.charged == []
 
 
-def test_a_wrong_key_is_told_with_the_gateways_words(simulator: Simulator) -> None:
-    """One question is enough."""
+def test_wrong_key_is_reported_in_the_gateways_words(simulator: Simulator) -> None:
+    """One request is enough."""
     result = check(simulator.url)
     assert result.verdict == "bad_key"
     for words in ("HTTP 401", "Invalid token", simulator.url):
@@ -43,51 +43,51 @@ def test_a_wrong_key_is_told_with_the_gateways_words(simulator: Simulator) -> No
     assert len(simulator.log) == 1
 
 
-def test_without_a_key_nothing_is_asked(simulator: Simulator) -> None:
-    """The message is the way to a key."""
+def test_without_a_key_nothing_is_sent(simulator: Simulator) -> None:
+    """The message says how to set a key."""
     result = check(simulator.url, "")
     assert result.verdict == "no_key"
     assert "Settings → Pika" in result.message
     assert simulator.log == []
 
 
-def test_a_key_that_is_withheld_is_not_sent(simulator: Simulator) -> None:
-    """It was entered for another address."""
+def test_key_of_another_origin_is_not_sent(simulator: Simulator) -> None:
+    """The stored key was entered for another address."""
     settings = Settings(base_url=simulator.url, withheld_key_origin="https://a.example")
     result = HealthCheck(settings).run()
     assert (result.verdict, "https://a.example" in result.message) == ("no_key", True)
     assert simulator.log == []
 
 
-def test_nobody_at_the_port_is_a_bad_address() -> None:
-    """A wrong port."""
+def test_closed_port_is_a_bad_address() -> None:
+    """The message says what to check."""
     result = check(f"http://127.0.0.1:{free_port()}")
     assert result.verdict == "bad_address"
     assert "refused" in result.message
     assert "Check the base URL" in result.message
 
 
-def test_a_name_that_is_none_is_a_bad_address() -> None:
-    """It does not resolve."""
+def test_unknown_host_is_a_bad_address() -> None:
+    """The message names the host."""
     result = check("https://no-such-host.invalid")
     assert result.verdict == "bad_address"
     assert "no-such-host.invalid" in result.message
 
 
-def test_tls_to_a_plain_port_is_a_bad_address(simulator: Simulator) -> None:
-    """https where http is spoken; no request arrives, so the key has not left."""
+def test_tls_to_a_port_without_tls_is_a_bad_address(simulator: Simulator) -> None:
+    """No request arrives, so the key was not sent."""
     result = check(simulator.url.replace("http:", "https:"))
     assert result.verdict == "bad_address"
     assert "No secure connection" in result.message
     assert simulator.log == []
 
 
-#: What the server answers first and second, the verdict, and what the message names.
+#: The first and second response of the server, the verdict, and parts of the message.
 ANSWERS: dict[str, tuple[list[Answer], str, list[str]]] = {
-    "an open gateway that knows its tasks": (
+    "a gateway that shows tasks without a key": (
         [answer(200, {"id": "x", "videos": []}), answer(401, NO_TOKEN)], "good", []),
     "403 without a key": ([answer(404, NO_TASK), answer(403, NO_TOKEN)], "good", []),
-    "400 for a strange task": (
+    "400 for an unknown task": (
         [answer(400, {"message": "bad id"}), answer(401, NO_TOKEN)], "good", []),
     "403 with the key": (
         [answer(403, {"detail": "key disabled"})], "bad_key", ["HTTP 403", "key disabled"]),
@@ -97,7 +97,7 @@ ANSWERS: dict[str, tuple[list[Answer], str, list[str]]] = {
     "a web server's 404 page": ([answer(404, PAGE)], "bad_address", ["web page"]),
     "a sign-in page": ([answer(200, PAGE)], "bad_address", ["web page", "sign-in"]),
     "a firewall's 403 page": ([answer(403, PAGE)], "bad_address", ["HTTP 403", "web page"]),
-    "a firewall's page for who has no key": (
+    "a firewall's page for a missing key": (
         [answer(404, NO_TASK), answer(403, PAGE)], "bad_address", ["HTTP 403 without"]),
     "plain text to both": ([answer(200, b"It works!")], "bad_address", ["It works!"]),
     "JSON to both": ([answer(200, {"ok": True})], "trouble", ["does not show"]),
@@ -108,22 +108,23 @@ ANSWERS: dict[str, tuple[list[Answer], str, list[str]]] = {
     "402": ([answer(402, {"message": "no credit"})], "trouble", ["no credit"]),
     "500": ([answer(500, {"message": "oops"})], "trouble", ["HTTP 500", "oops"]),
     "a proxy's 502 page": ([answer(502, PAGE)], "trouble", ["HTTP 502"]),
-    "trouble at the second question": (
+    "503 to the second request": (
         [answer(404, NO_TASK), answer(503, {"message": "later"})], "trouble", ["HTTP 503"]),
-    "a page at the second question": (
+    "a web page to the second request": (
         [answer(200, {"id": "x"}), answer(200, PAGE)], "trouble", ["does not show"]),
     "a reset": ([reset], "trouble", ["no complete response"]),
-    "a cut answer": ([answer(404, NO_TASK, length=5000)], "trouble", ["no complete response"]),
-    "no HTTP": ([b"SSH-2.0-OpenSSH_9.2\r\n"], "bad_address", []),
+    "a cut response": ([answer(404, NO_TASK, length=5000)], "trouble", ["no complete response"]),
+    "not HTTP": ([b"SSH-2.0-OpenSSH_9.2\r\n"], "bad_address", []),
     "the key quoted back": (
         [answer(401, {"message": f"Unknown key {KEY}"})], "bad_key", ["Unknown key [key]"]),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("script", "verdict", "words"), ANSWERS.values(), ids=ANSWERS)
-def test_an_answer_and_its_verdict(script: list[Answer], verdict: str, words: list[str]) -> None:
-    """What each means; the key goes along with the first question and with no other, and nothing
-    but the feed of a task that cannot be is asked for."""
+def test_verdict_of_each_response(script: list[Answer], verdict: str, words: list[str]) -> None:
+    """Each response has its verdict. The key is sent with the first request only, and the only call
+    is the feed of a task that cannot exist.
+    """
     with RawServer(*script) as server:
         result = check(server.url)
         seen = server.seen
@@ -135,8 +136,8 @@ def test_an_answer_and_its_verdict(script: list[Answer], verdict: str, words: li
     assert 1 <= len(seen) <= 2
 
 
-def test_a_redirect_is_not_followed() -> None:
-    """The other address sees nothing."""
+def test_redirect_is_not_followed() -> None:
+    """The other address receives nothing."""
     with RawServer(answer(200, {})) as other:
         with RawServer(answer(302, b"", Location=f"{other.url}/x")) as server:
             assert check(server.url).verdict == "bad_address"
@@ -144,8 +145,8 @@ def test_a_redirect_is_not_followed() -> None:
 
 
 @pytest.mark.parametrize("slow", ["silent", "dripping"])
-def test_a_slow_answer_is_bounded(slow: str) -> None:
-    """Somebody sits and waits: silence and a drip both end in time, as trouble."""
+def test_slow_response_ends_in_time(slow: str) -> None:
+    """The user is waiting: a silent response and a dripping one both end, as trouble."""
 
     def body_drips(connection: socket.socket) -> None:
         connection.sendall(answer(404, b"", length=100))
@@ -163,25 +164,25 @@ def test_a_slow_answer_is_bounded(slow: str) -> None:
     assert ("took over 0.3 s" if slow == "dripping" else "timed out") in result.message
 
 
-def test_a_path_in_the_address_is_kept() -> None:
-    """The feed is asked below the base URL, as everywhere."""
+def test_path_of_the_base_url_is_kept() -> None:
+    """The feed is below the base URL, as in all calls."""
     with RawServer(answer(404, NO_TASK), answer(401, NO_TOKEN)) as server:
         assert check(f"{server.url}/v1/").verdict == "good"
         assert server.seen[0].line.startswith("GET /v1/pika/feed/")
 
 
-def test_the_key_goes_through_no_proxy_to_this_machine(
+def test_plain_http_to_this_machine_uses_no_proxy(
     simulator: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As for every other request."""
+    """As in all calls."""
     with RawServer(answer(200, {})) as proxy:
         monkeypatch.setenv("http_proxy", proxy.url)
         assert check(simulator.url, simulator.key).verdict == "good"
         assert proxy.seen == []
 
 
-def test_a_proxy_that_is_not_there_is_a_bad_address(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message names the variable that leads there."""
+def test_missing_proxy_is_a_bad_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the environment variable."""
     monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{free_port()}")
     monkeypatch.delenv("no_proxy", raising=False)
     result = check("https://gateway.example")
