@@ -92,6 +92,7 @@ def test_refused_link_is_reported(part: Path, status: int) -> None:
     ):
         fetch(server, part)
     assert caught.value.task_id == "t-1"
+    assert caught.value.retryable
     assert not part.exists()
 
 
@@ -102,6 +103,7 @@ def test_server_error_is_not_a_refused_link(part: Path, raw: bytes) -> None:
     with RawServer(raw) as server, pytest.raises(DownloadFailed) as caught:
         fetch(server, part)
     assert not isinstance(caught.value, LinkRefused)
+    assert caught.value.retryable
     assert part.read_bytes() == DATA[:5]
 
 
@@ -112,8 +114,9 @@ def test_server_error_is_not_a_refused_link(part: Path, raw: bytes) -> None:
 )
 def test_unreachable_link_is_a_failed_download(part: Path, url: str) -> None:
     """No such host, or not a valid address. Another attempt may succeed."""
-    with client_of(LOCAL_GATEWAY) as client, pytest.raises(DownloadFailed):
+    with client_of(LOCAL_GATEWAY) as client, pytest.raises(DownloadFailed) as caught:
         load(client, url, part)
+    assert caught.value.retryable
 
 
 def test_invalid_redirect_is_a_failed_download(part: Path) -> None:

@@ -28,7 +28,7 @@ from pika_api.text import MAX_TASK_ID, is_task_id, sanitize
 from support.api import KEY, RawServer, answer, ask, client_of, drip, payload, run
 
 #: A public address that no host has (RFC 5737).
-OUTSIDE = "https://203.0.113.1"
+PUBLIC = "https://203.0.113.1"
 
 
 @contextlib.contextmanager
@@ -67,7 +67,7 @@ def bomb() -> bytes:
 
 
 def call(server: RawServer, name: str, part: Path, **options: Any) -> None:
-    """One of the client's calls, with the server as gateway and as media host."""
+    """Make one of the client's calls, with the server as gateway and as media host."""
     with client_of(server.url, **options) as client:
         calls: dict[str, Callable[[], object]] = {
             "submit": lambda: client.submit(payload()),
@@ -93,22 +93,25 @@ def _any_urllib3(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 @pytest.mark.parametrize(
     ("name", "silence"), [("submit", 120.0), ("feed", 30.0), ("download", 30.0), ("picture", 30.0)]
 )
+@pytest.mark.parametrize("factor", [1.0, 0.5], ids=["default", "injected"])
 def test_each_request_has_its_timeouts(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, silence: float
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str, silence: float, factor: float
 ) -> None:
-    """10 s to connect, and this much silence, are passed to `requests`."""
-    seen: list[object] = []
+    """10 s to connect, and this much silence, are passed to `requests` by default."""
+    passed: list[object] = []
     send = requests.adapters.HTTPAdapter.send
 
-    def look(adapter: Any, request: Any, **given: Any) -> requests.Response:
-        seen.append(given["timeout"])
-        return send(adapter, request, **given)
+    def record(adapter: Any, request: Any, **options: Any) -> requests.Response:
+        passed.append(options["timeout"])
+        return send(adapter, request, **options)
 
-    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", look)
+    monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", record)
+    timeouts = Timeouts(connect=10.0 * factor, submit=120.0 * factor, read=30.0 * factor)
+    options = {} if factor == 1.0 else {"timeouts": timeouts}
     errors = (PikaError, requests.RequestException)
     with RawServer(answer(400, b"No")) as server, contextlib.suppress(*errors):
-        call(server, name, tmp_path / "v.part")
-    assert seen == [(10.0, silence)]
+        call(server, name, tmp_path / "v.part", **options)
+    assert passed == [(10.0 * factor, silence * factor)]
 
 
 # Size limits.
@@ -261,30 +264,30 @@ def test_deeply_nested_response_is_read_or_an_error(depth: int, opening: str, cl
 
 
 @pytest.mark.parametrize(
-    "odd", ["\ud800", "\0", "\x1b", "\r", "\x9b", "\u202e"], ids=ascii
+    "character", ["\ud800", "\0", "\x1b", "\r", "\x9b", "\u202e"], ids=ascii
 )  # fmt: skip
-def test_unsafe_characters_are_replaced(tmp_path: Path, odd: str) -> None:
+def test_unsafe_characters_are_replaced(tmp_path: Path, character: str) -> None:
     """Surrogates, which no database accepts; terminal control sequences; direction marks. In a
     rejection, in the error of a task, in its link and in its status.
     """
-    said = json.dumps({"message": f"no{odd}no"}).encode()
-    with RawServer(answer(400, said)) as server, service_at(server.url, tmp_path) as service:
+    body = json.dumps({"message": f"no{character}no"}).encode()
+    with RawServer(answer(400, body)) as server, service_at(server.url, tmp_path) as service:
         with pytest.raises(Refused, match="no\N{REPLACEMENT CHARACTER}no"):
             run(service.submit(ask()))
         assert service.journal.entries()[0].last_error.endswith("no\N{REPLACEMENT CHARACTER}no")
-    said = json.dumps({"videos": [{"status": "error", "error": odd}]}).encode()
-    with RawServer(answer(200, said)) as server, service_at(server.url, tmp_path) as service:
+    body = json.dumps({"videos": [{"status": "error", "error": character}]}).encode()
+    with RawServer(answer(200, body)) as server, service_at(server.url, tmp_path) as service:
         with pytest.raises(PikaError) as caught:
             run(service.wait("a"))
-        assert odd not in str(caught.value)
+        assert character not in str(caught.value)
     for video in (
-        {"status": "finished", "resultUrl": f"{OUTSIDE}/{odd}"},
-        {"status": f"on{odd}its way"},
+        {"status": "finished", "resultUrl": f"{PUBLIC}/{character}"},
+        {"status": f"on{character}its way"},
     ):
         raw = answer(200, json.dumps({"videos": [video]}).encode())
         with RawServer(raw) as server, service_at(server.url, tmp_path) as service:
             task = run(service.status("b"))
-        assert odd not in task.result_url + task.raw_status
+        assert character not in task.result_url + task.raw_status
 
 
 def test_ordinary_characters_are_kept() -> None:
@@ -386,7 +389,7 @@ def test_public_gateway_cannot_link_to_a_private_address(tmp_path: Path, host: s
     """By address and by name: no request arrives at a server of this machine."""
     with RawServer(answer(200, b"secret")) as server:
         link = server.url.replace("127.0.0.1", host) + "/admin?delete=all"
-        reach(OUTSIDE, link, tmp_path / "v.part")
+        reach(PUBLIC, link, tmp_path / "v.part")
         assert server.seen == []
 
 
@@ -396,7 +399,7 @@ def test_public_gateway_cannot_redirect_to_a_private_address(tmp_path: Path) -> 
         with RawServer(answer(302, b"", Location=f"{inner.url}/admin")) as outer:
             seen = iter([False, True] * 2)  # the host and its target, for file and picture
             reach(
-                OUTSIDE,
+                PUBLIC,
                 f"{outer.url}/v.mp4",
                 tmp_path / "v.part",
                 is_private=lambda ip: ip != "203.0.113.1" and next(seen),
@@ -431,10 +434,10 @@ def test_private_addresses(address: str, inside: bool) -> None:
 
 def test_extra_json_cannot_change_address_or_headers() -> None:
     """It only goes into the body."""
-    extra = {"base_url": OUTSIDE, "Authorization": "Bearer other", "url": OUTSIDE}
+    extra = {"base_url": PUBLIC, "Authorization": "Bearer other", "url": PUBLIC}
     with RawServer(answer(200, {"id": "t"})) as server, client_of(server.url) as client:
         client.submit(payload(ask(extra=extra)))
         seen = server.seen[0]
     assert seen.line == "POST /pika/generate HTTP/1.1"
     assert seen.header("Authorization") == f"Bearer {KEY}"
-    assert json.loads(seen.body)["base_url"] == OUTSIDE
+    assert json.loads(seen.body)["base_url"] == PUBLIC

@@ -102,6 +102,19 @@ def test_last_attempt_is_within_the_patience(error: NotAccepted, patience: float
     assert resend_delay(error, 1, patience - 0.99, Random(0)) is None
 
 
+@pytest.mark.parametrize(
+    ("error", "policy"),
+    [
+        (Unreachable(""), RetryPolicy(unreachable_patience=0.9)),
+        (Busy("", status=429, retry_after=1.0), RetryPolicy(busy_patience=0.9)),
+    ],
+)
+def test_patience_is_injected(error: NotAccepted, policy: RetryPolicy) -> None:
+    """Both errors wait 1 s, which the default allows and these policies do not."""
+    assert resend_delay(error, 1, 0.0, Random(0)) is not None
+    assert resend_delay(error, 1, 0.0, Random(0), policy) is None
+
+
 @given(st.floats(0, 1e7), st.integers(0, 100), st.integers(0, 10_000), st.integers())
 def test_poll_delay_is_within_limits(age: float, progress: int, failures: int, seed: int) -> None:
     """At least 0.6 s and at most 66 s."""

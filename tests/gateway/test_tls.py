@@ -85,6 +85,7 @@ def test_untrusted_certificate_is_an_error(
     assert BUNDLE in str(caught.value)
     assert "certificate" in str(caught.value)
     assert call is not submit or NOT_CHARGED in str(caught.value)
+    assert call is not download or not caught.value.retryable
 
 
 def test_picture_needs_a_trusted_certificate(authority: Authority) -> None:

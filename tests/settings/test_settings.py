@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pika_api.errors import SettingsError
-from pika_api.settings import Settings, find_home, journal_url, load_settings
+from pika_api.settings import Settings, find_home, is_loopback, journal_url, load_settings
 from pika_api.settings.store import FILE_NAME
 from pika_api.settings.values import DEFAULT_BASE_URL, check_base_url
 from support.api import KEY
@@ -76,6 +76,19 @@ def test_missing_key_names_settings_and_simulator() -> None:
     assert "PIKA_API_KEY" in lines[0]
     assert "python -m simulator" in lines[1]
     Settings(KEY).require_key()
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True), ("127.0.0.1", True), ("127.8.9.1", True), ("::1", True),
+        ("0.0.0.0", False), ("192.168.0.1", False), ("example.com", False), ("", False),
+        ("localhost.example.com", False), ("127.0.0.1.example.com", False),
+    ],
+)  # fmt: skip
+def test_loopback_hosts(host: str, loopback: bool) -> None:
+    """Loopback addresses and the name localhost; no other name, whatever it resolves to."""
+    assert is_loopback(host) is loopback
 
 
 @pytest.mark.parametrize(
