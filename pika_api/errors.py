@@ -31,11 +31,11 @@ class PikaError(Exception):
 
     Attributes:
         what: What happened, with measured values and the other side's own words.
-        charge_note: What it means for the charge; empty where nothing could be charged.
+        charge_note: What it means for the charge; empty if nothing could be charged.
         hint: What the user can do next; may be empty.
         retryable: Whether the program may repeat the call by itself: that cannot cost anything
             more, and may succeed.
-        charged: Whether the call that raised the error was charged. None where only the gateway
+        charged: Whether the call that raised the error was charged; None if only the gateway
             knows.
     """
 

@@ -1,4 +1,4 @@
-"""Which error a response or a broken exchange means, and what it proves about the charge."""
+"""The error for a response or a broken exchange, by what it proves about the charge."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _HINT_BY_STATUS: Final = {
 def submit_error(
     reply: Reply, host: str, mask: KeyMask, payload: Payload, now: float
 ) -> Busy | Refused | SubmitUnknown:
-    """The error that the response to a submit means.
+    """The error for a response to a submit.
 
     Args:
         reply: A response whose status is not 2xx.
@@ -79,7 +79,7 @@ def submit_error(
 def broken_submit_error(
     error: Exception, host: str, mask: KeyMask, payload: Payload
 ) -> Unreachable | SubmitUnknown:
-    """The error that a submit without a complete response means.
+    """The error for a submit without a complete response.
 
     Args:
         error: How the exchange broke.
@@ -102,7 +102,7 @@ def broken_submit_error(
 def feed_error(
     task_id: str, reply: Reply, host: str, mask: KeyMask, now: float
 ) -> FeedError | TaskNotFound:
-    """The error that a response of the feed means whose status is not 200."""
+    """The error for a response of the feed whose status is not 200."""
     status = reply.status
     what = f"HTTP {status} from {host}: {mask.message(reply.text)}"
     if status == 404:

@@ -13,6 +13,7 @@ from .images import (
 from .probe import (
     PICTURES,
     DecodeLimits,
+    MediaKind,
     NotMedia,
     Probe,
     check_size,
@@ -30,6 +31,7 @@ __all__ = [
     "PICTURES",
     "DecodeLimits",
     "Media",
+    "MediaKind",
     "NotMedia",
     "PreparedImage",
     "Probe",

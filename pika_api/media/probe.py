@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,12 +35,19 @@ class DecodeLimits:
 DEFAULT_DECODE_LIMITS: Final = DecodeLimits()
 
 
+class MediaKind(str, Enum):
+    """What a media file contains."""
+
+    VIDEO = "video"
+    IMAGE = "image"
+
+
 @dataclass(frozen=True)
 class Probe:
     """What a media file is, as read from the file itself.
 
     Attributes:
-        kind: ``"video"`` or ``"image"``.
+        kind: Whether it is a video or a picture.
         container: The demuxer's names, such as ``mov,mp4,m4a,3gp,3g2,mj2``; an image's format.
         codec: The codec of the first video stream, such as ``h264``; an image's format.
         width, height: Pixels.
@@ -47,7 +55,7 @@ class Probe:
         frame_rate: Frames per second; 0 for an image.
     """
 
-    kind: str
+    kind: MediaKind
     container: str
     codec: str
     width: int
@@ -103,7 +111,8 @@ def _probe_picture(path: Path, limits: DecodeLimits) -> Probe:
             check_size(picture.width, picture.height, limits)
             picture.load()
             form = (picture.format or "").lower()
-            return Probe("image", form, form, picture.width, picture.height, 0.0, 0.0)
+            size = picture.width, picture.height
+            return Probe(MediaKind.IMAGE, form, form, *size, 0.0, 0.0)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise NotMedia(f"the picture cannot be decoded: {error}") from error
 
@@ -157,9 +166,8 @@ def _probe_video(path: Path, decode: bool, limits: DecodeLimits) -> Probe:
                         f"it is cut off: {frames} of {expected or '?'} frames can be decoded"
                     )
             codec = stream.codec_context.name
-            return Probe(
-                "video", container.format.name, codec, stream.width, stream.height, seconds, rate
-            )
+            name, size = container.format.name, (stream.width, stream.height)
+            return Probe(MediaKind.VIDEO, name, codec, *size, seconds, rate)
     except av.FFmpegError as error:
         raise NotMedia(f"it cannot be decoded: {error.strerror}") from error
 
@@ -190,7 +198,7 @@ def first_frame(
     import numpy as np
     from PIL import Image
 
-    if probe_file(path, limits=limits).kind == "image":
+    if probe_file(path, limits=limits).kind is MediaKind.IMAGE:
         with Image.open(path) as picture:
             pixels = np.asarray(picture.convert("RGB"))
     else:

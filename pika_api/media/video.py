@@ -6,7 +6,7 @@ import hashlib
 from pathlib import Path
 
 from ..errors import InvalidInput
-from .probe import NotMedia, probe_file
+from .probe import MediaKind, NotMedia, probe_file
 from .types import Media
 
 
@@ -22,7 +22,7 @@ def read_video_file(path: Path) -> Media | None:
         probe = probe_file(path)
     except (NotMedia, OSError) as error:
         raise InvalidInput("video", f"{path.name} is not a video: {error}.", hint) from error
-    if probe.kind != "video":
+    if probe.kind is not MediaKind.VIDEO:
         raise InvalidInput("video", f"{path.name} is a picture.", hint)
     if not probe.is_mp4_h264:
         return None

@@ -18,7 +18,7 @@ needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="openssl creates the 
 
 GATEWAY = "https://gateway.example"
 VARIABLES = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"]
-#: Variables on Windows have no case.
+#: Names of variables are case-insensitive on Windows.
 if os.name == "nt":
     VARIABLES.remove("https_proxy")
 
