@@ -49,6 +49,7 @@ def id_not_recorded(task_id: str, error: JournalError) -> JournalError:
         f"The gateway created task {task_id}, but the journal could not record it: {error.what}",
         charge_note=f"The task is charged. Write down its id: {task_id}",
         hint="Fix the problem that the message names, then give the id to Pika Result.",
+        charged=True,
     )
 
 
@@ -112,4 +113,5 @@ def download_failed(task_id: str, error: DownloadFailed, home: str) -> DownloadF
             else error.hint
             or "Queue the same workflow again: the download continues where it stopped."
         ),
+        retryable=error.retryable,
     )

@@ -128,7 +128,10 @@ class Submitter:
             try:
                 return await self._workers.network(upload, self._send_once, entry, payload, owner)
             except NotAccepted as error:
-                delay = resend_delay(error, attempt, time.monotonic() - started, self._random)
+                waited = time.monotonic() - started
+                delay = resend_delay(
+                    error, attempt, waited, self._random, policy=self._policy.retry
+                )
                 if delay is None:
                     await self._workers.disk(
                         NO_OBSERVER, self._journal.mark_rejected, entry.id, owner, error.what

@@ -19,12 +19,11 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from hypothesis.stateful import run_state_machine_as_test as run_stories
 
 from pika_api.errors import PikaError, SubmitUnknown
-from pika_api.gateway import retry
 from pika_api.journal import SUBMITTING
 from pika_api.progress import ProgressObserver
 from pika_api.tasks import Service
 from simulator import Simulator
-from support.api import KEY, Desk, ask, run
+from support.api import KEY, Desk, ask, impatient, run
 from support.money import (
     POLICY,
     Stopped,
@@ -76,7 +75,7 @@ class Money(RuleBasedStateMachine):
         number = next(self.numbers)
         self.gateway.clear_faults()
         self.name = f"example {number:04}"
-        policy = replace(POLICY, download_attempts=2, new_task_grace=0.2)
+        policy = replace(impatient(POLICY, 0.1), download_attempts=2, new_task_grace=0.2)
         self.desk = Desk(self.gateway, self.folder / f"home-{number}", policy)
         self.services = [self.desk.service, self.desk.another()]
         self.threads = ThreadPoolExecutor(4)
@@ -276,7 +275,6 @@ class Money(RuleBasedStateMachine):
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Money]]:
     """The state machine at a gateway, with two processes to begin with."""
     shorten(monkeypatch)
-    monkeypatch.setattr(retry, "UNREACHABLE_PATIENCE", 0.1)
     with Simulator(key=KEY, task_seconds=0.0, clip_seconds=0.1, height=64) as gateway:
         spare = [Worker() for _ in range(3)]
         given = {"gateway": gateway, "folder": tmp_path, "spare": spare}

@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 
 from pika_api.errors import PikaError, Refused, SubmitUnknown, Unreachable
-from pika_api.gateway import retry
 from pika_api.journal import State
 from pika_api.media import Media
 from pika_api.progress import ProgressObserver
-from support.api import Desk, RawServer, answer, ask, free_port, reset, run
+from support.api import Desk, RawServer, answer, ask, free_port, impatient, reset, run
 from support.money import SENDS, TAKES_UP, UNKNOWN, Stopped, queue_again, rows, told
 from support.waiting import until
 
@@ -32,9 +31,9 @@ BIG = Media("d" * 64, "image/png", 8, 8, b"\x89PNG" * 3_000_000, 12_000_000)
 
 
 @pytest.fixture(autouse=True)
-def _quicker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patience that fits a test."""
-    monkeypatch.setattr(retry, "UNREACHABLE_PATIENCE", 0.1)
+def _impatient(desk: Desk) -> None:
+    """An unreachable gateway is retried for a short time only."""
+    desk.policy = impatient(desk.policy, 0.1)
 
 
 # --- waiting for the submit's answer, and reading it ---------------------------------------------

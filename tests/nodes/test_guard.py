@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import socket
 import sys
 from types import ModuleType
@@ -13,16 +13,12 @@ from devtools.recipe import ROOT
 
 
 def load_guard() -> ModuleType:
-    """The module by its path: the pack's other nodes need a ComfyUI around them."""
-    spec = importlib.util.spec_from_file_location(
-        "pika_guard", ROOT / "nodes" / "routes" / "guard.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pika_guard"] = module
-    spec.loader.exec_module(module)
-    return module
+    """The module without the `__init__` files above it, which need a ComfyUI."""
+    for name in ("pika_pack", "pika_pack.nodes", "pika_pack.nodes.routes"):
+        package = ModuleType(name)
+        package.__path__ = [str(ROOT.joinpath(*name.split(".")[1:]))]
+        sys.modules[name] = package
+    return importlib.import_module("pika_pack.nodes.routes.guard")
 
 
 guard = load_guard()

@@ -281,7 +281,7 @@ def test_a_file_that_cannot_be_written_is_told(keyed: Comfy) -> None:
         home.unlink()
         aside.rename(home)
     assert (status, code) == (409, "settings")
-    assert "cannot be kept" in said["error"]
+    assert "cannot be saved" in said["error"]
 
 
 def test_modules_are_asked_for_again(wide: Comfy) -> None:

@@ -134,7 +134,7 @@ def test_report_lists_the_newest_five_errors(desk: Desk) -> None:
     ("environ", "words"),
     [
         ({"PIKA_API_KEY": ""}, "No API key"),
-        ({"PIKA_API_KEY": "two words"}, "PIKA_API_KEY: the key has a quotation mark"),
+        ({"PIKA_API_KEY": "two words"}, "PIKA_API_KEY: the key contains a quotation mark"),
         ({"PIKA_BASE_URL": "ftp://me:se-cret@x"}, "PIKA_BASE_URL: not an http"),
         ({"PIKA_MAX_REQUESTS": "many"}, "PIKA_MAX_REQUESTS: 'many' is not"),
     ],

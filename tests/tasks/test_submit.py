@@ -18,12 +18,11 @@ from pika_api.errors import (
     SubmitUnknown,
     Unreachable,
 )
-from pika_api.gateway import retry
 from pika_api.journal import LEASE, Journal, State
 from pika_api.media import read_video_file
 from pika_api.settings import sqlite_url
 from simulator import Simulator
-from support.api import Clock, Desk, ask, free_port, run, write_video
+from support.api import Clock, Desk, ask, free_port, impatient, run, write_video
 from support.waiting import until
 
 
@@ -116,7 +115,7 @@ def test_unknown_outcome_is_never_resent_automatically(desk: Desk, accept: bool)
     """Every further attempt raises the same error, until the user forgets the request."""
     desk.gateway.fault("submit", reset=True, accept=accept)
     for words in (
-        "no whole answer came back",
+        "no complete response came back",
         "The outcome of the last attempt to send this request is unknown",
     ):
         with pytest.raises(SubmitUnknown, match=words) as caught:
@@ -169,9 +168,9 @@ def test_unreachable_gateway_is_retried(tmp_path: Path) -> None:
         desk.close()
 
 
-def test_retries_of_an_unreachable_gateway_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_retries_of_an_unreachable_gateway_end(desk: Desk) -> None:
     """After a limited time the request is released; nothing was charged."""
-    monkeypatch.setattr(retry, "UNREACHABLE_PATIENCE", 0.1)
+    desk.policy = impatient(desk.policy, 0.1)
     service = desk.another(base_url=f"http://127.0.0.1:{free_port()}")
     with pytest.raises(Unreachable, match="nothing was charged"):
         run(service.submit(ask()))

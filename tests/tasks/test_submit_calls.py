@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from pika_api.errors import Busy, NotAccepted, SubmitUnknown
+from pika_api.gateway import RetryPolicy
 from pika_api.journal import LEASE, Entry, Intent, Journal, State, leases
 from pika_api.journal import store as journal_module
 from pika_api.progress import Progress, ProgressObserver
@@ -160,7 +161,10 @@ def test_retry_decision_gets_error_attempt_and_elapsed_time(
     """The retry rules depend on these three."""
     seen: list[tuple[type[NotAccepted], int, float]] = []
 
-    def weigh(error: NotAccepted, attempt: int, waited: float, random: Random) -> float | None:
+    def weigh(
+        error: NotAccepted, attempt: int, waited: float, random: Random, *, policy: RetryPolicy
+    ) -> float | None:
+        assert policy == desk.policy.retry
         assert 0 <= random.random() < 1
         seen.append((type(error), attempt, waited))
         return 0.5 if attempt < 3 else None

@@ -9,11 +9,10 @@ from typing import Any
 import pytest
 
 from pika_api.errors import JournalError, NotAccepted, SubmitUnknown
-from pika_api.gateway import retry
 from pika_api.journal import Journal, State
 from pika_api.settings import sqlite_url
 from pika_api.tasks import ServicePolicy
-from support.api import Desk, ask, run
+from support.api import Desk, ask, impatient, run
 from support.waiting import until
 
 
@@ -74,11 +73,9 @@ def test_unknown_outcome_is_raised_even_if_it_cannot_be_recorded(desk: Desk) -> 
     assert only(desk).state is State.SENT
 
 
-def test_429_and_then_no_gateway_is_not_accepted(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_429_and_then_no_gateway_is_not_accepted(desk: Desk) -> None:
     """429, then the gateway is gone: nothing was charged, and the row is released."""
-    monkeypatch.setattr(retry, "UNREACHABLE_PATIENCE", 0.0)
+    desk.policy = impatient(desk.policy, 0.0)
     desk.gateway.fault("submit", status=429, headers={"Retry-After": "1"})
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(desk.submit)
