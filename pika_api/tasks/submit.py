@@ -10,7 +10,7 @@ from typing import Final
 
 from ..errors import InvalidInput, JournalError, NotAccepted, SubmitUnknown
 from ..gateway import Client, resend_delay
-from ..journal import SUBMITTING, Entry, Intent, Journal
+from ..journal import SUBMITTING, Claim, Entry, Intent, Journal
 from ..log import log
 from ..progress import CHECK_EVERY, NO_OBSERVER, Progress, ProgressObserver, pause
 from ..request import GenerateRequest, Payload, describe_body, request_fingerprint
@@ -81,8 +81,9 @@ class Submitter:
         owner = str(uuid.uuid4())
         with self._workers.keeper.keeping(owner):
             while True:
-                entry, mine = await self._claim(intent, owner, observer)
-                if not mine:
+                claim = await self._claim(intent, owner, observer)
+                entry = claim.entry
+                if not claim.acquired:
                     return self._take_up(entry)
                 try:
                     task_id = await self._send(entry, payload, owner, observer)
@@ -102,14 +103,12 @@ class Submitter:
         log.debug("task %s: taken up, nothing is charged", entry.task_id)
         return Submitted(entry.task_id, reused=True)
 
-    async def _claim(
-        self, intent: Intent, owner: str, observer: ProgressObserver
-    ) -> tuple[Entry, bool]:
+    async def _claim(self, intent: Intent, owner: str, observer: ProgressObserver) -> Claim:
         """The row that answers for this request, once nobody else is busy sending it."""
         while True:
-            entry, mine = await self._workers.disk(observer, self._journal.claim, intent, owner)
-            if mine or entry.state not in SUBMITTING:
-                return entry, mine
+            claim = await self._workers.disk(observer, self._journal.claim, intent, owner)
+            if claim.acquired or claim.entry.state not in SUBMITTING:
+                return claim
             observer.report(
                 Progress("The same request is being sent already; waiting for its task")
             )

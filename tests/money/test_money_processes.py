@@ -13,7 +13,7 @@ import pytest
 
 from pika_api.errors import SubmitUnknown
 from pika_api.journal import LEASE as LEASE_OF_USERS
-from pika_api.journal import Journal, State
+from pika_api.journal import Claim, Journal, State
 from pika_api.settings import sqlite_url
 from simulator import Simulator
 from support.api import PROMPT, Clock, Desk, intent, run
@@ -146,9 +146,9 @@ def test_a_row_that_was_taken_over_is_no_longer_its_first_owners(tmp_path: Path)
     to: it cannot send, give up, or give free what is another's now."""
     clock = Clock()
     with closing(Journal(sqlite_url(tmp_path), clock)) as journal:
-        number = journal.claim(intent(), "first")[0].id
+        number = journal.claim(intent(), "first").entry.id
         clock.now += LEASE_OF_USERS + 1.0
-        assert journal.claim(intent(), "second") == (journal.get(number), True)
+        assert journal.claim(intent(), "second") == Claim(journal.get(number), True)
         for begun in (False, True):
             if begun:
                 assert journal.mark_sent(number, "second")

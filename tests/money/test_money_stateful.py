@@ -25,6 +25,7 @@ from pika_api.tasks import Service, collect, poll
 from simulator import Simulator
 from support.api import KEY, Desk, ask, run
 from support.money import (
+    LEASE,
     Stopped,
     Worker,
     assert_key_not_kept,
@@ -74,7 +75,7 @@ class Money(RuleBasedStateMachine):
         number = next(self.numbers)
         self.gateway.clear_faults()
         self.name = f"example {number:04}"
-        self.desk = Desk(self.gateway, self.folder / f"home-{number}")
+        self.desk = Desk(self.gateway, self.folder / f"home-{number}", lease=LEASE)
         self.services = [self.desk.service, self.desk.another()]
         self.threads = ThreadPoolExecutor(4)
         self.worker: Worker | None = None

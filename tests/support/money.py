@@ -18,8 +18,7 @@ import pytest
 
 from pika_api import progress
 from pika_api.errors import PikaError, SubmitUnknown, TaskError
-from pika_api.journal import Entry, Journal, State, leases
-from pika_api.journal import store as journal
+from pika_api.journal import Entry, Journal, State
 from pika_api.tasks import collect, submit
 from simulator import Simulator
 from support.api import Desk, ask, run
@@ -34,9 +33,7 @@ MAY_BE_CHARGED = frozenset({State.SENT, State.UNKNOWN})
 
 
 def shorten(patch: pytest.MonkeyPatch) -> None:
-    """Short leases, and users who are looked out for more often."""
-    patch.setattr(journal, "LEASE", LEASE)
-    patch.setattr(leases, "_EVERY", LEASE / 4)
+    """Users are looked out for more often."""
     for module in (progress, submit, collect):
         patch.setattr(module, "CHECK_EVERY", 0.02)
 

@@ -119,7 +119,7 @@ def test_a_databases_account_is_not_in_it(desk: Desk, url: str) -> None:
 def test_the_errors_are_the_newest_five(desk: Desk) -> None:
     """One line each, the newest first."""
     for number in range(7):
-        entry, _ = desk.journal.claim(intent(f"{number:064}"), "me")
+        entry = desk.journal.claim(intent(f"{number:064}"), "me").entry
         desk.journal.mark_rejected(entry.id, "me", f"reason\nnumber {number}")
     told = [line for line in look(desk).text.splitlines() if "reason number" in line]
     assert [line.split()[-1] for line in told] == ["6", "5", "4", "3", "2"]
@@ -309,7 +309,7 @@ def test_what_the_user_wrote_is_taken_out(tmp_path: Path) -> None:
     journal = Journal(sqlite_url(tmp_path))
     written = "一只海鸥在黄昏的灯塔上飞翔"
     request = {"promptText": written, "image": {"url": "https://x.example/me.png"}}
-    entry, _ = journal.claim(intent(prompt=written, request=request), "me")
+    entry = journal.claim(intent(prompt=written, request=request), "me").entry
     journal.close()
     assert redact_user_text(f"«{written}» is not allowed", entry) == "«[…]» is not allowed"
     assert redact_user_text(f"«{written[:9]}…» no", entry) == "«[…]…» no"
