@@ -9,6 +9,7 @@ from typing import Final
 
 #: Name of the pack's private folder in ComfyUI's user directory.
 FOLDER: Final = "__pika"
+#: The default journal's file name in the private folder.
 JOURNAL_FILE: Final = "journal.sqlite3"
 
 
@@ -30,11 +31,11 @@ def find_home(environ: Mapping[str, str] = os.environ, pack: Path | None = None)
     return Path.home() / ".pika"
 
 
-def journal_url(home: Path, environ: Mapping[str, str] = os.environ) -> str:
-    """The SQLAlchemy URL of the journal: ``PIKA_JOURNAL_URL``, else a SQLite file in ``home``."""
-    return environ.get("PIKA_JOURNAL_URL", "").strip() or sqlite_url(home)
-
-
 def sqlite_url(home: Path) -> str:
-    """The SQLAlchemy URL of the SQLite journal in the private folder."""
+    """The SQLAlchemy URL of the default journal, a SQLite file in the private folder."""
     return f"sqlite:///{(home / JOURNAL_FILE).as_posix()}"
+
+
+def journal_url(home: Path, environ: Mapping[str, str] = os.environ) -> str:
+    """The URL of the journal: ``PIKA_JOURNAL_URL``, else the default journal's."""
+    return environ.get("PIKA_JOURNAL_URL", "").strip() or sqlite_url(home)

@@ -13,7 +13,7 @@ import pytest
 
 from pika_api.errors import SubmitUnknown
 from pika_api.journal import LEASE as LEASE_OF_USERS
-from pika_api.journal import Journal, State
+from pika_api.journal import Claim, Journal, State
 from pika_api.settings import sqlite_url
 from simulator import Simulator
 from support.api import PROMPT, Clock, Desk, intent, run
@@ -151,9 +151,9 @@ def test_former_owner_cannot_change_a_row_that_was_taken_over(tmp_path: Path) ->
     row."""
     clock = Clock()
     with closing(Journal(sqlite_url(tmp_path), clock)) as journal:
-        number = journal.claim(intent(), "first")[0].id
+        number = journal.claim(intent(), "first").entry.id
         clock.now += LEASE_OF_USERS + 1.0
-        assert journal.claim(intent(), "second") == (journal.get(number), True)
+        assert journal.claim(intent(), "second") == Claim(journal.get(number), True)
         for begun in (False, True):
             if begun:
                 assert journal.mark_sent(number, "second")

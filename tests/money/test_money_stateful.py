@@ -25,6 +25,7 @@ from pika_api.tasks import Service
 from simulator import Simulator
 from support.api import KEY, Desk, ask, impatient, run
 from support.money import (
+    LEASE,
     POLICY,
     Stopped,
     Worker,
@@ -76,7 +77,7 @@ class Money(RuleBasedStateMachine):
         self.gateway.clear_faults()
         self.name = f"example {number:04}"
         policy = replace(impatient(POLICY, 0.1), download_attempts=2, new_task_grace=0.2)
-        self.desk = Desk(self.gateway, self.folder / f"home-{number}", policy)
+        self.desk = Desk(self.gateway, self.folder / f"home-{number}", policy, lease=LEASE)
         self.services = [self.desk.service, self.desk.another()]
         self.threads = ThreadPoolExecutor(4)
         self.worker: Worker | None = None

@@ -20,7 +20,7 @@ import av
 import numpy as np
 
 from pika_api.gateway import Client, RetryPolicy
-from pika_api.journal import Intent, Journal
+from pika_api.journal import LEASE, Intent, Journal
 from pika_api.media import Media, images
 from pika_api.request import GenerateRequest, Payload
 from pika_api.settings import Settings, sqlite_url
@@ -66,6 +66,7 @@ class Desk:
     gateway: Simulator
     home: Path
     policy: ServicePolicy = field(default_factory=ServicePolicy)
+    lease: float = LEASE
     _services: list[Service] = field(default_factory=list)
 
     @property
@@ -95,7 +96,7 @@ class Desk:
         values = {"api_key": self.gateway.key, "base_url": self.gateway.url, **settings}
         service = Service(
             Settings(**values),
-            journal or Journal(sqlite_url(self.home)),
+            journal or Journal(sqlite_url(self.home), lease=self.lease),
             output or self.output,
             policy=self.policy,
         )
@@ -146,7 +147,7 @@ def claim_in_process(urls: list[str], owner: str, barrier: Any, answers: Any) ->
         with contextlib.closing(Journal(url)) as journal:
             barrier.wait(60)
             try:
-                answers.put((url, journal.claim(intent(), owner)[1], ""))
+                answers.put((url, journal.claim(intent(), owner).acquired, ""))
             except Exception as error:  # noqa: BLE001 - the parent process fails on it
                 answers.put((url, False, repr(error)))
 

@@ -18,8 +18,7 @@ import pytest
 
 from pika_api import progress
 from pika_api.errors import PikaError, SubmitUnknown, TaskError
-from pika_api.journal import Entry, Journal, State, leases
-from pika_api.journal import store as journal
+from pika_api.journal import Entry, Journal, State
 from pika_api.tasks import ServicePolicy
 from simulator import Simulator
 from support.api import Desk, ask, run
@@ -38,9 +37,7 @@ POLICY = ServicePolicy(row_check=0.02)
 
 
 def shorten(patch: pytest.MonkeyPatch) -> None:
-    """Short leases, and users who are looked out for more often."""
-    patch.setattr(journal, "LEASE", LEASE)
-    patch.setattr(leases, "_EVERY", LEASE / 4)
+    """Users are looked out for more often."""
     patch.setattr(progress, "CHECK_EVERY", 0.02)
 
 

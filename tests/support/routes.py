@@ -25,7 +25,7 @@ def journal_of(comfy: Comfy) -> Journal:
 def entered(comfy: Comfy, name: str, **given: Any) -> int:
     """A row that another process enters; its number."""
     with closing(journal_of(comfy)) as journal:
-        return journal.claim(intent(f"{name}-{time.time_ns()}", **given), "another")[0].id
+        return journal.claim(intent(f"{name}-{time.time_ns()}", **given), "another").entry.id
 
 
 def entered_elsewhere(comfy: Comfy, prompt: str) -> int:

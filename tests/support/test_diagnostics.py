@@ -120,7 +120,7 @@ def test_report_has_no_database_account(desk: Desk, url: str) -> None:
 def test_report_lists_the_newest_five_errors(desk: Desk) -> None:
     """One line each, newest first."""
     for number in range(7):
-        entry, _ = desk.journal.claim(intent(f"{number:064}"), "me")
+        entry = desk.journal.claim(intent(f"{number:064}"), "me").entry
         desk.journal.mark_rejected(entry.id, "me", f"reason\nnumber {number}")
     told = [line for line in look(desk).text.splitlines() if "reason number" in line]
     assert [line.split()[-1] for line in told] == ["6", "5", "4", "3", "2"]
@@ -310,7 +310,7 @@ def test_user_texts_are_redacted(tmp_path: Path) -> None:
     journal = Journal(sqlite_url(tmp_path))
     written = "一只海鸥在黄昏的灯塔上飞翔"
     request = {"promptText": written, "image": {"url": "https://x.example/me.png"}}
-    entry, _ = journal.claim(intent(prompt=written, request=request), "me")
+    entry = journal.claim(intent(prompt=written, request=request), "me").entry
     journal.close()
     assert redact_user_text(f"«{written}» is not allowed", entry) == "«[…]» is not allowed"
     assert redact_user_text(f"«{written[:9]}…» no", entry) == "«[…]…» no"

@@ -112,7 +112,7 @@ def test_file_saved_before_a_crash_is_found(desk: Desk) -> None:
     found = run(desk.service.collect(task_id))
     service = desk.another()
     service.journal.mark_finished(service.journal.adopt(task_id, "", "").id, found.result_url)
-    with service.journal._begin() as connection:  # as the kill leaves it
+    with service.journal._database.write() as connection:  # as the kill leaves it
         connection.exec_driver_sql("UPDATE pika_tasks SET state = 'finished', file_path = ''")
     before = len(desk.gateway.requests(server="cdn"))
     assert run(service.collect(task_id)).path == found.path

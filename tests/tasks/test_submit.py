@@ -213,7 +213,7 @@ def test_request_sent_by_a_dead_process_is_unknown(desk: Desk) -> None:
     desk.submit()
     clock = Clock(time.time() - LEASE - 1)
     dead = Journal(sqlite_url(desk.home), clock)
-    entry, _ = dead.claim(_intent_of(desk, take=7), "dead")
+    entry = dead.claim(_intent_of(desk, take=7), "dead").entry
     dead.mark_sent(entry.id, "dead")
     dead.close()
     with pytest.raises(SubmitUnknown, match="process that sent it ended"):

@@ -13,8 +13,7 @@ import pytest
 
 from pika_api.errors import Busy, NotAccepted, SubmitUnknown
 from pika_api.gateway import RetryPolicy
-from pika_api.journal import LEASE, Entry, Intent, Journal, State, leases
-from pika_api.journal import store as journal_module
+from pika_api.journal import LEASE, Claim, Entry, Intent, Journal, State
 from pika_api.progress import Progress, ProgressObserver
 from pika_api.request import describe_body, request_fingerprint
 from pika_api.settings import sqlite_url
@@ -28,11 +27,10 @@ class Stopped(Exception):
 
 
 @pytest.fixture
-def short(monkeypatch: pytest.MonkeyPatch) -> float:
+def short(desk: Desk) -> float:
     """Leases of this many seconds."""
-    monkeypatch.setattr(journal_module, "LEASE", 0.6)
-    monkeypatch.setattr(leases, "_EVERY", 0.1)
-    return 0.6
+    desk.lease = 0.6
+    return desk.lease
 
 
 def only(desk: Desk) -> Entry:
@@ -74,7 +72,7 @@ def test_every_submit_has_its_own_owner_id(desk: Desk) -> None:
     owners: list[str] = []
 
     class Noted(Journal):
-        def claim(self, intent: Intent, owner: str) -> tuple[Entry, bool]:
+        def claim(self, intent: Intent, owner: str) -> Claim:
             owners.append(owner)
             return super().claim(intent, owner)
 
@@ -91,8 +89,8 @@ def test_lease_is_renewed_while_waiting_for_a_busy_gateway(desk: Desk, short: fl
         waiting = pool.submit(desk.submit)
         until(lambda: [e for e in desk.journal.entries() if e.last_error], what="the 429")
         time.sleep(2 * short)
-        entry, mine = desk.another().journal.claim(twin(only(desk)), "other")
-        assert (entry.state, mine) == (State.INTENDED, False)
+        claim = desk.another().journal.claim(twin(only(desk)), "other")
+        assert (claim.entry.state, claim.acquired) == (State.INTENDED, False)
         assert waiting.result(30) == only(desk).task_id
 
 
@@ -108,7 +106,7 @@ def test_lease_is_renewed_during_a_post_after_an_interrupt(desk: Desk, short: fl
     with pytest.raises(Stopped):
         run(desk.service.submit(ask(), observer=ProgressObserver(check)))
     time.sleep(2 * short)
-    assert desk.another().journal.claim(twin(only(desk)), "other")[0].state is State.SENT
+    assert desk.another().journal.claim(twin(only(desk)), "other").entry.state is State.SENT
     until(lambda: only(desk).task_id, what="the id in the journal")
 
 
@@ -133,7 +131,7 @@ def test_request_sent_by_another_process_is_reused(desk: Desk) -> None:
     class HeldUp(Journal):
         def mark_sent(self, entry_id: int, owner: str) -> bool:
             with closing(Journal(sqlite_url(desk.home), Clock(time.time() + LEASE + 1))) as other:
-                if other.claim(twin(self.get(entry_id)), "other")[1]:
+                if other.claim(twin(self.get(entry_id)), "other").acquired:
                     assert other.mark_sent(entry_id, "other")
                     other.mark_submitted(entry_id, "t-other")
             return super().mark_sent(entry_id, owner)
