@@ -11,5 +11,6 @@ export default [
   js.configs.recommended,
   { linterOptions: { reportUnusedDisableDirectives: "error" } },
   { files: ["web/js/**"], languageOptions: { globals: globals.browser } },
-  { files: ["tests/web/**", "eslint.config.mjs"], languageOptions: { globals: globals.node } },
+  { files: ["eslint.config.mjs"], languageOptions: { globals: globals.node } },
+  { files: ["tests/web/**"], languageOptions: { globals: { ...globals.node, document: "readonly" } } },
 ];
