@@ -1,4 +1,4 @@
-"""The checks of the JavaScript in web/js: ESLint, TypeScript's type check, and Node's own test runner.
+"""The checks of the JavaScript in web/js: ESLint, TypeScript's type check, and Node's test runner.
 
 python -m devtools.javascript    run them all
 

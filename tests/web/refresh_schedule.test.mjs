@@ -68,3 +68,14 @@ test("after a change of the settings every task waits ten seconds again", () => 
   schedule.due(tasks, 200_000);
   assert.deepEqual(numbers(schedule.due(tasks, 210_000)), [1, 2]);
 });
+
+test("a wait that began again while the gateway was asked is not made longer", () => {
+  const schedule = new RefreshSchedule();
+  const tasks = [running(1)];
+  schedule.due(tasks, 0);
+  const due = schedule.due(tasks, 10_000);
+  schedule.restartAll();
+  schedule.postpone(due, 10_000);
+  assert.deepEqual(schedule.due(tasks, 10_000), []);
+  assert.deepEqual(numbers(schedule.due(tasks, 20_000)), [1]);
+});

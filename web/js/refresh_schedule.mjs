@@ -38,8 +38,9 @@ export class RefreshSchedule {
    */
   postpone(tasks, now) {
     for (const { number } of tasks) {
-      const before = this.#next.get(number)?.wait ?? FIRST_WAIT_MS / 2;
-      const wait = Math.min(2 * before, LONGEST_WAIT_MS);
+      const next = this.#next.get(number);
+      if (!next) continue; // its wait began again in the meantime
+      const wait = Math.min(2 * next.wait, LONGEST_WAIT_MS);
       this.#next.set(number, { time: now + wait, wait });
     }
   }
