@@ -63,6 +63,15 @@ export function settled() {
   return new Promise((resolve) => setImmediate(resolve));
 }
 
+/** Waits, in real time, until a condition holds. */
+export async function until(condition, what) {
+  const end = performance.now() + 20_000;
+  while (!condition()) {
+    if (performance.now() > end) throw new Error(`${what}: not within 20 seconds`);
+    await settled();
+  }
+}
+
 /**
  * Takes the place of setTimeout until the test is over. Returns a function that lets milliseconds
  * pass.

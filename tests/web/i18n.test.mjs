@@ -16,6 +16,8 @@ test("a text is in the editor's language", () => {
 test("a language with a region falls back to the language, and any other to English", () => {
   speak("zh-TW");
   assert.equal(t("common.cancel"), "取消");
+  speak("fr-zh");
+  assert.equal(t("common.cancel"), "Cancel");
   speak("fr-CA");
   assert.equal(t("common.cancel"), "Cancel");
 });

@@ -41,7 +41,9 @@ async function enter(dialog, key) {
   const input = dialog.querySelector("input");
   input.value = key;
   input.oninput();
+  input.onkeydown({ key: "a" });
   input.onkeydown({ key: "Enter" });
+  assert.equal(input.disabled, true);
   await settled();
 }
 
@@ -82,7 +84,11 @@ test("a wrong key is asked for again; with the right one, one press runs again",
     const runAgain = buttonOf(dialog, t("key.run_again"));
     const save = buttonOf(dialog, t("key.save"));
     assert.equal(runAgain.hidden, true);
+    assert.equal(save.disabled, true);
+    const input = dialog.querySelector("input");
+    input.onkeydown({ key: "Enter" });
     await enter(dialog, "wrong");
+    assert.equal(input.disabled, false);
     assert.equal(runAgain.hidden, true);
     assert.equal(save.hidden, false);
     assert.equal(document.activeElement, dialog.querySelector("input"));
@@ -116,6 +122,7 @@ test("a key that cannot be saved stays in the dialog, and is not tested", async 
     const dialog = topDialog();
     await enter(dialog, "a-key");
     assert.equal(dialog.querySelector("input").value, "a-key");
+    assert.equal(dialog.querySelector("input").disabled, false);
     assert.ok(dialog.textContent.includes("Read-only."));
     dialog.close();
     await settled();

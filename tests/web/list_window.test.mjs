@@ -37,6 +37,7 @@ test("the first visible row stays in its place when rows are added or removed ab
   assert.equal(anchoredScrollTop(top, [5, 4, 3, 2, 1], [7, 6, 5, 4, 3, 2, 1]), 4 * ROW_HEIGHT + 30);
   assert.equal(anchoredScrollTop(top, [5, 4, 3, 2, 1], [4, 3, 2, 1]), ROW_HEIGHT + 30);
   assert.equal(anchoredScrollTop(top, [5, 4, 3, 2, 1], [5, 4, 3]), top);
+  assert.equal(anchoredScrollTop(1, [2, 1], [3, 2, 1]), ROW_HEIGHT + 1);
 });
 
 test("at the top the list shows what is new; without the anchor it does not move", () => {
@@ -50,6 +51,7 @@ test("the current row stays current; a removed one is replaced by the next in it
   assert.equal(currentAfterChange(2, [3, 2, 1], [3, 1]), 1);
   assert.equal(currentAfterChange(1, [3, 2, 1], [3, 2]), 2);
   assert.equal(currentAfterChange(null, [], [3, 2]), 3);
+  assert.equal(currentAfterChange(9, [3, 2, 1], [3, 2, 1]), 3);
   assert.equal(currentAfterChange(1, [1], []), null);
 });
 

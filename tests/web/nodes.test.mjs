@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
 import { buttonOf, topDialog } from "./page.mjs";
-import { fakeTimeouts } from "./clock.mjs";
+import { fakeTimeouts, until } from "./clock.mjs";
 import { app, json, load, speak, task, withAnswer } from "./host.mjs";
 
 const { loadStrings, nodeTexts, t } = await load("i18n.mjs");
@@ -80,6 +80,13 @@ test("in a subgraph the thumbnail is that of the node in the subgraph", () => {
   const node = resultNode({ graph: { isRootGraph: false, id: "sub" } });
   node.onExecuted({ images: [{}] });
   assert.deepEqual(Object.keys(store.nodePreviewImages), ["5", "6"]);
+});
+
+test("a run without outputs, and a node without widgets, do no harm", () => {
+  const node = resultNode({ widgets: undefined });
+  node.onExecuted(undefined);
+  node.onExecuted({});
+  assert.equal(node.previewMediaType, undefined);
 });
 
 test("where an editor has no such store, the run goes on", () => {
@@ -161,13 +168,6 @@ test("the button of Pika History is neither saved nor sent", () => {
   assert.equal(button.options.serialize, false);
 });
 
-/** The dialog has rows: the tasks were read. */
-async function untilListed(dialog) {
-  for (let turn = 0; turn < 1000 && !dialog.querySelector("li"); turn += 1) {
-    await new Promise((resolve) => setImmediate(resolve));
-  }
-}
-
 test("the chosen task goes into task_id, and a closed dialog changes nothing", async () => {
   const node = historyNode();
   const page = { tasks: [task(2), task(1), task(3, { task_id: null, prompt: "Never sent" })], cursor: 1, more: false };
@@ -175,13 +175,13 @@ test("the chosen task goes into task_id, and a closed dialog changes nothing", a
     () => json(page),
     async () => {
       const choosing = node.widgets[1].callback();
-      await untilListed(topDialog());
+      await until(() => topDialog().querySelector("li"), "the rows");
       assert.doesNotMatch(topDialog().textContent, /Never sent/);
       topDialog().close();
       await choosing;
       assert.equal(node.widgets[0].value, "");
       const again = node.widgets[1].callback();
-      await untilListed(topDialog());
+      await until(() => topDialog().querySelector("li"), "the rows");
       const row = topDialog().all.find(({ dataset }) => dataset.number === "1");
       row.click();
       await again;
@@ -201,6 +201,17 @@ const definition = () => ({
     required: { prompt_text: ["STRING", { multiline: true, tooltip: "English" }], seed: ["INT", {}], unknown: ["INT"] },
     optional: { image: ["IMAGE", {}] },
   },
+});
+
+test("a definition without inputs, and a node without outputs, do no harm", () => {
+  const bare = { name: "PikaStatus", category: "Pika" };
+  extension("pika.node_texts").beforeRegisterNodeDef(null, bare);
+  assert.equal(bare.display_name, nodeTexts("PikaStatus").display_name);
+  class Node {
+    static nodeData = bare;
+  }
+  extension("pika.node_texts").nodeCreated(new Node());
+  extension("pika.node_texts").nodeCreated({ constructor: Object });
 });
 
 test("in Chinese, a node's definition gets the Chinese texts", () => {

@@ -10,10 +10,12 @@ class Element {
   className = "";
   hidden = false;
   disabled = false;
+  scrollTop = 0;
+  clientHeight = 500;
   ariaInvalid = null;
   validity = { badInput: false };
   parent = null;
-  isConnected = true;
+  isConnected = false;
   #text = "";
 
   constructor(tagName) {
@@ -39,7 +41,7 @@ class Element {
   }
 
   append(...children) {
-    for (const child of children) child.parent = this;
+    for (const child of children) Object.assign(child, { parent: this, isConnected: true });
     this.children.push(...children);
   }
 
@@ -55,6 +57,7 @@ class Element {
   }
 
   remove() {
+    this.isConnected = false;
     const { children } = this.parent;
     children.splice(children.indexOf(this), 1);
   }
@@ -67,6 +70,19 @@ class Element {
   /** By tag name only. */
   querySelector(tagName) {
     return this.all.find((child) => child.tagName === tagName) ?? null;
+  }
+
+  insertBefore(child, next) {
+    Object.assign(child, { parent: this, isConnected: true });
+    this.children.splice(next ? this.children.indexOf(next) : this.children.length, 0, child);
+  }
+
+  contains(other) {
+    return this.all.includes(other);
+  }
+
+  getBoundingClientRect() {
+    return this.box;
   }
 
   setAttribute() {}
@@ -100,7 +116,10 @@ globalThis.document = {
   addEventListener() {},
   removeEventListener() {},
 };
-globalThis.HTMLElement = Element;
+globalThis.Element = globalThis.HTMLElement = Element;
+globalThis.ResizeObserver = class {
+  observe() {}
+};
 globalThis.window = globalThis;
 
 /** The text that was copied last. */

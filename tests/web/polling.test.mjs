@@ -99,6 +99,13 @@ test("stopped, it leaves no timer and no listener; started again, it looks at on
   assert.deepEqual(looks, [0, 60_000]);
 });
 
+test("before its start it does nothing", async () => {
+  const { host, looks, polling } = poller();
+  polling.lookNow();
+  await host.pass(60_000);
+  assert.deepEqual(looks, []);
+});
+
 test("stopped during a look, it does not look again", async () => {
   const host = new FakeHost();
   let looks = 0;

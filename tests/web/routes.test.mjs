@@ -55,6 +55,8 @@ test("a server that does not answer is told as such", async () => {
 test("an answer that is not JSON, or not whole, is told with its status", async () => {
   const html = () => new Response("<html>", { status: 502, headers: { "Content-Type": "text/html" } });
   await assertRejected(html, t("errors.strange", { status: 502 }));
+  const bare = () => ({ ok: true, status: 204, headers: new Headers() });
+  await assertRejected(bare, t("errors.strange", { status: 204 }));
   const cut = () => new Response('{"tasks": [', { headers: { "Content-Type": "application/json" } });
   await assertRejected(cut, t("errors.strange", { status: 200 }));
 });

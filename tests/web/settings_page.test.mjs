@@ -13,6 +13,24 @@ const { loadSettings } = await load("settings_store.mjs");
 await loadStrings();
 speak("en");
 
+test("until the settings were read a field is disabled, and says why where they cannot be", async () => {
+  const root = await withRoot(() => json({ error: "The settings file is not JSON." }, 409));
+  assert.equal(root.querySelector("input").disabled, true);
+  assert.equal(root.children.at(-1).textContent, "The settings file is not JSON.");
+});
+
+/** A field, after an answer to its first request. */
+async function withRoot(answer) {
+  let root;
+  await withAnswer(answer, async () => {
+    root = fields.addressField();
+    root.isConnected = true;
+    assert.equal(root.querySelector("input").disabled, true);
+    await settled();
+  });
+  return root;
+}
+
 const environment = { set: true, hint: "abcd", source: "environment" };
 
 /** A control, after the server has answered with these settings. */
@@ -22,6 +40,7 @@ async function shown(build, known = settings()) {
     () => json(known),
     async () => {
       root = build();
+      root.isConnected = true;
       await loadSettings();
     },
   );
@@ -53,12 +72,9 @@ test("a locked field cannot be changed, and says why", async () => {
   assert.match(note.textContent, /PIKA_MAX_REQUESTS/);
 });
 
-test("a field is disabled until the settings are known, and a default is its placeholder", async () => {
+test("a default is a field's placeholder", async () => {
   const known = settings({ max_requests: { ...settings().max_requests, default: 7, value: 7 } });
-  const { input } = await shown(() => {
-    const root = fields.numberField("max_requests");
-    return root;
-  }, known);
+  const { input } = await shown(() => fields.numberField("max_requests"), known);
   assert.equal(input.disabled, false);
   assert.deepEqual([input.value, input.placeholder, input.min, input.max], ["", "7", "1", "64"]);
 });
@@ -78,6 +94,25 @@ test("a refused value is told in the server's words, and the field is marked", a
   assert.equal(field.input.ariaInvalid, "true");
   await change(field, "2");
   assert.equal(field.input.ariaInvalid, null);
+});
+
+test("a refused value stays in the field while the user is there", async () => {
+  const field = await shown(() => fields.numberField("max_requests"));
+  field.input.focus();
+  await change(field, "0", () => json({ error: "Use 1 to 64." }, 400));
+  await withAnswer(() => json(settings()), loadSettings);
+  assert.equal(field.input.value, "0");
+  document.activeElement = null;
+  await withAnswer(() => json(settings()), loadSettings);
+  assert.equal(field.input.value, "");
+});
+
+test("a field that the user is in, and that is not marked, shows a change", async () => {
+  const field = await shown(() => fields.numberField("max_requests"));
+  field.input.focus();
+  const changed = settings({ max_requests: { ...settings().max_requests, value: 9, source: "file" } });
+  await withAnswer(() => json(changed), loadSettings);
+  assert.equal(field.input.value, "9");
 });
 
 test("what the browser cannot read as a number is not saved as the default", async () => {
@@ -125,6 +160,8 @@ test("what is said about the key", () => {
   const [look, text] = keys.keyState(null, new Error("No answer."));
   assert.equal(look, "bad");
   assert.ok(text.includes("No answer."));
+  // An error comes before what was known.
+  assert.deepEqual(said({}, new Error("No answer.")), ["bad", text]);
 });
 
 test("a key of the environment can be neither changed nor removed", () => {
@@ -143,6 +180,7 @@ test("a key is saved by Enter, and the page drops it", async () => {
   input.value = "  a-key ";
   input.oninput();
   assert.equal(save.disabled, false);
+  input.onkeydown({ key: "a" });
   const [sent] = await withAnswer(
     () => json(settings()),
     async () => {
@@ -172,6 +210,9 @@ test("Clear removes the key", async () => {
   const [sent] = await withAnswer(() => json(settings()), () => buttonOf(root, t("settings.key.clear")).click());
   assert.deepEqual(JSON.parse(sent.body), { api_key: null });
   assert.equal(note.textContent, t("settings.key.cleared"));
+  const none = settings({ api_key: { set: false, hint: "", source: "none" } });
+  const empty = await shown(keys.keyField, none);
+  assert.equal(buttonOf(empty.root, t("settings.key.clear")).disabled, true);
 });
 
 test("the test of the connection shows the gateway's words by their weight", async () => {

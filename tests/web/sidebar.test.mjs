@@ -1,17 +1,15 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import "./page.mjs";
-import { app, load, speak, task } from "./host.mjs";
-
-globalThis.ResizeObserver = class {
-  observe() {}
-};
+import { buttonOf } from "./page.mjs";
+import { settled, until } from "./clock.mjs";
+import { app, json, load, settings, speak, task, withAnswer } from "./host.mjs";
 
 const { loadStrings, t } = await load("i18n.mjs");
 await loadStrings();
 speak("en");
-const { bannerText, blankKind, countText } = await load("sidebar.mjs");
+const { bannerText, blankKind, countText, fillSidebar } = await load("sidebar.mjs");
+const { saveSettings } = await load("settings_store.mjs");
 const { statusText } = await load("choose_task.mjs");
 await load("tasks.js");
 
@@ -75,4 +73,61 @@ test("the tab is registered, and an editor without tabs does no harm", () => {
   assert.equal(tab.type, "custom");
   app.extensionManager.registerSidebarTab = undefined;
   app.extensions["pika.tasks"].setup();
+});
+
+const KEYLESS = settings({ api_key: { set: false, hint: "", source: "none" } });
+
+/** Opens the sidebar with a server, and runs an action there. */
+async function withSidebar(server, action) {
+  const container = document.createElement("div");
+  await withAnswer(server, async () => {
+    const close = fillSidebar(container);
+    try {
+      await action(container);
+    } finally {
+      close();
+    }
+  });
+  assert.deepEqual(container.children, []);
+}
+
+test("with no task and no key the sidebar leads to both; with a key, set meanwhile, to the templates", async () => {
+  let known = KEYLESS;
+  const server = (path) => json(path.includes("/settings") ? known : { tasks: [], cursor: 0, more: false });
+  await withSidebar(server, async (container) => {
+    await until(() => container.textContent.includes(t("tasks.blank.keyless")), "the welcome");
+    buttonOf(container, t("settings.set_key"));
+    known = settings();
+    await saveSettings({ api_key: "a-key" });
+    assert.ok(container.textContent.includes(t("tasks.blank.empty")));
+    assert.ok(!container.textContent.includes(t("tasks.blank.keyless")));
+    buttonOf(container, t("tasks.templates"));
+  });
+});
+
+test("the sidebar lists the tasks; a search that finds none says so", async () => {
+  const tasks = [task(2, { prompt: "A quince" }), task(1, { prompt: "A pear" })];
+  const server = (path) => json(path.includes("/settings") ? settings() : { tasks, cursor: 0, more: false });
+  await withSidebar(server, async (container) => {
+    const search = container.querySelector("input");
+    const prompts = () => container.all.filter(({ className }) => className === "prompt").map(({ textContent }) => textContent);
+    await until(() => prompts().length, "the tasks");
+    assert.deepEqual(prompts(), ["A quince", "A pear"]);
+    search.value = "pear";
+    search.oninput();
+    assert.deepEqual(prompts(), ["A pear"]);
+    assert.ok(container.textContent.includes(t("tasks.found", { found: 1, all: 2 })));
+    search.value = "plum";
+    search.oninput();
+    assert.deepEqual(prompts(), []);
+    assert.ok(container.textContent.includes(t("tasks.blank.unmatched")));
+    search.value = "";
+    search.oninput();
+    let isPrevented = false;
+    search.onkeydown({ key: "ArrowDown", preventDefault: () => (isPrevented = true) });
+    assert.ok(isPrevented);
+    assert.equal(document.activeElement.dataset.number, "2");
+    search.onkeydown({ key: "ArrowUp", preventDefault: () => assert.fail("a key of the field") });
+    await settled();
+  });
 });
