@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from devtools import mutation
+from devtools import javascript, mutation
 from devtools.browser import ensure_chromium
 from devtools.endings import Terminated, unwind_on_termination
 from devtools.environment import Environment, Host, cache_folder, host, prepare
@@ -84,6 +84,7 @@ def test(arguments: list[str]) -> int:
         [python, "-m", "ruff", "check", "."],
         [python, "-m", "ruff", "format", "--check", "."],
         [python, "-m", "mypy", *TYPED],
+        *(javascript.gates(javascript.prepare()) if everything else ()),
     ]
     quick = ["-m", "not slow", "--hypothesis-profile=quick"]
     gates += [_free(version, base, [*PACK_TESTS, *quick]) for version, base in others.items()]

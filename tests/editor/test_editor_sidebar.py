@@ -74,7 +74,7 @@ def test_a_task_from_start_to_end(
     assert quince.get_by_role("progressbar").is_visible()
     quince.get_by_text("Saved").wait_for()
     assert quince.get_by_role("progressbar").is_hidden()
-    quince.locator(".poster img").wait_for()
+    quince.locator(".thumbnail img").wait_for()
     quince.get_by_role("button", name="Open").click()
     address = wait_for_video(page)
     task_id = gateway.charged[-1]

@@ -1,0 +1,133 @@
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { buttonOf } from "./page.mjs";
+import { settled, until } from "./clock.mjs";
+import { app, json, load, settings, speak, task, withAnswer } from "./host.mjs";
+
+const { loadStrings, t } = await load("i18n.mjs");
+await loadStrings();
+speak("en");
+const { bannerText, blankKind, countText, fillSidebar } = await load("sidebar.mjs");
+const { saveSettings } = await load("settings_store.mjs");
+const { statusText } = await load("choose_task.mjs");
+await load("tasks.js");
+
+const error = new Error("ComfyUI does not answer.");
+const store = (changes = {}) => ({ list: [], error: null, gatewayError: null, ready: true, ...changes });
+
+test("the count says how many of all a search found", () => {
+  assert.equal(countText(0, 0), "");
+  assert.equal(countText(2000, 2000), "2000");
+  assert.equal(countText(0, 2000), t("tasks.found", { found: 0, all: 2000 }));
+});
+
+test("why the list is empty", () => {
+  assert.equal(blankKind(store(), true), "empty");
+  assert.equal(blankKind(store(), false), "keyless");
+  assert.equal(blankKind(store({ ready: false }), true), "loading");
+  assert.equal(blankKind(store({ ready: false, error }), true), "error");
+  assert.equal(blankKind(store({ list: [task(1)], error }), false), "unmatched");
+});
+
+test("the banner tells that the list is old, before that the gateway cannot be asked", () => {
+  const gatewayError = new Error("The gateway refuses the key.");
+  const list = [task(1)];
+  assert.equal(bannerText(store({ list })), "");
+  assert.equal(bannerText(store({ list, error, gatewayError })), t("tasks.stale", { reason: error.message }));
+  assert.equal(bannerText(store({ list, gatewayError })), t("tasks.not_asked", { reason: gatewayError.message }));
+  // Without tasks, the error stands in the place of the list.
+  assert.equal(bannerText(store({ error })), "");
+});
+
+test("what the dialog for choosing a task says below its rows", () => {
+  assert.equal(statusText(store(), 5, 5), "");
+  assert.equal(statusText(store({ error }), 5, 5), t("tasks.stale", { reason: error.message }));
+  assert.equal(statusText(store({ ready: false }), 0, 0), t("common.loading"));
+  assert.equal(statusText(store(), 0, 0), t("tasks.blank.empty_text"));
+  assert.equal(statusText(store(), 5, 0), t("tasks.blank.unmatched"));
+  assert.equal(statusText(store(), 900, 200), "");
+  assert.equal(statusText(store(), 900, 201), t("choose.more", { shown: 200, found: 201 }));
+});
+
+test("the commands and the menu lead to the tasks and the settings", async () => {
+  const { commands, menuCommands } = app.extensions["pika.tasks"];
+  assert.deepEqual(commands.map(({ id }) => id), menuCommands[0].commands);
+  for (const { label } of commands) assert.doesNotMatch(label, /^commands\./);
+  const executed = [];
+  app.extensionManager.command = { execute: (command) => executed.push(command) };
+  app.extensionManager.sidebarTab = { activeSidebarTabId: "queue" };
+  await commands[0].function();
+  assert.deepEqual(executed, ["Workspace.ToggleSidebarTab.pika"]);
+  // The command would close a tab that is open.
+  app.extensionManager.sidebarTab.activeSidebarTabId = "pika";
+  await commands[0].function();
+  assert.equal(executed.length, 1);
+});
+
+test("the tab is registered, and an editor without tabs does no harm", () => {
+  let tab;
+  app.extensionManager.registerSidebarTab = (given) => (tab = given);
+  app.extensions["pika.tasks"].setup();
+  assert.equal(tab.id, "pika");
+  assert.equal(tab.type, "custom");
+  app.extensionManager.registerSidebarTab = undefined;
+  app.extensions["pika.tasks"].setup();
+});
+
+const KEYLESS = settings({ api_key: { set: false, hint: "", source: "none" } });
+
+/** Opens the sidebar with a server, and runs an action there. */
+async function withSidebar(server, action) {
+  const container = document.createElement("div");
+  await withAnswer(server, async () => {
+    const close = fillSidebar(container);
+    try {
+      await action(container);
+    } finally {
+      close();
+    }
+  });
+  assert.deepEqual(container.children, []);
+}
+
+test("with no task and no key the sidebar leads to both; with a key, set meanwhile, to the templates", async () => {
+  let known = KEYLESS;
+  const server = (path) => json(path.includes("/settings") ? known : { tasks: [], cursor: 0, more: false });
+  await withSidebar(server, async (container) => {
+    await until(() => container.textContent.includes(t("tasks.blank.keyless")), "the welcome");
+    buttonOf(container, t("settings.set_key"));
+    known = settings();
+    await saveSettings({ api_key: "a-key" });
+    assert.ok(container.textContent.includes(t("tasks.blank.empty")));
+    assert.ok(!container.textContent.includes(t("tasks.blank.keyless")));
+    buttonOf(container, t("tasks.templates"));
+  });
+});
+
+test("the sidebar lists the tasks; a search that finds none says so", async () => {
+  const tasks = [task(2, { prompt: "A quince" }), task(1, { prompt: "A pear" })];
+  const server = (path) => json(path.includes("/settings") ? settings() : { tasks, cursor: 0, more: false });
+  await withSidebar(server, async (container) => {
+    const search = container.querySelector("input");
+    const prompts = () => container.all.filter(({ className }) => className === "prompt").map(({ textContent }) => textContent);
+    await until(() => prompts().length, "the tasks");
+    assert.deepEqual(prompts(), ["A quince", "A pear"]);
+    search.value = "pear";
+    search.oninput();
+    assert.deepEqual(prompts(), ["A pear"]);
+    assert.ok(container.textContent.includes(t("tasks.found", { found: 1, all: 2 })));
+    search.value = "plum";
+    search.oninput();
+    assert.deepEqual(prompts(), []);
+    assert.ok(container.textContent.includes(t("tasks.blank.unmatched")));
+    search.value = "";
+    search.oninput();
+    let isPrevented = false;
+    search.onkeydown({ key: "ArrowDown", preventDefault: () => (isPrevented = true) });
+    assert.ok(isPrevented);
+    assert.equal(document.activeElement.dataset.number, "2");
+    search.onkeydown({ key: "ArrowUp", preventDefault: () => assert.fail("a key of the field") });
+    await settled();
+  });
+});
