@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
-from devtools.comfy import install_pack
-from devtools.endings import unwind_on_termination
-from devtools.recipe import ROOT
+from devtools.comfyui import install_pack
+from devtools.setup.processes import unwind_on_termination
+from devtools import ROOT
 from support.comfy import Comfy
 from support.graphs import PROBES
 

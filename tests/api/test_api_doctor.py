@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from devtools.recipe import ROOT
+from devtools import ROOT
 from pika_api import diagnostics
 from pika_api.__main__ import main
 from pika_api.anonymous import Anonymous, without_texts

@@ -7,8 +7,8 @@ import ast
 import pytest
 
 from devtools.mutation import LEFT_OUT, LISTED, MODULES, Mutant, listed, main, written
-from devtools.recipe import ROOT
-from devtools.steps import StepError
+from devtools import ROOT
+from devtools.setup.steps import StepError
 
 SOME = [
     Mutant("retry", "poll_delay", ("- delay = 1", "+ delay = 2")),

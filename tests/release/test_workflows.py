@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from devtools.commands import COMMANDS
-from devtools.recipe import ROOT
+from devtools import ROOT
 from devtools.registry import COMFY_CLI
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

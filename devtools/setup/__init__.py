@@ -1,0 +1,1 @@
+"""Prepare what the commands need: virtual environments, ComfyUI, a browser. Standard library only."""
