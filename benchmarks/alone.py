@@ -37,7 +37,7 @@ def memory(whose: str, way: str, picture: str) -> int:
 def upload(base_url: str, file: str) -> dict[str, float]:
     """Seconds, and bytes of memory, that sending a request with a video file takes."""
     from benchmarks import ours
-    from pika_api.client import Client
+    from pika_api.gateway import Client
     from pika_api.media import Media
     from pika_api.settings import Settings
 

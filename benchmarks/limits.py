@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks.measure import timed
 from benchmarks.picture import LARGEST, SIZES, photograph
 from benchmarks.uploading import discarding
-from pika_api import pictures, png
+from pika_api.media import images, png
 
 _TIMES: Final = 7
 #: Bytes that go to the server.
@@ -27,15 +27,15 @@ _SENT: Final = 200 * 1024 * 1024
 def limits() -> str:
     """A Markdown table for the 4K photograph, one core."""
     floats = photograph(*SIZES[LARGEST])
-    pixels = pictures.to_rgb8(floats)
+    pixels = images.to_rgb8(floats)
     height = pixels.shape[0]
     residue = np.ascontiguousarray(png._filtered(pixels, 0, height, png._AVERAGE))
-    file = png.encode(pixels)
+    file = png.encode_png(pixels)
     picture = Image.fromarray(pixels)
     raw = pixels.nbytes
     steps: list[tuple[str, int, Callable[[], object]]] = [
         ("copy the tensor (memcpy)", floats.nbytes, floats.copy),
-        ("tensor to 8 bits (`to_rgb8`)", floats.nbytes, lambda: pictures.to_rgb8(floats)),
+        ("tensor to 8 bits (`to_rgb8`)", floats.nbytes, lambda: images.to_rgb8(floats)),
         ("hash the pixels (SHA-256)", raw, lambda: hashlib.sha256(pixels).digest()),
         ("PNG filter (Average)", raw, lambda: _filter(pixels)),
         ("zlib level 1, Z_RLE", raw, lambda: _squeeze(residue, 1, zlib.Z_RLE)),
@@ -43,7 +43,7 @@ def limits() -> str:
         ("zlib level 6, default strategy", raw, lambda: _squeeze(residue, 6, 0)),
         ("CRC-32 of the PNG", len(file), lambda: zlib.crc32(file)),
         ("Base64 of the PNG", len(file), lambda: base64.b64encode(file)),
-        ("our PNG (`png.encode`)", raw, lambda: png.encode(pixels)),
+        ("our PNG (`png.encode`)", raw, lambda: png.encode_png(pixels)),
         ("JPEG quality 95, 4:4:4 (libjpeg)", raw, lambda: _jpeg(picture)),
         ("to a server of this machine (loopback)", _SENT, _send),
     ]

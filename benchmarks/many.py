@@ -11,9 +11,9 @@ from typing import Final
 from benchmarks.measure import Effort, say, timed
 from benchmarks.ours import REQUEST
 from benchmarks.table import Row, times
-from pika_api.journal import Journal, sqlite_url
-from pika_api.service import Service
-from pika_api.settings import Settings
+from pika_api.journal import Journal
+from pika_api.settings import Settings, sqlite_url
+from pika_api.tasks import Service
 from simulator import Simulator
 
 _TASKS: Final = 64

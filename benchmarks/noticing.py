@@ -10,7 +10,7 @@ from typing import Final
 
 from benchmarks.measure import Effort, say
 from benchmarks.table import Row, times
-from pika_api.retry import poll_delay
+from pika_api.gateway import poll_delay
 
 #: Seconds an answer takes.
 _ANSWER: Final = 0.05

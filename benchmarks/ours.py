@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from pika_api import pictures
-from pika_api.media import Media
-from pika_api.payload import Payload
-from pika_api.request import GenerateRequest
+from pika_api.media import Media, images
+from pika_api.request import GenerateRequest, Payload
 from pika_api.settings import Settings
 
 #: What both sides send, but for the picture or the video.
@@ -21,9 +19,9 @@ def to_body(image: Any, *, lossless: bool) -> int:
     """The request body's size, made to its last byte as it goes over the wire."""
     pixels = image.detach().float().cpu().numpy()
     if lossless:
-        made = pictures.prepare(pixels, form="png")
+        made = images.prepare_image(pixels, form="png")
     else:
-        made = pictures.prepare(pixels, limit=Settings().max_body - _REST)
+        made = images.prepare_image(pixels, limit=Settings().max_body - _REST)
     return sum(map(len, payload(image=made.media)))
 
 

@@ -16,7 +16,7 @@ from benchmarks.measure import Effort, say
 from benchmarks.picture import LARGEST, Picture
 from benchmarks.table import Row, milliseconds, times
 from benchmarks.theirs import Helper
-from pika_api.watch import UNWATCHED, in_thread
+from pika_api.progress import NO_OBSERVER, run_in_thread
 
 _TICK: Final = 0.005
 _MOST: Final = 0.050
@@ -33,10 +33,10 @@ def rows(pictures: Mapping[str, Picture], helper: Helper, effort: Effort) -> Ite
             say(f"stall: {name}, {way}")
             mine = partial(ours.to_body, image, lossless=lossless)
             other = partial(helper.to_body, image, lossless=lossless)
-            # Ours as `Service.prepare` does it, theirs in the coroutine, as their nodes do.
+            # Ours as `Service.prepare_image` does it, theirs in the coroutine, as their nodes do.
             measured = [
                 (
-                    asyncio.run(longest_pause(partial(in_thread, pool, UNWATCHED, mine))),
+                    asyncio.run(longest_pause(partial(run_in_thread, pool, NO_OBSERVER, mine))),
                     asyncio.run(longest_pause(partial(_at_once, other))),
                 )
                 for _ in range(count)

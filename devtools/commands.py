@@ -28,7 +28,21 @@ CORES = os.cpu_count() or 1
 BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
 SPREAD = ("-n", str(min(2 * CORES, 6)), *BY_FILE)
 HOSTED = ("-n", str(min(CORES, 3)), *BY_FILE)
-PACK_TESTS = ("tests/money", "tests/api", "tests/test_house.py", "tests/test_security.py")
+PACK_TESTS = (
+    "tests/money",
+    "tests/tasks",
+    "tests/journal",
+    "tests/gateway",
+    "tests/request",
+    "tests/media",
+    "tests/settings",
+    "tests/support",
+    "tests/cli",
+    "tests/test_log.py",
+    "tests/test_windows.py",
+    "tests/test_layout.py",
+    "tests/test_security.py",
+)
 FREE_TESTS = ("tests/simulator", *PACK_TESTS, "tests/release/test_release.py")
 # The second run adds to what the first one has seen, and the floor is of both.
 COVER = ("--cov", "--cov-report=", "--cov-fail-under=0")

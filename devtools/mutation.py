@@ -26,40 +26,40 @@ from devtools.steps import StepError, run_step, say
 
 MUTMUT: Final = "mutmut==3.8.1"
 _JOURNAL: Final = (
-    "tests/api/test_api_journal.py",
-    "tests/api/test_api_journal_list.py",
-    "tests/api/test_api_journal_owner.py",
+    "tests/journal/test_states.py",
+    "tests/journal/test_queries.py",
+    "tests/journal/test_ownership.py",
 )
 #: Each module with the tests that are about it: those that look, not those that wait.
 MODULES: Final[Mapping[str, Sequence[str]]] = {
-    "retry": ("tests/api/test_api_retry.py",),
+    "retry": ("tests/gateway/test_retry.py",),
     "request": (
-        "tests/api/test_api_request.py",
-        "tests/api/test_api_limits.py",
-        "tests/api/test_api_fingerprint.py",
+        "tests/request/test_body.py",
+        "tests/request/test_input_errors.py",
+        "tests/request/test_fingerprint.py",
     ),
     "journal": _JOURNAL,
     "entries": _JOURNAL,
     "submitting": (
-        "tests/api/test_api_service_submit.py",
-        "tests/api/test_api_service_broken.py",
-        "tests/api/test_api_service_seams.py",
+        "tests/tasks/test_submit.py",
+        "tests/tasks/test_submit_faults.py",
+        "tests/tasks/test_submit_calls.py",
         "tests/money/test_money_table.py",
         "tests/money/test_money_table_after.py",
     ),
     "service": (
-        "tests/api/test_api_service_doors.py",
-        "tests/api/test_api_service_seams.py",
-        "tests/api/test_api_posters.py",
+        "tests/tasks/test_service.py",
+        "tests/tasks/test_submit_calls.py",
+        "tests/tasks/test_thumbnails.py",
     ),
 }
 #: What waits, measures time, or is about many at once.
 LEFT_OUT: Final = (
-    "tests/api/test_api_service_submit.py::test_different_requests_do_not_wait_for_each_other",
-    "tests/api/test_api_service_submit.py::test_twenty_four_twins_are_one_task",
-    "tests/api/test_api_service_broken.py::test_a_brake_holds_what_is_queued_for_a_thread",
-    "tests/api/test_api_journal.py::test_four_processes_one_winner",
-    "tests/api/test_api_journal.py::test_sixteen_threads_one_winner",
+    "tests/tasks/test_submit.py::test_different_requests_do_not_wait_for_each_other",
+    "tests/tasks/test_submit.py::test_twenty_four_twins_are_one_task",
+    "tests/tasks/test_submit_faults.py::test_a_brake_holds_what_is_queued_for_a_thread",
+    "tests/journal/test_states.py::test_four_processes_one_winner",
+    "tests/journal/test_states.py::test_sixteen_threads_one_winner",
 )
 LISTED: Final = ROOT / "tests" / "mutants.md"
 _NEEDED: Final = ("pika_api", "simulator", "devtools", "tests", "requirements.txt")

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 from comfy_api.latest import Input, io
 
 from ..pika_api.errors import InvalidInput, PikaError
-from ..pika_api.media import Media
-from ..pika_api.pictures import AS_IS, AUTO, FITS, FORMATS
+from ..pika_api.media import AS_IS, AUTO, FITS, FORMATS, Media
 from ..pika_api.request import (
     PIKAFFECTS,
     GenerateRequest,
@@ -17,7 +16,7 @@ from ..pika_api.request import (
     check_url,
     parse_extra,
 )
-from . import host, outgoing
+from . import host, outgoing, progress
 from .sockets import CATEGORY, NONE, OptionsSocket, check_extra_json, choice, extra_json
 
 if TYPE_CHECKING:
@@ -141,8 +140,8 @@ class PikaGenerate(io.ComfyNode):
         """
         try:
             service = host.service()
-            given_up = service.journal.given_up(prompt_text)
-            return f"{given_up} {service.settings.base_url} {service.settings.key_id}"
+            count_released = service.journal.count_released(prompt_text)
+            return f"{count_released} {service.settings.base_url} {service.settings.key_id}"
         except PikaError:
             return float("nan")  # run the node: it tells the error where it can be read
 
@@ -186,21 +185,21 @@ class PikaGenerate(io.ComfyNode):
             return request, note, shown
 
         node_id = cls.hidden.unique_id
-        async with host.display(node_id) as (display, service):
+        async with progress.display(node_id) as (display, service):
             service.settings.require_key()
             settings = service.settings
             request, note, shown = await service.prepare(
-                compose, settings.max_body, watch=display.watch
+                compose, settings.max_body, observer=display.observer
             )
             submitted = await service.submit(
                 request,
                 take=seed,
                 node_id=node_id,
                 prompt_id=host.prompt_id(),
-                watch=display.watch,
+                observer=display.observer,
             )
             text = f"task {submitted.task_id}"
-            if submitted.taken_up:
+            if submitted.reused:
                 text = f"took up {text} (no charge); another seed makes a new take"
             elif note:
                 text = f"{text} · {note}"

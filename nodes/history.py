@@ -7,7 +7,7 @@ from typing import Final
 from comfy_api.latest import io
 
 from ..pika_api.errors import InvalidInput, PikaError
-from ..pika_api.states import State
+from ..pika_api.journal import State
 from . import host
 from .sockets import CATEGORY
 
@@ -76,7 +76,7 @@ def _find(task_id: str, state: str) -> str:
     journal = host.service().journal
     task_id = task_id.strip()
     if task_id:
-        if journal.find(task_id) is None:
+        if journal.find_by_task_id(task_id) is None:
             raise InvalidInput(
                 "task_id",
                 f"«{task_id[:60]}» is not in the journal.",

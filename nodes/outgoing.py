@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from comfy_api.latest import Input, InputImpl, Types
 
-from ..pika_api import media, pictures
 from ..pika_api.errors import InvalidInput
+from ..pika_api.media import Media, images, probe_file, read_video_file
 from ..pika_api.request import Options
 from . import host
 
@@ -26,19 +26,19 @@ _REST = 64 * 1024
 
 def from_image(
     image: torch.Tensor, options: Options, form: str, fit: str, max_body: int
-) -> pictures.Outgoing:
+) -> images.PreparedImage:
     """An IMAGE, float32 ``[1,H,W,C]`` in 0…1, ready to go.
 
     Args:
         options: The request's, for the shape that the image is fitted to.
-        form, fit: As `pictures.prepare`.
+        form, fit: As `images.prepare`.
         max_body: Bytes that the whole request may have.
 
     Raises:
-        InvalidInput: As `pictures.prepare`.
+        InvalidInput: As `images.prepare`.
     """
     ratio = options.aspect_ratio
-    return pictures.prepare(
+    return images.prepare_image(
         image.detach().float().cpu().numpy(),
         form=form,
         fit=fit,
@@ -47,7 +47,7 @@ def from_image(
     )
 
 
-def from_video(video: Input.Video) -> media.Media:
+def from_video(video: Input.Video) -> Media:
     """A VIDEO: the file that it is, if that is MP4 with H.264; else encoded to one.
 
     Raises:
@@ -55,9 +55,9 @@ def from_video(video: Input.Video) -> media.Media:
     """
     source = _file_of(video)
     if source is not None:
-        made = media.from_video_file(source)
+        made = read_video_file(source)
         # A VIDEO can be a cut-out of a file, which its file does not show.
-        whole = made and abs(video.get_duration() - media.probe(source).duration) < 0.01
+        whole = made and abs(video.get_duration() - probe_file(source).duration) < 0.01
         if made is not None and whole:
             return made
     return _encoded(video)
@@ -75,7 +75,7 @@ def _file_of(video: Input.Video) -> Path | None:
     return Path(source)
 
 
-def _encoded(video: Input.Video) -> media.Media:
+def _encoded(video: Input.Video) -> Media:
     parts = video.get_components()
     images = parts.images
     if images.ndim != 4 or 0 in images.shape:
@@ -96,7 +96,7 @@ def _encoded(video: Input.Video) -> media.Media:
     InputImpl.VideoFromComponents(components).save_to(
         str(path), format=Types.VideoContainer.MP4, codec=Types.VideoCodec.H264
     )
-    made = media.from_video_file(path)
+    made = read_video_file(path)
     if made is None:
         raise InvalidInput("video", "it could not be encoded as MP4.", "Connect an MP4 file.")
     return replace(made, digest=digest.hexdigest())

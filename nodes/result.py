@@ -7,18 +7,17 @@ from typing import TYPE_CHECKING
 
 from comfy_api.latest import InputImpl, io
 
-from ..pika_api.answers import harmless
 from ..pika_api.errors import InvalidInput, PikaError, TaskFailed
 from ..pika_api.media import first_frame
-from ..pika_api.task import is_task_id
-from . import host
+from ..pika_api.text import is_task_id, sanitize
+from . import host, progress
 from .sockets import CATEGORY
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from ..pika_api.collecting import Collected
+    from ..pika_api.tasks import Collected
 
 STOP = "stop"
 SKIP = "skip"
@@ -35,7 +34,7 @@ def _check_task_id(task_id: str) -> str:
     if not is_task_id(task_id):
         raise InvalidInput(
             "task_id",
-            f"«{harmless(task_id[:40])}» is no task id.",
+            f"«{sanitize(task_id[:40])}» is no task id.",
             "Connect Pika Generate's task_id, or copy one from Pika History.",
         )
     return task_id
@@ -83,8 +82,8 @@ class PikaStatus(io.ComfyNode):
     async def execute(cls, task_id: str) -> io.NodeOutput:
         """Ask."""
         task_id = _check_task_id(task_id)
-        async with host.display(cls.hidden.unique_id) as (display, service):
-            task = await service.status(task_id, watch=display.watch)
+        async with progress.display(cls.hidden.unique_id) as (display, service):
+            task = await service.status(task_id, observer=display.observer)
             text = " · ".join((task.raw_status, f"{task.progress} %", task.error)).rstrip(" ·")
             display.say(text)
         return io.NodeOutput(
@@ -155,7 +154,7 @@ class PikaResult(io.ComfyNode):
         """Changes when a file that was saved is gone: ComfyUI would go on giving it."""
         try:
             service = host.service()
-            return service.journal.lost_files(service.output)
+            return service.journal.count_missing_files(service.output)
         except PikaError:
             return float("nan")  # run the node: it tells the error where it can be read
 
@@ -169,17 +168,17 @@ class PikaResult(io.ComfyNode):
             raise InvalidInput(
                 "on_failure", f"«{on_failure}» is not known.", f"Choose {STOP} or {SKIP}."
             )
-        async with host.display(cls.hidden.unique_id) as (display, service):
+        async with progress.display(cls.hidden.unique_id) as (display, service):
             try:
                 found = await service.collect(
-                    task_id, timeout=timeout_minutes * 60.0 or None, watch=display.watch
+                    task_id, timeout=timeout_minutes * 60.0 or None, observer=display.observer
                 )
             except TaskFailed as error:
                 if on_failure == STOP:
                     raise
                 display.say(f"skipped: {error.what}")
                 return _skipped(error)
-            frame = await service.prepare(first_frame, found.path, watch=display.watch)
+            frame = await service.prepare(first_frame, found.path, observer=display.observer)
             display.say(_describe(found))
         return _output(found, frame)
 

@@ -29,7 +29,7 @@ class PikaError(Exception):
 
     Args:
         what: What happened, with measured values and the other side's own words.
-        money: What it means for the charge; left out where nothing could be charged.
+        charge_note: What it means for the charge; left out where nothing could be charged.
         way_out: What the user can do now.
     """
 
@@ -38,19 +38,19 @@ class PikaError(Exception):
         # nobody's folders belong in a screenshot or a bug report.
         cls.__module__ = "pika"
 
-    def __init__(self, what: str, *, money: str = "", way_out: str = "") -> None:
+    def __init__(self, what: str, *, charge_note: str = "", hint: str = "") -> None:
         self.what = what
-        self.money = money
-        self.way_out = way_out
-        super().__init__("\n".join(part for part in (what, money, way_out) if part))
+        self.charge_note = charge_note
+        self.hint = hint
+        super().__init__("\n".join(part for part in (what, charge_note, hint) if part))
 
 
 class InvalidInput(PikaError):
     """An input whose value cannot be sent. Raised before anything is sent."""
 
-    def __init__(self, name: str, problem: str, way_out: str) -> None:
+    def __init__(self, name: str, problem: str, hint: str) -> None:
         self.name = name
-        super().__init__(f"{name}: {problem}", way_out=way_out)
+        super().__init__(f"{name}: {problem}", hint=hint)
 
 
 class SettingsError(PikaError):
@@ -61,10 +61,10 @@ class SettingsError(PikaError):
         problem: What is wrong with it.
     """
 
-    def __init__(self, problem: str, *, name: str = "", way_out: str = "") -> None:
+    def __init__(self, problem: str, *, name: str = "", hint: str = "") -> None:
         self.name = name
         self.problem = problem
-        super().__init__(f"PIKA_{name.upper()}: {problem}" if name else problem, way_out=way_out)
+        super().__init__(f"PIKA_{name.upper()}: {problem}" if name else problem, hint=hint)
 
 
 class SettingLocked(SettingsError):
@@ -83,10 +83,10 @@ class GatewayError(PikaError):
     """
 
     def __init__(
-        self, what: str, *, status: int | None = None, money: str = "", way_out: str = ""
+        self, what: str, *, status: int | None = None, charge_note: str = "", hint: str = ""
     ) -> None:
         self.status = status
-        super().__init__(what, money=money, way_out=way_out)
+        super().__init__(what, charge_note=charge_note, hint=hint)
 
 
 NOT_CHARGED = "No task was made, so nothing was charged."
@@ -95,8 +95,8 @@ NOT_CHARGED = "No task was made, so nothing was charged."
 class NotAccepted(GatewayError):
     """A submit that provably did not become a task."""
 
-    def __init__(self, what: str, *, status: int | None = None, way_out: str = "") -> None:
-        super().__init__(what, status=status, money=NOT_CHARGED, way_out=way_out)
+    def __init__(self, what: str, *, status: int | None = None, hint: str = "") -> None:
+        super().__init__(what, status=status, charge_note=NOT_CHARGED, hint=hint)
 
 
 class Unreachable(NotAccepted):
@@ -107,9 +107,9 @@ class Unreachable(NotAccepted):
             is sent again by itself.
     """
 
-    def __init__(self, what: str, *, connected: bool = False, way_out: str = "") -> None:
+    def __init__(self, what: str, *, connected: bool = False, hint: str = "") -> None:
         self.connected = connected
-        super().__init__(what, way_out=way_out)
+        super().__init__(what, hint=hint)
 
 
 class Busy(NotAccepted):
@@ -120,10 +120,10 @@ class Busy(NotAccepted):
     """
 
     def __init__(
-        self, what: str, *, status: int, retry_after: float | None, way_out: str = ""
+        self, what: str, *, status: int, retry_after: float | None, hint: str = ""
     ) -> None:
         self.retry_after = retry_after
-        super().__init__(what, status=status, way_out=way_out)
+        super().__init__(what, status=status, hint=hint)
 
 
 class Refused(NotAccepted):
@@ -147,11 +147,11 @@ class FeedError(GatewayError):
         *,
         status: int | None = None,
         retry_after: float | None = None,
-        money: str = "",
-        way_out: str = "",
+        charge_note: str = "",
+        hint: str = "",
     ) -> None:
         self.retry_after = retry_after
-        super().__init__(what, status=status, money=money, way_out=way_out)
+        super().__init__(what, status=status, charge_note=charge_note, hint=hint)
 
 
 class FeedRefused(FeedError):
@@ -165,9 +165,9 @@ class TaskError(PikaError):
         task_id: The gateway's id of the task.
     """
 
-    def __init__(self, task_id: str, what: str, *, money: str = "", way_out: str = "") -> None:
+    def __init__(self, task_id: str, what: str, *, charge_note: str = "", hint: str = "") -> None:
         self.task_id = task_id
-        super().__init__(what, money=money, way_out=way_out)
+        super().__init__(what, charge_note=charge_note, hint=hint)
 
 
 class TaskFailed(TaskError):

@@ -15,7 +15,7 @@ _AGAIN: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 _LONGEST: Final = 259
 
 
-def put(part: Path, place: Path) -> None:
+def replace_file(part: Path, place: Path) -> None:
     """Move a file to its place, over one that is there, in one step.
 
     Raises:
@@ -31,7 +31,7 @@ def put(part: Path, place: Path) -> None:
     part.replace(place)
 
 
-def way_out(error: OSError, place: Path, *, windows: bool = os.name == "nt") -> str:
+def write_hint(error: OSError, place: Path, *, windows: bool = os.name == "nt") -> str:
     """What helps where a file could not be written to its place."""
     if windows and len(str(place)) > _LONGEST:
         return (

@@ -31,6 +31,8 @@ def install_probes(base_dir: Path) -> None:
         install_pack(PROBES, place)
 
 
+pytest_plugins = ["support.fixtures"]
+
 ComfyFactory = Callable[..., Comfy]
 
 
@@ -149,7 +151,7 @@ def page(chromium: Browser, page_errors: PageErrors) -> Iterator[Page]:
     size = {"width": VIEWPORT_WIDTH, "height": VIEWPORT_HEIGHT}
     context = chromium.new_context(viewport=size, locale="en-US", service_workers="block")
     opened = context.new_page()
-    page_errors.watch(opened)
+    page_errors.observer(opened)
     try:
         yield opened
     finally:

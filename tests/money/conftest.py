@@ -12,15 +12,6 @@ from support.api import KEY, Desk
 from support.money import assert_key_not_kept, assert_nothing_lost, shorten
 
 
-@pytest.fixture(autouse=True)
-def _no_own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test reads or writes the developer's journal, settings or .netrc."""
-    for name in ("PIKA_JOURNAL_URL", "PIKA_BASE64_STYLE", "PIKA_MAX_REQUESTS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PIKA_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
-
-
 @pytest.fixture
 def quick() -> Iterator[Simulator]:
     """A gateway whose tasks are finished as soon as their small clip is drawn."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pika_api.states import State
+from pika_api.journal import State
 from simulator import Request, Simulator
 from support.api import GENERATE, KEY, Desk, ask, run
 from support.money import assert_nothing_lost, rows

@@ -13,8 +13,8 @@ import pytest
 
 from pika_api.errors import SubmitUnknown
 from pika_api.journal import LEASE as LEASE_OF_USERS
-from pika_api.journal import Journal, sqlite_url
-from pika_api.states import State
+from pika_api.journal import Journal, State
+from pika_api.settings import sqlite_url
 from simulator import Simulator
 from support.api import PROMPT, Clock, Desk, intent, run
 from support.money import Worker, rows, workers
@@ -151,11 +151,11 @@ def test_a_row_that_was_taken_over_is_no_longer_its_first_owners(tmp_path: Path)
         assert journal.claim(intent(), "second") == (journal.get(number), True)
         for begun in (False, True):
             if begun:
-                assert journal.sent(number, "second")
+                assert journal.mark_sent(number, "second")
             before = journal.get(number)
-            assert not journal.sent(number, "first")
-            journal.unsent(number, "first", "429")
-            journal.refused(number, "first", "400")
-            journal.withdrawn(number, "first")
-            journal.release(number, "first")
+            assert not journal.mark_sent(number, "first")
+            journal.mark_unsent(number, "first", "429")
+            journal.mark_rejected(number, "first", "400")
+            journal.mark_withdrawn(number, "first")
+            journal.release_lease(number, "first")
             assert journal.get(number) == before

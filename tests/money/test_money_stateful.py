@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant
 from hypothesis.stateful import run_state_machine_as_test as run_stories
 
-from pika_api import collecting, retry, waiting
 from pika_api.errors import PikaError, SubmitUnknown
-from pika_api.service import Service
-from pika_api.states import OPEN
-from pika_api.watch import Watch
+from pika_api.gateway import retry
+from pika_api.journal import SUBMITTING
+from pika_api.progress import ProgressObserver
+from pika_api.tasks import Service, collect, poll
 from simulator import Simulator
 from support.api import KEY, Desk, ask, run
 from support.money import (
@@ -86,29 +86,31 @@ class Money(RuleBasedStateMachine):
     def prompt(self, key: Key) -> str:
         return f"{self.name}, request {key[0]}, seed {key[1]}"
 
-    async def submit(self, key: Key, by: Service, watch: Watch | None = None) -> str:
+    async def submit(self, key: Key, by: Service, observer: ProgressObserver | None = None) -> str:
         """The task id, or "" where an error says why not; either must be the truth."""
         try:
-            found = await by.submit(ask(self.prompt(key)), take=key[1], watch=watch or Watch())
+            found = await by.submit(
+                ask(self.prompt(key)), take=key[1], observer=observer or ProgressObserver()
+            )
         except PikaError as error:
             self.tells(error, error.money)
             return ""
         assert found.task_id in self.gateway.tasks
-        entry = self.desk.journal.find(found.task_id)
+        entry = self.desk.journal.find_by_task_id(found.task_id)
         assert entry is not None
         assert entry.prompt == self.prompt(key)
         return found.task_id
 
-    async def use(self, key: Key, by: Service, do: str, watch: Watch) -> None:
+    async def use(self, key: Key, by: Service, do: str, observer: ProgressObserver) -> None:
         """Submit, wait or collect, the last two only where there is a task."""
         if do == "submit":
-            await self.submit(key, by, watch)
+            await self.submit(key, by, observer)
             return
         entry = next((e for e in rows(by.journal) if e.prompt == self.prompt(key)), None)
         if entry is None or entry.task_id is None:
             return
         try:
-            await getattr(by, do)(entry.task_id, timeout=0.3, watch=watch)
+            await getattr(by, do)(entry.task_id, timeout=0.3, observer=observer)
         except PikaError as error:
             self.tells(error, entry.task_id)
 
@@ -191,7 +193,7 @@ class Money(RuleBasedStateMachine):
     @step(key=which, by=who, fault=trouble)
     def one_collects(self, key: Key, by: int, fault: bool) -> None:
         self.arm(fault)
-        run(self.use(key, self.services[by], "collect", Watch()))
+        run(self.use(key, self.services[by], "collect", ProgressObserver()))
 
     @step(key=which, by=who, do=what, after=moment, fault=trouble)
     def one_is_interrupted(self, key: Key, by: int, do: str, after: float, fault: bool) -> None:
@@ -206,7 +208,7 @@ class Money(RuleBasedStateMachine):
                     raise Stopped
 
             with contextlib.suppress(Stopped):
-                await self.use(key, self.services[by], do, Watch(check))
+                await self.use(key, self.services[by], do, ProgressObserver(check))
 
         run(interrupted())
 
@@ -215,7 +217,7 @@ class Money(RuleBasedStateMachine):
         self.arm(fault)
 
         async def cancelled() -> None:
-            task = asyncio.create_task(self.use(key, self.services[by], do, Watch()))
+            task = asyncio.create_task(self.use(key, self.services[by], do, ProgressObserver()))
             await asyncio.wait((task,), timeout=after)
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -248,7 +250,7 @@ class Money(RuleBasedStateMachine):
                 self.worker.close()
             for key in itertools.product(range(2), range(3)):
                 self.settle(key)
-            assert not [entry for entry in rows(self.desk.journal) if entry.state in OPEN
+            assert not [entry for entry in rows(self.desk.journal) if entry.state in SUBMITTING
                         and entry.forgotten_at is None]  # fmt: skip
             self.the_books_are_right()
         finally:
@@ -264,15 +266,15 @@ class Money(RuleBasedStateMachine):
         except SubmitUnknown:
             assert self.desk.posts == before
         else:
-            assert self.desk.posts == before + (not found.taken_up)
+            assert self.desk.posts == before + (not found.reused)
 
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Money]]:
     """The state machine at a gateway, with two processes to begin with."""
     shorten(monkeypatch)
-    monkeypatch.setattr(collecting, "TRIES", 2)
-    monkeypatch.setattr(waiting, "NEW_TASK", 0.2)
+    monkeypatch.setattr(collect, "MAX_ATTEMPTS", 2)
+    monkeypatch.setattr(poll, "NEW_TASK_GRACE", 0.2)
     monkeypatch.setattr(retry, "UNREACHABLE_PATIENCE", 0.1)
     with Simulator(key=KEY, task_seconds=0.0, clip_seconds=0.1, height=64) as gateway:
         spare = [Worker() for _ in range(3)]

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from pika_api import retry
 from pika_api.errors import PikaError, Refused, SubmitUnknown, Unreachable
+from pika_api.gateway import retry
+from pika_api.journal import State
 from pika_api.media import Media
-from pika_api.states import State
-from pika_api.watch import Watch
+from pika_api.progress import ProgressObserver
 from support.api import Desk, RawServer, answer, ask, free_port, reset, run
 from support.money import SENDS, TAKES_UP, UNKNOWN, Stopped, queue_again, rows, told
 from support.waiting import until
@@ -160,7 +160,7 @@ def test_an_interrupt_while_the_answer_is_awaited(desk: Desk, status: int) -> No
             raise Stopped
 
     with pytest.raises(Stopped):
-        run(desk.service.submit(ask(), watch=Watch(check)))
+        run(desk.service.submit(ask(), observer=ProgressObserver(check)))
     assert rows(desk.journal)[0].state is State.SENT
     until(lambda: rows(desk.journal)[0].state is not State.SENT, what="the end of the POST")
     if status == 200:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from pika_api import collecting, waiting
 from pika_api.errors import (
     DownloadFailed,
     FeedRefused,
@@ -20,8 +19,9 @@ from pika_api.errors import (
     TaskNotFound,
     TaskTimeout,
 )
-from pika_api.states import State
-from pika_api.watch import Watch
+from pika_api.journal import State
+from pika_api.progress import ProgressObserver
+from pika_api.tasks import collect, poll
 from support.api import Desk, run
 from support.money import SENDS, TAKES_UP, Stopped, queue_again, rows, told
 
@@ -33,7 +33,7 @@ HTML = "<html><body><h1>Bad Gateway</h1></body></html>"
 @pytest.fixture(autouse=True)
 def _quicker(monkeypatch: pytest.MonkeyPatch) -> None:
     """Patience that fits a test."""
-    monkeypatch.setattr(collecting, "TRIES", 2)
+    monkeypatch.setattr(collect, "MAX_ATTEMPTS", 2)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def test_a_fault_after_the_charge(desk: Desk, row: After, monkeypatch: pytest.Mo
     """One POST and one charge whatever happens; the task is in the journal under its id; an error
     names it and says that it is kept; and once the trouble is over, the video comes for free."""
     if row.error is TaskNotFound:
-        monkeypatch.setattr(waiting, "NEW_TASK", 0.0)
+        monkeypatch.setattr(poll, "NEW_TASK_GRACE", 0.0)
     for fault in row.faults:
         desk.gateway.fault(**fault)
     task_id = desk.submit()
@@ -138,7 +138,7 @@ def test_an_interrupt_after_the_charge(desk: Desk, place: str) -> None:
             raise Stopped
 
     with pytest.raises(Stopped):
-        run(desk.service.collect(task_id, watch=Watch(check)))
+        run(desk.service.collect(task_id, observer=ProgressObserver(check)))
     assert rows(desk.journal)[0].task_id == task_id
     queue_again(desk, [task_id], TAKES_UP)
     assert run(desk.service.collect(task_id)).path.is_file()

@@ -14,12 +14,11 @@ import pytest
 from sqlalchemy.dialects import registry
 from sqlalchemy.engine.default import DefaultDialect
 
-from pika_api import database as database_module
 from pika_api.errors import JournalError, SubmitUnknown
-from pika_api.home import journal_url
-from pika_api.journal import Journal, sqlite_url
-from pika_api.request import fingerprint
-from pika_api.states import State
+from pika_api.journal import Journal, State
+from pika_api.journal import database as database_module
+from pika_api.request import request_fingerprint
+from pika_api.settings import journal_url, sqlite_url
 from support.api import PROMPT, Desk, ask, free_port, run
 from support.money import rows
 
@@ -145,7 +144,7 @@ def test_a_journal_of_version_1_keeps_all_it_holds(old: Path) -> None:
     with closing(Journal(sqlite_url(old.parent))) as journal:
         assert journal.changed_since(1_800_000_002.0, limit=10).entries == []
         assert len(journal.changed_since(0.0, limit=10).entries) == len(before) == 2
-        journal.running(1, 60)
+        journal.mark_running(1, 60)
         assert [entry.id for entry in journal.changed_since(1_800_000_002.0, limit=10).entries] == [
             1
         ]
@@ -185,7 +184,7 @@ def test_an_old_journal_is_read(old: Path) -> None:
 def test_the_fingerprint_has_not_changed() -> None:
     """The seed's example has the fingerprint that version 0.1.0 gave it: else an update would make
     every paid task anew."""
-    made = fingerprint(ask().body(), base_url=BASE_URL, key_id=KEY_ID, take=0)
+    made = request_fingerprint(ask().body(), base_url=BASE_URL, key_id=KEY_ID, take=0)
     assert made == FINGERPRINT_OF_VERSION_1
 
 
@@ -194,12 +193,12 @@ def test_an_old_journals_tasks_are_taken_up(desk: Desk) -> None:
     POST, and both rows are as they were."""
     settings = Desk(desk.gateway, desk.home.with_name("none")).service.settings
     values = {"base_url": settings.base_url, "key_id": settings.key_id}
-    prints = [fingerprint(ask().body(), take=take, **values) for take in (0, 1)]
+    prints = [request_fingerprint(ask().body(), take=take, **values) for take in (0, 1)]
     task = {"state": "submitted", "fingerprint": prints[0], "task_id": "t-1", **values}
     unknown = {"state": "unknown", "fingerprint": prints[1], "task_id": None, "take": "1", **values}
     make_old(desk.home, task, unknown)
     found = run(desk.service.submit(ask()))
-    assert (found.task_id, found.taken_up) == ("t-1", True)
+    assert (found.task_id, found.reused) == ("t-1", True)
     with pytest.raises(SubmitUnknown, match="may have been accepted"):
         run(desk.service.submit(ask(), take=1))
     assert desk.posts == 0
@@ -228,7 +227,7 @@ def test_an_upgrade_keeps_the_rows(old: Path, monkeypatch: pytest.MonkeyPatch) -
     for _ in range(2):
         with closing(Journal(sqlite_url(old.parent))) as journal:
             assert [e.state for e in rows(journal)] == [State.UNKNOWN, State.RUNNING]
-            assert journal.find("t-1") is not None
+            assert journal.find_by_task_id("t-1") is not None
     assert version_of(old) == [(3,)]
     with closing(sqlite3.connect(old)) as database:
         prices = database.execute("SELECT price FROM pika_tasks ORDER BY id").fetchall()

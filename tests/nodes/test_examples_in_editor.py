@@ -112,7 +112,7 @@ def editor(chromium: Browser, comfy: Comfy, editor_errors: PageErrors) -> Iterat
     """The editor, opened once for all examples: that is what takes long."""
     context = chromium.new_context(locale="en-US", service_workers="block")
     page = context.new_page()
-    editor_errors.watch(page)
+    editor_errors.observer(page)
     open_editor(page, comfy.url)
     yield page
     context.close()

@@ -14,7 +14,9 @@ from devtools import ROOT
 
 def load_guard() -> ModuleType:
     """The module by its path: the pack's other nodes need a ComfyUI around them."""
-    spec = importlib.util.spec_from_file_location("pika_guard", ROOT / "nodes" / "guard.py")
+    spec = importlib.util.spec_from_file_location(
+        "pika_guard", ROOT / "nodes" / "routes" / "guard.py"
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

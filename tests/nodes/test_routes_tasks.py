@@ -71,8 +71,8 @@ def test_pages_and_changes(comfy: Comfy) -> None:
     assert [task["number"] for task in before["tasks"]] == numbers[:1]
     assert ask(comfy, f"tasks?since={page['cursor']!r}")["tasks"] == []
     with closing(journal_of(comfy)) as journal:
-        journal.refused(numbers[0], "another", "no")
-        journal.withdrawn(numbers[2], "another")
+        journal.mark_rejected(numbers[0], "another", "no")
+        journal.mark_withdrawn(numbers[2], "another")
         journal.forget(numbers[2])
     changed = ask(comfy, f"tasks?since={page['cursor']!r}")
     seen = {task["number"]: (task["state"], task["forgotten"]) for task in changed["tasks"]}
@@ -118,7 +118,7 @@ def test_what_is_being_sent_cannot_be_forgotten(comfy: Comfy) -> None:
     assert (status, code) == (409, "being_sent")
     assert newest(comfy)["number"] == number
     with closing(journal_of(comfy)) as journal:
-        journal.withdrawn(number, "another")
+        journal.mark_withdrawn(number, "another")
     assert done(comfy, f"tasks/{number}/forget")["task"]["forgotten"] is True
 
 

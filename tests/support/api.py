@@ -19,14 +19,12 @@ from typing import Any, TypeVar
 import av
 import numpy as np
 
-from pika_api import pictures
-from pika_api.client import Client
-from pika_api.journal import Intent, Journal, sqlite_url
-from pika_api.media import Media
-from pika_api.payload import Payload
-from pika_api.request import GenerateRequest
-from pika_api.service import Service
-from pika_api.settings import Settings
+from pika_api.gateway import Client
+from pika_api.journal import Intent, Journal
+from pika_api.media import Media, images
+from pika_api.request import GenerateRequest, Payload
+from pika_api.settings import Settings, sqlite_url
+from pika_api.tasks import Service
 from simulator import Simulator
 
 T = TypeVar("T")
@@ -301,9 +299,9 @@ def picture(height: int = 6, width: int = 8, channels: int = 3, seed: int = 1) -
 
 def from_pixels(image: object) -> Media:
     """A picture as PNG, exactly."""
-    return pictures.prepare(image, form="png").media
+    return images.prepare_image(image, form="png").media
 
 
 def from_picture_file(path: Path) -> Media:
     """A picture file as PNG, exactly."""
-    return pictures.encode(pictures.from_file(path), form="png")[0]
+    return images.encode_image(images.read_image_file(path), form="png")[0]

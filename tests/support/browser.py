@@ -16,7 +16,7 @@ class PageErrors:
         self.console: list[str] = []
         self.uncaught: list[str] = []
 
-    def watch(self, page: Page) -> None:
+    def observer(self, page: Page) -> None:
         """Record from now on."""
         page.on("console", self._take_message)
         page.on("pageerror", self._take_error)

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from pika_api.database import TASKS, sqlite_url
 from pika_api.journal import Journal
+from pika_api.journal.schema import TASKS
+from pika_api.settings import sqlite_url
 from support.comfy import Comfy
 
 if TYPE_CHECKING:

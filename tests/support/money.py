@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
-from pika_api import collecting, journal, leases, submitting, watch
+from pika_api import progress
 from pika_api.errors import PikaError, SubmitUnknown, TaskError
-from pika_api.journal import Entry, Journal
-from pika_api.states import State
+from pika_api.journal import Entry, Journal, State, leases
+from pika_api.journal import store as journal
+from pika_api.tasks import collect, submit
 from simulator import Simulator
 from support.api import Desk, ask, run
 
@@ -36,7 +37,7 @@ def shorten(patch: pytest.MonkeyPatch) -> None:
     """Short leases, and users who are looked out for more often."""
     patch.setattr(journal, "LEASE", LEASE)
     patch.setattr(leases, "_EVERY", LEASE / 4)
-    for module in (watch, submitting, collecting):
+    for module in (progress, submit, collect):
         patch.setattr(module, "CHECK_EVERY", 0.02)
 
 
@@ -104,9 +105,9 @@ class Stopped(Exception):
 def told(error: PikaError, entry: Any) -> None:
     """The error says what it means for the money, how to go on, and which task it is about."""
     text = str(error)
-    assert error.money
-    assert error.money in text
-    assert error.way_out
+    assert error.charge_note
+    assert error.charge_note in text
+    assert error.hint
     if entry.task_id is not None:
         assert entry.task_id in text
     if isinstance(error, TaskError):
@@ -123,7 +124,7 @@ def queue_again(desk: Desk, charged: list[str], then: str) -> None:
         assert desk.posts == posts
         return
     found = run(desk.service.submit(ask()))
-    assert found.taken_up == (then == TAKES_UP)
+    assert found.reused == (then == TAKES_UP)
     assert desk.posts == posts + (then == SENDS)
     assert (found.task_id in charged) == (then == TAKES_UP)
 

@@ -12,11 +12,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pika_api import journal, leases
 from pika_api.errors import PikaError
+from pika_api.journal import leases
+from pika_api.journal import store as journal
 from pika_api.request import GenerateRequest
-from pika_api.service import Service
 from pika_api.settings import Settings
+from pika_api.tasks import Service
 
 
 def open_service(given: dict[str, Any]) -> Service:
@@ -36,7 +37,7 @@ async def act(service: Service, given: dict[str, Any]) -> dict[str, Any]:
         return {"task_id": collected.task_id, "path": str(collected.path)}
     request = GenerateRequest(given["prompt"])
     submitted = await service.submit(request, take=given.get("take", 0))
-    return {"task_id": submitted.task_id, "taken_up": submitted.taken_up}
+    return {"task_id": submitted.task_id, "taken_up": submitted.reused}
 
 
 def main() -> None:

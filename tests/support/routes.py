@@ -9,7 +9,8 @@ from typing import Any
 
 import requests
 
-from pika_api.journal import Journal, sqlite_url
+from pika_api.journal import Journal
+from pika_api.settings import sqlite_url
 from support.api import intent
 from support.comfy import Comfy
 
@@ -31,8 +32,8 @@ def entered_elsewhere(comfy: Comfy, prompt: str) -> int:
     """A task that another gateway has; its number."""
     number = entered(comfy, "elsewhere", base_url="https://elsewhere.example", prompt=prompt)
     with closing(journal_of(comfy)) as journal:
-        journal.sent(number, "another")
-        journal.submitted(number, f"theirs-{number}")
+        journal.mark_sent(number, "another")
+        journal.mark_submitted(number, f"theirs-{number}")
     return number
 
 

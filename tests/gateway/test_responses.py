@@ -1,0 +1,195 @@
+"""Reading what a gateway says, in whatever shape."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from pika_api.gateway import Status, Task
+from pika_api.gateway.responses import error_message, json_object
+from pika_api.text import MAX_MESSAGE
+
+ANY = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = st.sampled_from(
+    ["id", "data", "videos", "status", "progress", "resultUrl", "videoPoster", "error", "message"]
+)
+FEEDS = st.recursive(
+    ANY,
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(NAMES, inner, max_size=5),
+    max_leaves=12,
+)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ({"error": {"message": "No credit", "type": "x", "code": "402x"}}, "No credit (402x)"),
+        ({"error": {"message": "No credit", "type": "billing"}}, "No credit (billing)"),
+        ({"message": "No credit"}, "No credit"),
+        ({"code": 40012, "message": "No credit"}, "No credit (40012)"),
+        ({"detail": "No credit"}, "No credit"),
+        ({"detail": [{"loc": ["body"], "msg": "field required"}, {"msg": "too long"}]},
+         "field required; too long"),
+        ({"error": "No credit"}, "No credit"),
+        ({"error": {"error": {"message": "No credit"}}}, "No credit"),
+        ({"errors": None, "title": "No credit"}, "No credit"),
+        ({"message": "", "detail": "No credit"}, "No credit"),
+        ({"message": None, "error": {"message": "No credit"}}, "No credit"),
+        ("No credit", "No credit"),
+        (["No credit", "Bye"], "No credit; Bye"),
+        ({"code": "no_credit", "message": "Stop: no_credit"}, "Stop: no_credit"),
+    ],
+)  # fmt: skip
+def test_the_message_is_found(answer: object, words: str) -> None:
+    """Every shape that gateways of this family use (api.md)."""
+    assert error_message(json.dumps(answer)) == words
+
+
+@pytest.mark.parametrize("text", ["Service Unavailable", " Service Unavailable\n"])
+def test_plain_text_is_itself(text: str) -> None:
+    """A proxy's plain words, without the space around."""
+    assert error_message(text) == "Service Unavailable"
+
+
+@pytest.mark.parametrize("text", ["", " ", "\r\n"])
+def test_nothing_is_said_to_be_nothing(text: str) -> None:
+    """An error never ends in an empty sentence."""
+    assert error_message(text) == "(an empty answer)"
+
+
+def test_html_is_read_without_its_markup() -> None:
+    """A proxy's page: its words, not its tags, scripts or styles."""
+    page = """<!DOCTYPE html><html><head><title>502</title><style>b{color:red}</style>
+    <script>var x = "<b>";</script></head><body><h1>Bad&nbsp;Gateway</h1><hr>nginx</body></html>"""
+    assert error_message(page) == "an HTML page: 502 Bad Gateway nginx"
+
+
+@pytest.mark.parametrize("value", [{}, [], 0, True, None, {"foo": {"bar": 1}}])
+def test_json_without_words_is_shown_as_it_is(value: object) -> None:
+    """Swallowed is nothing."""
+    assert error_message(json.dumps(value)) == json.dumps(value)
+
+
+@pytest.mark.parametrize("text", ["x" * 5_000_000, json.dumps({"message": "y" * 5_000_000})])
+def test_a_huge_answer_is_shortened(text: str) -> None:
+    """No node shows megabytes."""
+    assert len(error_message(text)) == MAX_MESSAGE
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<html>" + "<" * 4_000_000,
+        "<html>" + "<script>" * 500_000,
+        "<html>" + "<script>x</" * 300_000,
+        " " * 4_000_000 + "x",
+    ],
+    ids=["open tags", "open scripts", "half scripts", "space"],
+)
+def test_an_odd_page_is_read_in_no_time(text: str) -> None:
+    """A megabyte of broken markup does not hold a thread for hours."""
+    started = time.monotonic()
+    assert error_message(text)
+    assert time.monotonic() - started < 5
+
+
+@pytest.mark.usefixtures("calm")
+@pytest.mark.parametrize("depth", [50, 400, 900, 100_000])
+@pytest.mark.parametrize(("left", "right"), [("[", "]"), ('{"error": ', "}")])
+def test_a_deeply_nested_answer_is_no_accident(depth: int, left: str, right: str) -> None:
+    """However deep, it is words or itself, never an error of ours."""
+    assert error_message(left * depth + '"deep"' + right * depth)
+
+
+@given(st.text())
+@example("1" * 5000)
+def test_any_text_has_words(text: str) -> None:
+    """Never empty, never too long, never an error."""
+    assert 0 < len(error_message(text)) <= MAX_MESSAGE
+
+
+@pytest.mark.usefixtures("calm")
+@pytest.mark.parametrize("text", ["[]", "7", "", "{", "null", "<html>", "[" * 100_000, "1" * 5000])
+def test_what_is_no_object_is_none(text: str) -> None:
+    """An answer that is JSON, yet no object, is as unreadable as HTML."""
+    assert json_object(text) is None
+
+
+FINISHED = {
+    "id": "t", "promptText": "Apple evaporates",
+    "videos": [{"id": "t", "status": "finished", "progress": 100, "seed": 393769667,
+                "resultUrl": "https://cdn/x.mp4?a=%2F", "videoPoster": "https://cdn/p.jpg",
+                "imageThumb": "https://cdn/t.jpg", "duration": 5, "error": ""}],
+}  # fmt: skip
+
+
+def test_the_public_example_is_read() -> None:
+    """Every field of the reference's answer."""
+    task = Task.from_feed("t", FINISHED)
+    assert task == Task(
+        "t", Status.FINISHED, "finished", 100, "https://cdn/x.mp4?a=%2F", "https://cdn/p.jpg", "",
+        FINISHED,
+    )  # fmt: skip
+    assert Task.from_feed("t", {"data": FINISHED}).result_url == task.result_url
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"videos": []}, {"videos": None}, {"videos": [None]}, {"videos": [{}]}]
+)
+def test_a_task_without_its_video_is_queued(answer: dict[str, Any]) -> None:
+    """Just after the submit nothing is there yet."""
+    task = Task.from_feed("t", answer)
+    assert (task.status, task.progress, task.result_url) == (Status.QUEUED, 0, "")
+
+
+@pytest.mark.parametrize(
+    ("raw", "url", "status"),
+    [
+        ("queued", "", Status.QUEUED),
+        ("PENDING", "", Status.PENDING),
+        ("Finished", "https://cdn/x.mp4", Status.FINISHED),
+        ("finished", "", Status.PENDING),
+        ("finished", "file:///etc/passwd", Status.PENDING),
+        ("finished", "https://[cdn/x.mp4", Status.PENDING),
+        ("error", "", Status.ERROR),
+        ("rendering", "", Status.UNKNOWN),
+    ],
+)
+def test_a_status_is_known_or_shown(raw: str, url: str, status: Status) -> None:
+    """Case does not matter; finished without a usable link goes on; the rest is told as it came."""
+    task = Task.from_feed("t", {"videos": [{"status": raw, "resultUrl": url}]})
+    assert task.status is status
+    assert task.raw_status == raw
+    assert status.over == (status in (Status.FINISHED, Status.ERROR))
+
+
+@pytest.mark.parametrize(
+    ("value", "per_cent"),
+    [(0, 0), (99.9, 99), (-5, 0), (1000, 100), (math.inf, 100), (math.nan, 0), (True, 0),
+     ("50", 0), (None, 0), (10**400, 100)],
+)  # fmt: skip
+def test_progress_is_a_per_cent(value: object, per_cent: int) -> None:
+    """Whatever comes, the bar gets 0 … 100."""
+    assert Task.from_feed("t", {"videos": [{"progress": value}]}).progress == per_cent
+
+
+@given(st.dictionaries(NAMES, FEEDS, max_size=6))
+@example({"videos": [{"resultUrl": "http://[", "status": "finished"}]})
+def test_any_feed_is_a_task(answer: dict[str, Any]) -> None:
+    """No answer of the feed, however odd, is an error of ours."""
+    task = Task.from_feed("t", answer)
+    assert task.id == "t"
+    assert isinstance(task.status, Status)
+    assert 0 <= task.progress <= 100
+    assert task.response is answer
+    assert task.result_url == "" or task.result_url.lower().startswith(("http://", "https://"))

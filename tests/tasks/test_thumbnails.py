@@ -1,0 +1,163 @@
+"""Small pictures for the list of tasks: made once, bounded, and never worth an error."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from pika_api.journal import Journal
+from pika_api.media import NotMedia
+from pika_api.settings import Settings, sqlite_url
+from pika_api.tasks import Service
+from support.api import Clock, Desk, run, write_video
+
+
+def encoded(mode: str, size: tuple[int, int], form: str) -> bytes:
+    """A picture of this mode, in this format."""
+    data = io.BytesIO()
+    Image.new(mode, size, 99 if mode in ("L", "P") else None).save(data, form)
+    return data.getvalue()
+
+
+def claims(width: int, height: int) -> bytes:
+    """A PNG that says it is this large and holds nothing."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+
+@pytest.fixture
+def service(desk: Desk, tmp_path: Path) -> Any:
+    """A service that keeps posters."""
+
+    settings = Settings(api_key=desk.gateway.key, base_url=desk.gateway.url)
+    made = Service(
+        settings, Journal(sqlite_url(desk.home)), desk.output, posters=tmp_path / "posters"
+    )
+    yield made
+    made.close()
+
+
+def poster(service: Service, task_id: str) -> Path | None:
+    """A task's small picture."""
+    entry = service.journal.find_by_task_id(task_id)
+    assert entry is not None
+    return run(service.thumbnail(entry))
+
+
+@pytest.mark.parametrize(
+    ("mode", "form"),
+    [("RGB", "JPEG"), ("CMYK", "JPEG"), ("L", "JPEG"), ("RGBA", "PNG"), ("P", "GIF"),
+     ("LA", "PNG"), ("I;16", "PNG"), ("RGB", "WEBP")],
+)  # fmt: skip
+def test_every_poster_becomes_a_small_rgb_jpeg(service: Service, mode: str, form: str) -> None:
+    """Whatever the gateway's host sends."""
+    path = service._posters.keep("t", encoded(mode, (1280, 720), form))
+    with Image.open(path) as small:
+        assert (small.format, small.mode, small.size) == ("JPEG", "RGB", (320, 180))
+    assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_a_very_tall_one_is_bounded_too(service: Service) -> None:
+    """Its width alone would leave it as long as it is."""
+    with Image.open(service._posters.keep("t", encoded("RGB", (40, 9000), "PNG"))) as small:
+        assert small.height <= 640
+
+
+def test_a_small_one_stays_small(service: Service) -> None:
+    """Nothing is blown up."""
+    with Image.open(service._posters.keep("t", encoded("RGB", (64, 36), "PNG"))) as small:
+        assert small.size == (64, 36)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"<html>", encoded("RGB", (64, 64), "JPEG")[:200], encoded("RGB", (8, 8), "BMP"),
+     claims(8000, 8000), claims(60_000, 60_000)],
+    ids=["empty", "a page", "cut", "another format", "64 million pixels", "a bomb"],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_what_is_no_poster_is_refused(service: Service, tmp_path: Path, data: bytes) -> None:
+    """What claims to be huge is not decoded; nothing is kept."""
+    with pytest.raises(NotMedia):
+        service._posters.keep("t", data)
+    assert list(tmp_path.glob("posters/*")) == []
+
+
+def test_a_saved_task_needs_no_gateway(desk: Desk, service: Service) -> None:
+    """Its own file is looked at, once: later the picture is there, though the file is not."""
+    task_id = desk.submit()
+    file = run(desk.service.collect(task_id)).path
+    before = len(desk.gateway.log)
+    path = poster(service, task_id)
+    assert path is not None
+    file.unlink()
+    assert poster(service, task_id) == path
+    assert len(desk.gateway.log) == before
+
+
+def test_a_finished_tasks_poster_is_the_feeds(desk: Desk, service: Service) -> None:
+    """Asked for once, whoever asks how often."""
+    task_id = desk.submit()
+    run(desk.service.wait(task_id))
+    before = len(desk.gateway.log)
+    path = poster(service, task_id)
+    assert path is not None
+    assert poster(service, task_id) == path
+    assert len(desk.gateway.log) == before + 2
+
+
+@pytest.mark.parametrize("on", ["feed", "media"])
+def test_one_that_does_not_come_is_asked_for_again_later(
+    desk: Desk, service: Service, on: Any
+) -> None:
+    """Not at once: a list of thousands would ask all the time. Later it may be there."""
+    clock = Clock()
+    service._posters._clock = clock
+    task_id = desk.submit()
+    run(desk.service.wait(task_id))
+    desk.gateway.fault(on=on, status=404, body={"message": "none yet"})
+    assert poster(service, task_id) is None
+    asked = len(desk.gateway.log)
+    assert poster(service, task_id) is None
+    assert len(desk.gateway.log) == asked
+    clock.now += 1000.0
+    assert poster(service, task_id) is not None
+
+
+@pytest.mark.parametrize("seconds", [60.0, 0.5])
+def test_who_is_told_to_wait_does_not_ask(
+    desk: Desk, service: Service, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    """The brake holds for what is only for show as well, to its end."""
+    task_id = desk.submit()
+    run(desk.service.wait(task_id))
+    before = len(desk.gateway.log)
+    monkeypatch.setattr(service._workers.backoff, "wait", lambda: seconds)
+    assert poster(service, task_id) is None
+    assert len(desk.gateway.log) == before
+
+
+def test_a_file_that_is_no_media_is_no_error(desk: Desk, service: Service) -> None:
+    """Somebody's edit of the file costs the picture alone."""
+    task_id = desk.submit()
+    run(desk.service.collect(task_id)).path.write_bytes(b"edited")
+    assert poster(service, task_id) is None
+
+
+def test_a_video_gives_its_first_frame(service: Service, tmp_path: Path) -> None:
+    """In proportion."""
+    file = write_video(tmp_path / "v.mp4", size=(640, 360))
+    with Image.open(service._posters._from_file("t", file)) as small:
+        assert small.size == (320, 180)
