@@ -1,11 +1,17 @@
-"""Pictures for README and the templates, taken in the real editor: examples, settings, sidebar."""
+"""Pictures for README and the templates, taken in the real editor: examples, settings, sidebar,
+and an animated picture of one run.
+"""
 
 from __future__ import annotations
 
 import io
+import itertools
 import json
 import shutil
 import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +23,15 @@ from devtools.comfy import ComfyDied
 from devtools.demo import PICTURE
 from devtools.endings import unwind_on_termination
 from devtools.environment import cache_folder
-from devtools.pages import examples, open_editor, open_workflow, run_workflow
+from devtools.pages import (
+    examples,
+    open_editor,
+    open_workflow,
+    run_end,
+    run_workflow,
+    start_run,
+    wait_for_video,
+)
 from devtools.recipe import ROOT
 from devtools.servers import Account, comfyui, simulator
 from devtools.steps import StepError, say
@@ -25,7 +39,7 @@ from devtools.steps import StepError, say
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-#: README's picture is that of this example.
+#: The example of README's pictures: a still one, and an animated one of its run.
 SHOWN: Final = "pika_image_to_video"
 LAST: Final = "pika_earlier_task"
 DOCS: Final = ROOT / "docs"
@@ -36,6 +50,19 @@ SIDEBAR: Final = (0, 78, 366, 838)
 THUMBNAIL_WIDTH: Final = 800
 #: Milliseconds for the editor to come to rest: fonts, the fitted view, the playing video.
 REST: Final = 1500
+#: How long a task takes. Long enough for its poster to be on the node before the video is.
+TASK_SECONDS: Final = "4"
+#: Seconds that the animation shows the graph before the run, the result before its clip plays, and
+#: the clip's last frame before it starts over.
+BEFORE: Final = 1.0
+RESULT_SHOWN: Final = 0.8
+AFTER: Final = 1.5
+#: Seconds that it shows any other frame at most: waiting is cut short.
+LONGEST: Final = 1.0
+#: Frames per second of the finished clip in the animation.
+PLAYED: Final = 10
+#: GitHub shows larger files too, but nobody waits for them.
+LARGEST_ANIMATION: Final = 3_000_000
 
 #: Where the graph's nodes are on the page, in its pixels.
 _BOUNDS: Final = """() => {
@@ -59,6 +86,25 @@ _VIDEOS_SHOWN: Final = """() => {
   return shown.length >= made.length
 }"""
 
+#: Moves the video on Pika Result to a time in seconds, shown as it is while it plays: without the
+#: controls. Returns its length in seconds.
+_SEEK: Final = """async (seconds) => {
+  const video = document.querySelector('video')
+  video.controls = false
+  const arrived = new Promise((done) => video.addEventListener('seeked', done, { once: true }))
+  video.currentTime = seconds
+  await arrived
+  return video.duration
+}"""
+
+
+@dataclass(frozen=True)
+class Shot:
+    """A screenshot of the whole editor, as PNG, and its time in the animation in seconds."""
+
+    at: float
+    png: bytes
+
 
 def open_quietly(page: Page, url: str) -> None:
     """Open the editor, without the map that would lie over the nodes."""
@@ -75,6 +121,36 @@ def take(page: Page, example: Path) -> bytes:
     page.wait_for_function(_VIDEOS_SHOWN)
     page.wait_for_timeout(REST)
     return page.screenshot()
+
+
+def record(page: Page, example: Path) -> list[Shot]:
+    """Screenshots of one run of an example as it happens; the last one is of the result.
+
+    Raises StepError.
+    """
+    open_workflow(page, example)
+    page.wait_for_timeout(REST)
+    shots = [Shot(0.0, page.screenshot())]
+    start_run(page)
+    began = time.monotonic() - BEFORE
+    while not (end := run_end(page)):
+        shots.append(Shot(time.monotonic() - began, page.screenshot()))
+    if end != "execution_success":
+        raise StepError(f"{example.stem}: {end}")
+    finished = time.monotonic() - began
+    wait_for_video(page)
+    page.wait_for_timeout(REST)
+    return [*shots, Shot(finished, page.screenshot())]
+
+
+def play(page: Page, at: float) -> Iterator[Shot]:
+    """Screenshots of the clip on the node, stepped through so that it moves evenly on a busy
+    machine too; the first one has the time `at`.
+    """
+    length = float(page.evaluate(_SEEK, 0.0))
+    for index in range(int(length * PLAYED)):
+        page.evaluate(_SEEK, index / PLAYED)
+        yield Shot(at + index / PLAYED, page.screenshot())
 
 
 def command(page: Page, name: str) -> None:
@@ -109,6 +185,33 @@ def crop(page: Page, whole: bytes) -> Image.Image:
     return as_picture(whole).crop(box)
 
 
+def save_animation(page: Page, shots: Sequence[Shot], path: Path) -> None:
+    """The part with the nodes as an animated WebP that repeats. Raises StepError."""
+    frames: list[Image.Image] = []
+    starts: list[float] = []
+    for shot in shots:
+        frame = crop(page, shot.png)
+        if not frames or frame.tobytes() != frames[-1].tobytes():
+            frames.append(frame)
+            starts.append(shot.at)
+    shown = [min(end - start, LONGEST) for start, end in itertools.pairwise(starts)]
+    milliseconds = [round(1000 * seconds) for seconds in (*shown, AFTER)]
+    frames[0].save(
+        path,
+        save_all=True,
+        append_images=frames[1:],
+        duration=milliseconds,
+        loop=0,
+        quality=80,
+        method=6,
+        allow_mixed=True,
+    )
+    size = path.stat().st_size
+    if size > LARGEST_ANIMATION:
+        raise StepError(f"{path.name} has {size} bytes, over {LARGEST_ANIMATION}.")
+    say(f"{path.relative_to(ROOT)}  {len(frames)} frames, {sum(milliseconds) / 1000:.1f} s")
+
+
 def save(picture: Image.Image, path: Path, width: int) -> None:
     """As a JPEG of at most this width."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -127,13 +230,24 @@ def stored(account: Account, home: Path) -> Account:
     return Account({**account.environment, "PIKA_API_KEY": None, "PIKA_BASE_URL": None})
 
 
+def take_run(page: Page, example: Path) -> Image.Image:
+    """README's pictures of one run: an animated one, and a still one of its result."""
+    shots = record(page, example)
+    graph = crop(page, shots[-1].png)
+    save(graph, DOCS / "image_to_video.jpg", WIDTH)
+    shots += play(page, shots[-1].at + RESULT_SHOWN)
+    save_animation(page, shots, DOCS / "image_to_video.webp")
+    return graph
+
+
 def take_all(page: Page) -> None:
     """Every picture; the example with an earlier task comes last, since it needs one."""
     for example in sorted(examples(), key=lambda path: path.stem == LAST):
-        graph = crop(page, take(page, example))
-        save(graph, example.with_suffix(".jpg"), THUMBNAIL_WIDTH)
         if example.stem == SHOWN:
-            save(graph, DOCS / "image_to_video.jpg", WIDTH)
+            graph = take_run(page, example)
+        else:
+            graph = crop(page, take(page, example))
+        save(graph, example.with_suffix(".jpg"), THUMBNAIL_WIDTH)
     save(take_sidebar(page), DOCS / "sidebar.jpg", WIDTH)
     save(take_settings(page), DOCS / "settings.jpg", WIDTH)
 
@@ -148,7 +262,7 @@ def main() -> int:
     shutil.copy(PICTURE, inputs)
     try:
         with (
-            simulator(folder / "simulator.log", "--task-seconds", "2") as account,
+            simulator(folder / "simulator.log", "--task-seconds", TASK_SECONDS) as account,
             comfyui(
                 folder / "comfyui", stored(account, folder / "comfyui" / "user" / "__pika")
             ) as comfy,

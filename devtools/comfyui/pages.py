@@ -27,10 +27,12 @@ _PLAYING = """() => {
   return all.filter((video) => video.readyState >= 2 && video.videoWidth > 0)
             .map((video) => video.currentSrc)
 }"""
-#: A promise of how the next run ends. It must exist before the run starts.
+#: Watches the next run: a promise of its end, and the end itself once it has come.
 _WATCH_RUN = """async (within) => {
   const { api } = await import('/scripts/api.js')
-  window.pikaRunOver = new Promise((over) => {
+  const run = window.pikaRun = { end: '' }
+  run.over = new Promise((resolve) => {
+    const over = (end) => resolve(run.end ||= end)
     setTimeout(() => over('no end'), within)
     for (const kind of ['execution_success', 'execution_error', 'execution_interrupted'])
       api.addEventListener(
@@ -74,15 +76,25 @@ def press_run(page: Page) -> None:
     named.or_(queue.and_(page.locator("button"))).first.click()
 
 
+def start_run(page: Page, within: float = 60.0) -> None:
+    """Press Run without waiting. After `within` seconds the end of the run is ``no end``."""
+    page.evaluate(_WATCH_RUN, within * 1000)
+    press_run(page)
+
+
+def run_end(page: Page) -> str:
+    """How the run of `start_run` ended, as `run_workflow` returns it; empty while it runs."""
+    return str(page.evaluate("() => window.pikaRun.end"))
+
+
 def run_workflow(page: Page, within: float = 60.0) -> str:
     """Press Run and wait until that run has ended, at most `within` seconds.
 
     Returns:
         ``execution_success`` or ``execution_interrupted``, the error's text, or ``no end``.
     """
-    page.evaluate(_WATCH_RUN, within * 1000)
-    press_run(page)
-    return str(page.evaluate("() => window.pikaRunOver"))
+    start_run(page, within)
+    return str(page.evaluate("() => window.pikaRun.over"))
 
 
 def complaints(page: Page) -> list[str]:
