@@ -55,7 +55,7 @@ class ComfyCli:
         return place / ARCHIVE
 
     def configuration(self, place: Path) -> tuple[str, dict[str, Any]]:
-        """The warnings about pyproject.toml in `place`, and its content as the registry reads it."""
+        """Warnings about pyproject.toml in `place`, and its content as the registry reads it."""
         warnings, _, content = self._run(place, "-c", READ).strip().rpartition("\n")
         return warnings.strip(), json.loads(content)
 

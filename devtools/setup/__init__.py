@@ -1,1 +1,1 @@
-"""Prepare what the commands need: virtual environments, ComfyUI, a browser. Standard library only."""
+"""Prepare environments, ComfyUI and a browser. Only the standard library is imported."""

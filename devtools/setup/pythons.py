@@ -15,7 +15,9 @@ from devtools.setup.steps import say
 
 #: The oldest version that the pack supports: `requires-python` in pyproject.toml.
 OLDEST: Final = "3.10"
-_VERSION_AND_PATH: Final = "import sys; print('%d.%d' % sys.version_info[:2]); print(sys.executable)"
+_VERSION_AND_PATH: Final = (
+    "import sys; print('%d.%d' % sys.version_info[:2]); print(sys.executable)"
+)
 #: Seconds for an interpreter to answer.
 _ANSWER_WITHIN: Final = 20.0
 

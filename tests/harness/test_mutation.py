@@ -6,8 +6,8 @@ import ast
 
 import pytest
 
-from devtools.mutation import LEFT_OUT, LISTED, MODULES, Mutant, listed, main, written
 from devtools import ROOT
+from devtools.mutation import LEFT_OUT, LISTED, MODULES, Mutant, listed, main, written
 from devtools.setup.steps import StepError
 
 SOME = [

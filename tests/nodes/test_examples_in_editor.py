@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import av
 import pytest
 
-from devtools.demo import PICTURE
+from devtools import ROOT
 from devtools.comfyui.pages import (
     EXAMPLES,
     complaints,
@@ -22,7 +22,7 @@ from devtools.comfyui.pages import (
     run_workflow,
     wait_for_videos,
 )
-from devtools import ROOT
+from devtools.demo import PICTURE
 from simulator import Simulator
 from support.comfy import Comfy
 from support.graphs import text_to_video
