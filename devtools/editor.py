@@ -53,7 +53,7 @@ def main(arguments: list[str]) -> int:
         with lock(folder / "lock"), gateway(folder, live) as account:
             inputs.mkdir(parents=True, exist_ok=True)
             shutil.copy(PICTURE, inputs)
-            with comfyui(folder / "comfyui", account) as comfy:
+            with comfyui(folder / "comfyui", account, all_libraries=True) as comfy:
                 stay(comfy)
     except InUseError:
         say("This editor is already running.")

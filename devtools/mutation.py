@@ -129,7 +129,7 @@ def main(arguments: Sequence[str]) -> int:
         say(f"Listed in {LISTED.name}, but noticed or removed:\n{written(outdated)}")
     new = [mutant for mutant in alive if mutant not in expected]
     print(written(new), end="")
-    say(f"{len(alive)} mutants survive, {len(new)} of them are not in {LISTED.name}.")
+    say(f"Surviving mutants: {len(alive)}; not in {LISTED.name}: {len(new)}.")
     return 1 if new else 0
 
 
@@ -213,7 +213,7 @@ def _check(module: str, function: str | None, python: Path) -> list[Mutant]:
         if not results:
             raise StepError(f"{module} has no mutants" + (f" of {function}." if function else "."))
         alive = [name for name, status in results.items() if status not in _NOTICED]
-        say(f"  {len(results)} mutants, {len(alive)} survive")
+        say(f"  {len(results)} mutants, surviving: {len(alive)}")
         return [_mutant(module, name, _output([*mutmut, "show", name], copy)) for name in alive]
 
 

@@ -63,15 +63,19 @@ def simulator(log: Path, *options: str) -> Iterator[Account]:
 
 
 @contextmanager
-def comfyui(base_dir: Path, account: Account) -> Iterator[Comfy]:
-    """A real ComfyUI with this checkout as its only pack, and with all of its libraries."""
+def comfyui(base_dir: Path, account: Account, *, all_libraries: bool = False) -> Iterator[Comfy]:
+    """A real ComfyUI with this checkout as its only pack.
+
+    Args:
+        all_libraries: Import what models need too, for graphs of the user.
+    """
     with timed("Starting ComfyUI"):
         running = Comfy.start(
             base_dir,
             env=account.environment,
             pack=ROOT,
             up_within=COMFYUI_WITHIN,
-            all_libraries=True,
+            all_libraries=all_libraries,
         )
     try:
         yield running
