@@ -76,9 +76,9 @@ MODULES: Final[Mapping[str, Module]] = {
 }
 #: Tests in those files that wait, measure time, or run many threads or processes.
 LEFT_OUT: Final = (
-    "tests/tasks/test_submit.py::test_different_requests_do_not_wait_for_each_other",
-    "tests/tasks/test_submit.py::test_twenty_four_twins_are_one_task",
-    "tests/tasks/test_submit_faults.py::test_a_brake_holds_what_is_queued_for_a_thread",
+    "tests/tasks/test_submit.py::test_different_requests_run_in_parallel",
+    "tests/tasks/test_submit.py::test_24_identical_requests_create_one_task",
+    "tests/tasks/test_submit_faults.py::test_backoff_also_stops_requests_queued_for_a_thread",
     "tests/journal/test_states.py::test_four_processes_one_winner",
     "tests/journal/test_states.py::test_sixteen_threads_one_winner",
 )

@@ -1,10 +1,12 @@
-"""The only door to ComfyUI's insides: folders, progress, interrupt, and the pack's one service."""
+"""Access to ComfyUI's internals, and the pack's one journal and service."""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,38 +16,38 @@ import folder_paths
 from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_execution.utils import get_executing_context
 
-from ..pika_api.settings import FOLDER, journal_url
+from ..pika_api.settings import FOLDER, Settings, journal_url, load_settings
 
 if TYPE_CHECKING:
     from ..pika_api.journal import Journal
-    from ..pika_api.tasks import Service
+    from ..pika_api.tasks import CurrentService, Service
 
-#: The folder of finished files, below ComfyUI's output folder.
+#: Folder of finished files, below ComfyUI's output folder.
 SUBFOLDER = "pika"
-#: The folder of small pictures for the list of tasks, in the private one.
-POSTERS = "posters"
+#: Folder of the sidebar's thumbnails, below the private folder. Its name is that of version 0.1.0.
+THUMBNAILS = "posters"
 
 _lock = threading.Lock()
-_service: Service | None = None
 _journal: Journal | None = None
+_services: CurrentService | None = None
 
 
 def home() -> Path:
-    """The pack's private folder: ComfyUI's system user directory, which it serves to nobody."""
-    # Older ComfyUI (0.3.64) has no function for it; the place is the same.
+    """The pack's private folder: ComfyUI's system user directory, which no route serves."""
+    # ComfyUI 0.3.64 has no function for it; the path is the same.
     return Path(folder_paths.get_user_directory()) / FOLDER
 
 
 def output_folder() -> Path:
-    """Where finished files go."""
+    """The folder for finished files."""
     return Path(folder_paths.get_output_directory()) / SUBFOLDER
 
 
 def temp_file(suffix: str) -> Path:
-    """A name for a passing file; ComfyUI empties the folder at its start and end."""
+    """An unused path in ComfyUI's temp folder, which ComfyUI empties when it starts and ends."""
     folder = Path(folder_paths.get_temp_directory())
     folder.mkdir(parents=True, exist_ok=True)
-    # No time in it: the clock of Windows stands still for 15 ms.
+    # Not named by the time: the clock of Windows advances in steps of 15 ms.
     return folder / f"pika_{uuid.uuid4().hex}{suffix}"
 
 
@@ -60,27 +62,27 @@ def is_output(path: Path) -> bool:
     return path.is_relative_to(folder_paths.get_output_directory())
 
 
-def addresses() -> Sequence[str]:
-    """What ComfyUI listens to: the addresses and names given to ``--listen``."""
+def listen_addresses() -> Sequence[str]:
+    """The addresses and names given to ComfyUI's option ``--listen``."""
     from comfy.cli_args import args
 
     return [address.strip() for address in args.listen.split(",")]
 
 
 def versions() -> dict[str, str]:
-    """ComfyUI's and its editor's, for a bug report."""
+    """The versions of ComfyUI and its editor, for a bug report."""
     from comfyui_version import __version__
 
     try:
         frontend = metadata.version("comfyui-frontend-package")
     except metadata.PackageNotFoundError:
-        frontend = "of its own"  # --front-end-root
+        frontend = "unknown (--front-end-root)"
     return {"ComfyUI": __version__, "ComfyUI's editor": frontend}
 
 
 def journal() -> Journal:
-    """The one journal, which needs no settings."""
-    # Imported late: requests and SQLAlchemy would otherwise weigh on ComfyUI's start.
+    """The one journal. It needs no settings and is never closed."""
+    # Imported at the first use: SQLAlchemy would slow down ComfyUI's start.
     from ..pika_api.journal import Journal
 
     global _journal
@@ -90,35 +92,57 @@ def journal() -> Journal:
         return _journal
 
 
-def service() -> Service:
-    """The one service, made at its first use and again when the settings have changed."""
-    from ..pika_api.settings import load_settings
+def _create_service(settings: Settings) -> Service:
     from ..pika_api.tasks import Service
 
-    global _service
-    settings, kept = load_settings(home()), journal()
+    return Service(settings, journal(), output_folder(), thumbnails=home() / THUMBNAILS)
+
+
+def _load() -> tuple[CurrentService, Settings]:
+    """Read the settings file. Blocks."""
+    # Imported at the first use: requests and SQLAlchemy would slow down ComfyUI's start.
+    from ..pika_api.tasks import CurrentService
+
+    global _services
+    settings = load_settings(home())
     with _lock:
-        if _service is None or _service.settings != settings:
-            # An earlier one ends with the calls that still use it.
-            _service = Service(settings, kept, output_folder(), posters=home() / POSTERS)
-        return _service
+        if _services is None:
+            _services = CurrentService(_create_service)
+        return _services, settings
+
+
+@contextmanager
+def use_service() -> Iterator[Service]:
+    """The service for the current settings, open until the block ends. Reads the settings file."""
+    services, settings = _load()
+    with services.use(settings) as service:
+        yield service
+
+
+@asynccontextmanager
+async def open_service() -> AsyncIterator[Service]:
+    """As `use_service`; the settings file is read off the event loop."""
+    services, settings = await asyncio.to_thread(_load)
+    with services.use(settings) as service:
+        yield service
 
 
 def check_interrupt() -> None:
-    """Raise ComfyUI's interrupt if the user has asked for it.
+    """Raise ComfyUI's interrupt if the user has requested it.
 
-    Only looks: ComfyUI's own check clears the flag, and of many waiters one would see it.
+    This only reads the flag. ComfyUI's own check also clears it, so of many waiting nodes only one
+    would notice.
     """
     if model_management.processing_interrupted():
         raise model_management.InterruptProcessingException
 
 
 def prompt_id() -> str:
-    """ComfyUI's id of the prompt that is running here; empty outside of one."""
+    """ComfyUI's id of the prompt that is being executed; empty outside of an execution."""
     context = get_executing_context()
     return context.prompt_id if context else ""
 
 
 def blocked(message: str) -> ExecutionBlocker:
-    """An output's value that stops only what hangs on it, with a message."""
+    """An output value that stops only the nodes connected to it, with a message."""
     return ExecutionBlocker(message)

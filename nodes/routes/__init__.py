@@ -1,4 +1,4 @@
-"""HTTP routes for the editor: which there are. All stand behind the guard, changes are POSTs."""
+"""The pack's HTTP routes for the editor. All are guarded, and every change is a POST."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ _POST: Final = {
     f"{_TASK}/refresh": tasks.refresh,
     f"{_TASK}/collect": tasks.collect,
 }
-#: ComfyUI lets browsers keep these for as long as they like: after an update, new modules would
-#: meet old ones.
-_ASK_AGAIN: Final = (".mjs", ".jpg")
-_OURS: Final = f"/extensions/{Path(__file__).parents[2].name}/"
+#: ComfyUI sends these without a cache policy. After an update, a browser would mix old and new
+#: modules.
+_REVALIDATE: Final = (".mjs", ".jpg")
+_PREFIX: Final = f"/extensions/{Path(__file__).parents[2].name}/"
 
 
 async def _prepare(request: web.Request, response: web.StreamResponse) -> None:
     path = request.path.removeprefix("/api")
-    if path.startswith(_OURS) and path.endswith(_ASK_AGAIN):
+    if path.startswith(_PREFIX) and path.endswith(_REVALIDATE):
         response.headers["Cache-Control"] = "no-cache"
 
 
@@ -43,7 +43,7 @@ def _register() -> None:
         server.routes.get(path)(guarded(handler))
     for path, handler in _POST.items():
         server.routes.post(path)(guarded(handler))
-    server.routes.get(f"{_TASK}/poster")(guarded(tasks.poster, shown=True))
+    server.routes.get(f"{_TASK}/poster")(guarded(tasks.thumbnail, image=True))
     server.app.on_response_prepare.append(_prepare)
 
 

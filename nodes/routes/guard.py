@@ -1,8 +1,9 @@
-"""Who may call the editor's routes: the editor itself, from the address ComfyUI is opened at.
+"""Only the editor may call the pack's routes, from the address at which ComfyUI is open.
 
-Any page that a browser shows can send requests to this machine. What keeps it out: a header that
-no page of another origin can send unasked, the browser's own word on where a request is from, and
-the address in it, which after a DNS rebinding is the name of a stranger.
+Any page in a browser can send requests to this machine. Three checks keep other pages out: a
+custom header, which a page of another origin cannot send without a CORS preflight; the browser's
+own headers about a request's origin; and the Host header, which after DNS rebinding names the
+attacker's host.
 """
 
 from __future__ import annotations
@@ -15,19 +16,19 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-#: What the editor sends along; its value says which form of the routes it speaks.
+#: The header that the editor sends. Its value is the version of the routes' protocol.
 HEADER: Final = "X-Pika-Editor"
-#: Names that ComfyUI may be opened at besides its own, separated by commas.
+#: Further host names at which ComfyUI may be opened, separated by commas.
 VARIABLE: Final = "PIKA_ALLOWED_HOSTS"
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """Why a request is not answered.
+    """Why a request is refused.
 
     Attributes:
-        code: A stable word for the editor.
-        text: For a person.
+        code: A stable identifier for the editor.
+        text: A message for the user.
     """
 
     code: str
@@ -40,57 +41,57 @@ def refusal(
     listen: Sequence[str],
     environ: Mapping[str, str] = os.environ,
     *,
-    shown: bool = False,
+    image: bool = False,
 ) -> Refusal | None:
-    """Why a request with these headers is refused; None if it may pass.
+    """Why a request with these headers is refused; None if it is allowed.
 
     Args:
-        headers: Its headers; names in any case.
-        listen: The addresses and names that ComfyUI listens to.
-        shown: Whether it is for a picture on the page, which cannot carry our header.
+        headers: The request's headers; names in any case.
+        listen: The addresses and names that ComfyUI listens on.
+        image: Whether the request is for an ``<img>``, which cannot send the custom header.
     """
     host = headers.get("Host", "")
-    if not _is_ours(_name(host), listen, environ):
+    if not _is_known(_name(host), listen, environ):
         return Refusal(
             "host",
-            f"ComfyUI does not know the name it was opened at here («{host[:100]}»). If it is "
-            f"yours, put it into the environment variable {VARIABLE} and restart ComfyUI.",
+            f"ComfyUI was opened at an unknown host name («{host[:100]}»). If the name is yours, "
+            f"add it to the environment variable {VARIABLE} and restart ComfyUI.",
         )
     origin = headers.get("Origin")
-    if origin is not None and not _is_at(origin, host):
+    if origin is not None and not _is_same_origin(origin, host):
         return Refusal(
             "origin",
-            f"This request is from another page («{origin[:100]}») than ComfyUI's own at "
-            f"{host[:100]}. A reverse proxy must pass the Host header on.",
+            f"This request comes from another page («{origin[:100]}»), not from ComfyUI at "
+            f"{host[:100]}. A reverse proxy must forward the Host header.",
         )
     if headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-        return Refusal("origin", "This request is from another page than ComfyUI's own.")
-    if not shown and headers.get(HEADER) != "1":
-        return Refusal("header", f"This is for the editor alone, which sends {HEADER}: 1.")
+        return Refusal("origin", "This request comes from another page, not from ComfyUI.")
+    if not image and headers.get(HEADER) != "1":
+        return Refusal("header", f"Only the editor may use this route. It sends {HEADER}: 1.")
     return None
 
 
 def _name(host: str) -> str:
-    """The name or address in a Host header; empty where there is none."""
+    """The name or address in a Host header; empty if the header is not valid."""
     try:
         parts = urlsplit(f"//{host}")
-        _ = parts.port  # raises where it is no number
+        _ = parts.port  # raises ValueError if it is not a number
         return (parts.hostname or "") if parts.netloc == host and "@" not in host else ""
     except ValueError:
         return ""
 
 
-def _is_at(origin: str, host: str) -> bool:
+def _is_same_origin(origin: str, host: str) -> bool:
     return origin.lower() in (f"http://{host}".lower(), f"https://{host}".lower())
 
 
-def _is_ours(name: str, listen: Sequence[str], environ: Mapping[str, str]) -> bool:
-    allowed = {each.strip().lower() for each in environ.get(VARIABLE, "").split(",")} - {""}
+def _is_known(name: str, listen: Sequence[str], environ: Mapping[str, str]) -> bool:
+    allowed = {host.strip().lower() for host in environ.get(VARIABLE, "").split(",")} - {""}
     if name in allowed or name == "localhost" or _is_loopback(name):
         return True
     if all(address == "localhost" or _is_loopback(address) for address in listen):
         return False
-    # An address cannot be rebound to another machine; only a name can.
+    # DNS rebinding needs a name: an address cannot be rebound to another machine.
     return _is_address(name) or name in _own_names(listen)
 
 

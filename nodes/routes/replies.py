@@ -1,4 +1,4 @@
-"""How the editor's routes answer: only to the editor, and an error as a text for a person."""
+"""Responses of the pack's routes: checks before a handler, and errors as JSON."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from . import guard
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-#: A change is a small JSON object. Bytes.
+#: Maximum size of a request body, in bytes.
 _MAX_BODY: Final = 64 * 1024
-#: Status and code of each error; the first that fits.
-_KINDS: Final[Mapping[type[PikaError], tuple[int, str]]] = {
+#: HTTP status and code by error class; the first that matches.
+_STATUS_AND_CODE: Final[Mapping[type[PikaError], tuple[int, str]]] = {
     SettingLocked: (409, "environment"),
     SettingsError: (409, "settings"),
     JournalError: (503, "journal"),
@@ -42,40 +42,40 @@ _KINDS: Final[Mapping[type[PikaError], tuple[int, str]]] = {
 
 
 class Problem(Exception):
-    """A request that cannot be carried out.
+    """An error response.
 
     Args:
-        code: A stable word for the editor.
-        text: For a person.
-        name: The setting that it is about, where it is about one.
+        code: A stable identifier for the editor.
+        text: A message for the user.
+        name: The setting that the error is about, if any.
     """
 
     def __init__(self, status: int, code: str, text: str, name: str = "") -> None:
         self.status = status
-        self.said = {"error": text, "code": code} | ({"name": name} if name else {})
+        self.body = {"error": text, "code": code} | ({"name": name} if name else {})
         super().__init__(text)
 
 
-def guarded(handler: Handler, *, shown: bool = False) -> Handler:
-    """The handler behind the guard, with its errors told.
+def guarded(handler: Handler, *, image: bool = False) -> Handler:
+    """A handler that runs only if the guard allows it, and whose errors become responses.
 
     Args:
-        shown: Whether it gives a picture for the page, which is asked for without our header.
+        image: Whether it serves an ``<img>``, which is requested without the custom header.
     """
 
     @functools.wraps(handler)
     async def answer(request: web.Request) -> web.StreamResponse:
-        refused = guard.refusal(request.headers, host.addresses(), shown=shown)
+        refused = guard.refusal(request.headers, host.listen_addresses(), image=image)
         try:
             if refused is not None:
                 raise Problem(refused.status, refused.code, refused.text)
             response = await handler(request)
-        except Problem as problem:
-            response = web.json_response(problem.said, status=problem.status)
+        except Problem as raised:
+            response = web.json_response(raised.body, status=raised.status)
         except PikaError as error:
-            told = _problem_of(error)
+            problem = _problem_of(error)
             log.debug("editor: %s %s: %s", request.method, request.path, error.what)
-            response = web.json_response(told.said, status=told.status)
+            response = web.json_response(problem.body, status=problem.status)
         response.headers.setdefault("Cache-Control", "no-store")
         response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
         response.headers["X-Content-Type-Options"] = "nosniff"
@@ -85,22 +85,22 @@ def guarded(handler: Handler, *, shown: bool = False) -> Handler:
 
 
 def _problem_of(error: PikaError) -> Problem:
-    found = next((pair for kind, pair in _KINDS.items() if isinstance(error, kind)), None)
-    status, code = found or (500, "error")
+    match = next((pair for kind, pair in _STATUS_AND_CODE.items() if isinstance(error, kind)), None)
+    status, code = match or (500, "error")
     name = error.name if isinstance(error, SettingsError) else ""
     return Problem(status, code, str(error), name)
 
 
-async def object_of(request: web.Request) -> dict[str, Any]:
-    """The JSON object that a change carries."""
+async def read_object(request: web.Request) -> dict[str, Any]:
+    """The JSON object in a request's body. Raises `Problem`."""
     if request.content_type != "application/json":
-        raise Problem(415, "content_type", "A change is sent as application/json.")
+        raise Problem(415, "content_type", "The request must be sent as application/json.")
     if request.content_length is None or request.content_length > _MAX_BODY:
-        raise Problem(413, "too_large", f"A change has at most {_MAX_BODY} bytes.")
+        raise Problem(413, "too_large", f"The request must not be larger than {_MAX_BODY} bytes.")
     try:
         value = json.loads(await request.read())
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise Problem(400, "body", "A change is a JSON object.")
+        raise Problem(400, "body", "The request must be a JSON object.")
     return value

@@ -23,7 +23,7 @@ from ...pika_api.settings import (
     save_settings,
 )
 from .. import host
-from .replies import Problem, object_of
+from .replies import Problem, read_object
 
 if TYPE_CHECKING:
     from ...pika_api.gateway import Finding
@@ -41,13 +41,13 @@ async def show(_request: web.Request) -> web.Response:
 
 async def change(request: web.Request) -> web.Response:
     """POST: change some; as `show`, and whether the stored key was dropped with its address."""
-    changes = await object_of(request)
+    changes = await read_object(request)
     return web.json_response(await asyncio.to_thread(_changed, changes))
 
 
 async def test(request: web.Request) -> web.Response:
     """POST: whether the gateway can be reached and knows the key. Costs nothing."""
-    await object_of(request)
+    await read_object(request)
     found = await asyncio.to_thread(_tested)
     return web.json_response({"verdict": found.verdict, "message": found.message})
 
@@ -64,8 +64,8 @@ def _diagnosed(connect: bool) -> str:
     # Imported late, as in host: requests and SQLAlchemy would weigh on ComfyUI's start.
     from ...pika_api.support import run_diagnostics
 
-    output, around = host.output_folder(), host.versions()
-    return run_diagnostics(host.home(), output, connect=connect, around=around).text
+    output, host_versions = host.output_folder(), host.versions()
+    return run_diagnostics(host.home(), output, connect=connect, host_versions=host_versions).text
 
 
 def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The editor's list of tasks: what the journal holds, and what can be done with one of them."""
+"""Routes of the sidebar: the tasks of the journal, and actions on one of them."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from aiohttp import web
 
 from ...pika_api.journal import ACTIVE, State
 from .. import host
-from .replies import Problem, object_of
+from .replies import Problem, read_object
 
 if TYPE_CHECKING:
     from ...pika_api.journal import Entry, Page
 
-#: How many tasks one answer has, unless it is asked for fewer or more, and at the most.
-_LISTED: Final = 500
-_MOST: Final = 1000
-#: Of a prompt, so many characters are listed.
-_PROMPT: Final = 500
-#: Seconds a finished task's feed is asked for its link.
-_LINK_TIME: Final = 30.0
-_VIDEOS: Final = (".mp4", ".webm")
+#: Default and maximum number of tasks in one response.
+_PAGE_SIZE: Final = 500
+_MAX_PAGE_SIZE: Final = 1000
+#: Characters of a prompt in the list.
+_PROMPT_LENGTH: Final = 500
+#: How long the feed of a finished task is asked for its link, in seconds.
+_LINK_TIMEOUT: Final = 30.0
+_VIDEO_SUFFIXES: Final = (".mp4", ".webm")
 
 
 async def list_tasks(request: web.Request) -> web.Response:
-    """GET: a page of tasks, newest first; or with ``since``, what has changed."""
+    """GET: a page of tasks, newest first; with ``since``, the tasks that have changed."""
     query = request.query
-    limit = min(max(_number(query.get("limit", _LISTED), "limit"), 1), _MOST)
+    limit = min(max(_number(query.get("limit", _PAGE_SIZE), "limit"), 1), _MAX_PAGE_SIZE)
     if "since" in query:
         since = _moment(query["since"])
         return web.json_response(await asyncio.to_thread(_changes, since, limit))
@@ -38,62 +38,63 @@ async def list_tasks(request: web.Request) -> web.Response:
 
 
 async def show_request(request: web.Request) -> web.Response:
-    """GET: what was asked for, with media described, not contained."""
+    """GET: the request of a task; media are described by their hash."""
     entry = await _entry(request)
     return web.json_response({"request": entry.request})
 
 
 async def forget(request: web.Request) -> web.Response:
-    """POST: take it out of lists; the same request is a new task from then on."""
-    await object_of(request)
+    """POST: remove a task from lists. The same request creates a new task from then on."""
+    await read_object(request)
     entry = await _entry(request)
     if not await asyncio.to_thread(host.journal().forget, entry.id):
         raise Problem(409, "being_sent", f"Task #{entry.id} is being sent at this moment.")
-    return await _told(entry.id)
+    return await _task_response(entry.id)
 
 
 async def refresh(request: web.Request) -> web.Response:
-    """POST: ask the feed once how it is, where that may have changed; tells whether it was asked.
+    """POST: read the feed of an active task once. The response says whether it was read.
 
-    The id of a task that was made at another gateway is not told to the one of the settings.
+    The current gateway is not asked about a task of another gateway.
     """
-    await object_of(request)
+    await read_object(request)
     entry = await _entry(request)
     asked = False
     if entry.task_id is not None and entry.state in ACTIVE:
-        service = await asyncio.to_thread(host.service)
-        asked = entry.base_url == service.settings.base_url
-        if asked:
-            await service.status(entry.task_id)
-    return await _told(entry.id, asked=asked)
+        async with host.open_service() as service:
+            asked = entry.base_url == service.settings.base_url
+            if asked:
+                await service.status(entry.task_id)
+    return await _task_response(entry.id, asked=asked)
 
 
 async def collect(request: web.Request) -> web.Response:
-    """POST: bring a finished task's file to the output folder."""
-    await object_of(request)
+    """POST: save the file of a finished task in the output folder."""
+    await read_object(request)
     entry = await _entry(request)
     if entry.task_id is None:
-        raise Problem(409, "no_task", f"#{entry.id} has not become a task; there is no file.")
+        raise Problem(409, "no_task", f"Request #{entry.id} has no task, and so no file.")
     if entry.state is State.FAILED:
         raise Problem(409, "failed", f"Task {entry.task_id} has failed: {entry.last_error}")
-    service = await asyncio.to_thread(host.service)
-    # One that is under way, for all the journal knows, is asked for once and not waited for.
-    timeout = 0.0 if entry.state in ACTIVE else _LINK_TIME
-    await service.collect(entry.task_id, timeout=timeout)
-    return await _told(entry.id)
+    # A task that is running, as far as the journal knows, is asked for once and not waited for.
+    timeout = 0.0 if entry.state in ACTIVE else _LINK_TIMEOUT
+    async with host.open_service() as service:
+        await service.collect(entry.task_id, timeout=timeout)
+    return await _task_response(entry.id)
 
 
-async def poster(request: web.Request) -> web.StreamResponse:
-    """GET: a small picture of it. No content where there is none: a browser writes every 404 of a
-    picture to its console.
+async def thumbnail(request: web.Request) -> web.StreamResponse:
+    """GET: the thumbnail of a task, or 204 if it has none.
+
+    Not 404: a browser writes every 404 of an image to its console.
     """
     entry = await _entry(request)
-    service = await asyncio.to_thread(host.service)
-    path = await service.thumbnail(entry)
+    async with host.open_service() as service:
+        path = await service.thumbnail(entry)
     if path is None:
         return web.Response(status=204)
-    kept = {"Cache-Control": "private, max-age=86400"} if "v" in request.query else {}
-    return web.FileResponse(path, headers={"Content-Type": "image/jpeg", **kept})
+    caching = {"Cache-Control": "private, max-age=86400"} if "v" in request.query else {}
+    return web.FileResponse(path, headers={"Content-Type": "image/jpeg", **caching})
 
 
 async def _entry(request: web.Request) -> Entry:
@@ -104,47 +105,47 @@ async def _entry(request: web.Request) -> Entry:
     return entry
 
 
-async def _told(number: int, **more: Any) -> web.Response:
-    return web.json_response({"task": await asyncio.to_thread(_read, number), **more})
+async def _task_response(number: int, **extra: Any) -> web.Response:
+    return web.json_response({"task": await asyncio.to_thread(_read, number), **extra})
 
 
 def _read(number: int) -> dict[str, Any]:
-    return _shown(host.journal().get(number))
+    return _as_json(host.journal().get(number))
 
 
 def _page(limit: int, before: int | None) -> dict[str, Any]:
-    return _listed(host.journal().page(limit=limit, before=before))
+    return _page_as_json(host.journal().page(limit=limit, before=before))
 
 
 def _changes(since: float, limit: int) -> dict[str, Any]:
-    return _listed(host.journal().changed_since(since, limit=limit))
+    return _page_as_json(host.journal().changed_since(since, limit=limit))
 
 
-def _listed(page: Page) -> dict[str, Any]:
-    tasks = [_shown(entry) for entry in page.entries]
+def _page_as_json(page: Page) -> dict[str, Any]:
+    tasks = [_as_json(entry) for entry in page.entries]
     return {"tasks": tasks, "cursor": page.cursor, "more": page.more}
 
 
-def _shown(entry: Entry) -> dict[str, Any]:
-    kept = Path(entry.file_path) if entry.file_path else None
-    video = kept is not None and kept.suffix in _VIDEOS
+def _as_json(entry: Entry) -> dict[str, Any]:
+    path = Path(entry.file_path) if entry.file_path else None
+    video = path is not None and path.suffix in _VIDEO_SUFFIXES
     return {
         "number": entry.id,
         "task_id": entry.task_id,
         "state": entry.state.value,
-        "prompt": entry.prompt[:_PROMPT],
+        "prompt": entry.prompt[:_PROMPT_LENGTH],
         "created_at": entry.created_at,
         "progress": entry.progress,
         "error": entry.last_error,
-        "file": _file(kept) if kept else None,
-        "kind": ("video" if video else "image") if kept else "",
+        "file": _file(path) if path else None,
+        "kind": ("video" if video else "image") if path else "",
         "forgotten": entry.forgotten_at is not None,
     }
 
 
-def _file(kept: Path) -> dict[str, str] | None:
-    """The file as ComfyUI's /view asks for it; None where it is not in the output folder."""
-    for path in (kept, host.output_folder() / kept.name):
+def _file(recorded: Path) -> dict[str, str] | None:
+    """The file in the form of ComfyUI's route /view; None if it is not in the output folder."""
+    for path in (recorded, host.output_folder() / recorded.name):
         if host.is_output(path) and path.is_file():
             name, subfolder = host.saved_result(path)
             return {"filename": name, "subfolder": subfolder, "type": "output"}

@@ -1,10 +1,11 @@
-"""What ``python -m pika_api`` can be told, and the request that it makes of that."""
+"""The arguments of ``python -m pika_api``, and the request that they describe."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from ..errors import InvalidInput
 from ..media import Media, encode_image, read_image_file, read_video_file
@@ -21,61 +22,81 @@ from ..request import (
 )
 
 _EXIT_CODES: Final = """exit codes:
-  0  done
-  1  an error; its message says what it means for the money. doctor: something is wrong
-  2  the arguments are off
-  3  unclear whether the request was accepted and charged
-  4  the task is not finished yet; it is kept
-  5  the gateway ended the task with an error
-  130  interrupted; the task, if there is one, is kept
+  0    success
+  1    an error; its message says what it means for the charge. doctor: there is a problem
+  2    invalid arguments
+  3    the outcome of the request is unknown: it may have been accepted and charged
+  4    the task is not finished yet; it is kept
+  5    the gateway ended the task with an error
+  130  interrupted; a submitted task is kept
 """
 
+#: Runs a command with its arguments and the private folder; returns the exit code.
+Command = Callable[[argparse.Namespace, Path], int]
 
-def make_parser() -> argparse.ArgumentParser:
-    """All commands with their arguments."""
+
+class Commands(NamedTuple):
+    """The function of each command."""
+
+    generate: Command
+    status: Command
+    result: Command
+    tasks: Command
+    forget: Command
+    doctor: Command
+
+
+def make_parser(commands: Commands) -> argparse.ArgumentParser:
+    """The parser of all commands. Its result has the chosen command's function as ``func``."""
     parser = argparse.ArgumentParser(
         prog="python -m pika_api",
-        description="Pika video from a shell: progress on stderr, results on stdout.",
+        description="Pika videos on the command line. Progress goes to stderr, results to stdout.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--home", type=Path, help="folder of settings and journal (PIKA_HOME)")
-    parser.add_argument("--verbose", action="store_true", help="log to stderr")
-    commands = parser.add_subparsers(dest="command", required=True)
-    _add_generate(commands.add_parser("generate", help="submit; prints the task id"))
-    status = commands.add_parser("status", help="ask once; prints the feed's answer as JSON")
+    parser.add_argument("--verbose", action="store_true", help="write the log to stderr")
+    subparsers = parser.add_subparsers(required=True, metavar="command")
+
+    def add(name: str, help_text: str, func: Command) -> argparse.ArgumentParser:
+        subparser: argparse.ArgumentParser = subparsers.add_parser(name, help=help_text)
+        subparser.set_defaults(func=func)
+        return subparser
+
+    _add_generate(add("generate", "submit a request and print its task id", commands.generate))
+    status = add("status", "print the gateway's current answer for a task", commands.status)
     status.add_argument("task_id")
-    result = commands.add_parser("result", help="wait for a task; prints its file's path")
+    result = add("result", "wait for a task and print the path of its file", commands.result)
     result.add_argument("task_id")
     _add_waiting(result)
-    tasks = commands.add_parser("tasks", help="list the journal, newest first")
-    tasks.add_argument("--limit", type=int, default=20)
-    tasks.add_argument("--all", action="store_true", help="also forgotten ones")
-    tasks.add_argument("--json", action="store_true", help="one JSON object a line")
-    forget = commands.add_parser("forget", help="take a task out of the list: it is free again")
-    forget.add_argument("task", help="a task id, or #number as `tasks` shows it")
-    doctor = commands.add_parser("doctor", help="say what is wrong, for you or for a bug report")
+    tasks = add("tasks", "list the journal, newest first", commands.tasks)
+    tasks.add_argument("--limit", type=int, default=20, help="how many tasks (default: 20)")
+    tasks.add_argument("--all", action="store_true", help="also list forgotten tasks")
+    tasks.add_argument("--json", action="store_true", help="one JSON object per line")
+    forget = add("forget", "remove a task, so that its request can be sent again", commands.forget)
+    forget.add_argument("task", help="a task id, or #number as `tasks` prints it")
+    doctor = add("doctor", "check the installation; for you or for a bug report", commands.doctor)
     doctor.add_argument("--no-connection", action="store_true", help="do not ask the gateway")
     _add_output(doctor)
     return parser
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--output", type=Path, default=Path("pika"), help="folder for the file")
+    parser.add_argument("--output", type=Path, default=Path("pika"), help="folder for files")
 
 
 def _add_waiting(parser: argparse.ArgumentParser) -> None:
     _add_output(parser)
-    parser.add_argument("--timeout-minutes", type=float, default=20.0, help="0: no limit")
+    parser.add_argument("--timeout-minutes", type=float, default=20.0, help="0 means no limit")
 
 
 def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt", help="what the video should show")
     parser.add_argument("--pikaffect", choices=PIKAFFECTS)
     parser.add_argument("--model", default="1.5")
-    parser.add_argument("--seed", type=int, default=0, help="which take this is; not sent")
-    parser.add_argument("--image", help="a picture's path or URL")
-    parser.add_argument("--video", help="an MP4's path, or a URL")
+    parser.add_argument("--seed", type=int, default=0, help="which take this is; it is not sent")
+    parser.add_argument("--image", help="path or URL of an image")
+    parser.add_argument("--video", help="path of an MP4 file, or a URL")
     parser.add_argument(
         "--aspect-ratio",
         default="16:9",
@@ -88,8 +109,12 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--negative-prompt", default="")
     for move, directions in CAMERA_MOVES.items():
         parser.add_argument(f"--{move}", choices=directions)
-    parser.add_argument("--extra-json", default="", help="merged over the request body")
-    parser.add_argument("--wait", action="store_true", help="then wait, and print the path too")
+    parser.add_argument(
+        "--extra-json", default="", help="JSON object, merged over the request body"
+    )
+    parser.add_argument(
+        "--wait", action="store_true", help="wait for the task and print its file's path"
+    )
     _add_waiting(parser)
 
 
@@ -100,12 +125,14 @@ def _ratio(text: str) -> float | str | None:
         return ASPECT_RATIOS[text] if text in ASPECT_RATIOS else float(text)
     except ValueError as error:
         raise InvalidInput(
-            "--aspect-ratio", f"{text!r} is not known.", "Use a name such as 16:9, or a number."
+            "--aspect-ratio",
+            f"{text!r} is not an aspect ratio.",
+            "Use a name such as 16:9, or a number.",
         ) from error
 
 
 def build_request(args: argparse.Namespace) -> GenerateRequest:
-    """The request that was asked for. Raises `InvalidInput`."""
+    """The request that the arguments describe. Raises `InvalidInput`."""
     options = Options(
         aspect_ratio=_ratio(args.aspect_ratio),  # type: ignore[arg-type]
         frame_rate=args.frame_rate,
@@ -128,16 +155,16 @@ def _is_url(text: str) -> bool:
     return text.startswith(("http://", "https://"))
 
 
-def _image(given: str | None) -> Media | str | None:
-    if given is None or _is_url(given):
-        return given
-    return encode_image(read_image_file(Path(given)), form="png")[0]
+def _image(source: str | None) -> Media | str | None:
+    if source is None or _is_url(source):
+        return source
+    return encode_image(read_image_file(Path(source)), form="png")[0]
 
 
-def _video(given: str | None) -> Media | str | None:
-    if given is None or _is_url(given):
-        return given
-    made = read_video_file(Path(given))
-    if made is None:
-        raise InvalidInput("--video", f"{given} is not MP4 with H.264.", "Convert it first.")
-    return made
+def _video(source: str | None) -> Media | str | None:
+    if source is None or _is_url(source):
+        return source
+    media = read_video_file(Path(source))
+    if media is None:
+        raise InvalidInput("--video", f"{source} is not MP4 with H.264.", "Convert it first.")
+    return media

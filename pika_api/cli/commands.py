@@ -10,9 +10,10 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from ..errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTimeout
 from ..journal import REUSABLE, Entry, Journal
@@ -22,46 +23,154 @@ from ..settings import find_home, journal_url, load_settings
 from ..support import run_diagnostics
 from ..tasks import Service
 from ..text import format_duration
-from .arguments import build_request, make_parser
+from .arguments import Commands, build_request, make_parser
+
+#: Exit codes by error class; the first that matches. Every other error is 1.
+_EXIT_CODES: Final = ((SubmitUnknown, 3), (TaskTimeout, 4), (TaskFailed, 5))
+_INTERRUPTED: Final = 130
 
 
-def _show(report: Progress) -> None:
-    elapsed = f"{format_duration(report.elapsed)}  " if report.elapsed else ""
-    print(f"{elapsed}{report.text}", file=sys.stderr, flush=True)
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A Windows console cannot show every character of a prompt: escape the others.
+            stream.reconfigure(errors="backslashreplace")
+    args = make_parser(_COMMANDS).parse_args(argv)
+    logging.basicConfig(level=logging.WARNING if args.verbose else logging.ERROR)
+    if args.verbose:
+        log.setLevel(logging.DEBUG)
+    try:
+        return int(args.func(args, args.home or find_home()))
+    except PikaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)
+    except KeyboardInterrupt:
+        print("Stopped. A task that was submitted is kept: see `tasks`.", file=sys.stderr)
+        return _INTERRUPTED
 
 
-def _row(entry: Entry) -> str:
+def generate(args: argparse.Namespace, home: Path) -> int:
+    """Submit a request and print its task id; with ``--wait`` also the path of its file."""
+
+    async def run(service: Service, observer: ProgressObserver) -> None:
+        submitted = await service.submit(build_request(args), take=args.seed, observer=observer)
+        if submitted.reused:
+            print(f"Reused task {submitted.task_id}, no new charge.", file=sys.stderr)
+        print(submitted.task_id, flush=True)
+        if args.wait:
+            await _collect(args, submitted.task_id, service, observer)
+
+    return _with_service(args, home, run)
+
+
+def status(args: argparse.Namespace, home: Path) -> int:
+    """Print the feed's answer for a task as JSON."""
+
+    async def run(service: Service, observer: ProgressObserver) -> None:
+        task = await service.status(args.task_id, observer=observer)
+        print(json.dumps(task.response))
+
+    return _with_service(args, home, run)
+
+
+def result(args: argparse.Namespace, home: Path) -> int:
+    """Wait for a task and print the path of its file."""
+
+    async def run(service: Service, observer: ProgressObserver) -> None:
+        await _collect(args, args.task_id, service, observer)
+
+    return _with_service(args, home, run)
+
+
+def tasks(args: argparse.Namespace, home: Path) -> int:
+    """List the journal."""
+    with closing(Journal(journal_url(home))) as journal:
+        for entry in journal.entries(limit=args.limit, forgotten=args.all):
+            print(json.dumps(_as_json(entry)) if args.json else _as_line(entry))
+    return 0
+
+
+def forget(args: argparse.Namespace, home: Path) -> int:
+    """Remove a task from lists and release its fingerprint."""
+    with closing(Journal(journal_url(home))) as journal:
+        entry = _find(args.task, journal)
+        if not journal.forget(entry.id):
+            raise InvalidInput(
+                "task", f"#{entry.id} is being sent at this moment.", "Wait, or interrupt it."
+            )
+    kept = " The task stays at the gateway." if entry.state in REUSABLE else ""
+    print(
+        f"#{entry.id} is forgotten. The same request creates a new task, which may be charged."
+        f"{kept}"
+    )
+    return 0
+
+
+def doctor(args: argparse.Namespace, home: Path) -> int:
+    """Print the diagnostics; the exit code is 1 if there is a problem."""
+    diagnostics = run_diagnostics(home, args.output, connect=not args.no_connection)
+    print(diagnostics.text)
+    return 1 if diagnostics.problems else 0
+
+
+_COMMANDS: Final = Commands(generate, status, result, tasks, forget, doctor)
+
+
+def _with_service(
+    args: argparse.Namespace,
+    home: Path,
+    run: Callable[[Service, ProgressObserver], Awaitable[None]],
+) -> int:
+    # These are imported late elsewhere. A missing package must be noticed before anything is paid.
+    import av  # noqa: F401
+    import numpy as np  # noqa: F401
+    import PIL  # noqa: F401
+
+    output = getattr(args, "output", Path("pika"))
+
+    async def run_to_end() -> None:
+        await run(service, ProgressObserver(report=_print_progress))
+
+    with (
+        closing(Journal(journal_url(home))) as journal,
+        closing(Service(load_settings(home), journal, output)) as service,
+    ):
+        asyncio.run(run_to_end())
+    return 0
+
+
+async def _collect(
+    args: argparse.Namespace, task_id: str, service: Service, observer: ProgressObserver
+) -> None:
+    timeout = args.timeout_minutes * 60 or None
+    collected = await service.collect(task_id, timeout=timeout, observer=observer)
+    print(collected.path, flush=True)
+
+
+def _print_progress(progress: Progress) -> None:
+    elapsed = f"{format_duration(progress.elapsed)}  " if progress.elapsed else ""
+    print(f"{elapsed}{progress.text}", file=sys.stderr, flush=True)
+
+
+def _find(name: str, journal: Journal) -> Entry:
+    """The row of a task id or ``#number``. Raises `InvalidInput`."""
+    entry = journal.find_by_task_id(name)
+    if entry is None and re.fullmatch(r"#?[0-9]{1,18}", name):
+        entry = journal.find_by_id(int(name.lstrip("#")))
+    if entry is None:
+        raise InvalidInput("task", f"{name} is not in the journal.", "`tasks` lists the journal.")
+    return entry
+
+
+def _as_line(entry: Entry) -> str:
     age = format_duration(max(time.time() - entry.created_at, 0.0))
     prompt = " ".join(entry.prompt.split())[:50]
     name = entry.task_id or "-"
     return f"#{entry.id:<5} {entry.state.value:<9} {age:>12} ago  {name:<36}  {prompt}"
 
 
-async def _run(args: argparse.Namespace, service: Service) -> None:
-    observer = ProgressObserver(report=_show)
-    task_id = getattr(args, "task_id", "")
-    if args.command == "generate":
-        request = build_request(args)
-        submitted = await service.submit(request, take=args.seed, observer=observer)
-        task_id = submitted.task_id
-        if submitted.reused:
-            print("took up the same request's task (no charge)", file=sys.stderr)
-        print(task_id, flush=True)
-    if args.command == "status":
-        task = await service.status(task_id, observer=observer)
-        print(json.dumps(task.response))
-    elif args.command == "result" or args.wait:
-        timeout = args.timeout_minutes * 60 or None
-        collected = await service.collect(task_id, timeout=timeout, observer=observer)
-        print(collected.path, flush=True)
-
-
-def _tasks(args: argparse.Namespace, journal: Journal) -> None:
-    for entry in journal.entries(limit=args.limit, forgotten=args.all):
-        print(json.dumps(_public(entry)) if args.json else _row(entry))
-
-
-def _public(entry: Entry) -> dict[str, object]:
+def _as_json(entry: Entry) -> dict[str, object]:
     return {
         "number": entry.id,
         "state": entry.state.value,
@@ -72,72 +181,3 @@ def _public(entry: Entry) -> dict[str, object]:
         "file_path": entry.file_path,
         "last_error": entry.last_error,
     }
-
-
-def _forget(args: argparse.Namespace, journal: Journal) -> None:
-    name = args.task
-    entry = journal.find_by_task_id(name)
-    if entry is None and re.fullmatch(r"#?[0-9]{1,18}", name):
-        entry = journal.find_by_id(int(name.lstrip("#")))
-    if entry is None:
-        raise InvalidInput("task", f"{name} is not in the journal.", "See `tasks` for what is.")
-    if not journal.forget(entry.id):
-        raise InvalidInput(
-            "task", f"{entry.id} is being sent at this moment.", "Wait for it, or interrupt it."
-        )
-    kept = " Its task stays at the gateway." if entry.state in REUSABLE else ""
-    print(f"#{entry.id} is forgotten: the same request will be sent, and charged, anew.{kept}")
-
-
-def _doctor(args: argparse.Namespace, home: Path) -> int:
-    found = run_diagnostics(home, args.output, connect=not args.no_connection)
-    print(found.text)
-    return 1 if found.problems else 0
-
-
-def _carry_out(args: argparse.Namespace, home: Path) -> int:
-    if args.command == "doctor":
-        return _doctor(args, home)
-    with closing(Journal(journal_url(home))) as journal:
-        if args.command == "tasks":
-            _tasks(args, journal)
-        elif args.command == "forget":
-            _forget(args, journal)
-        else:
-            # They are imported late, which must not be after something was paid.
-            import av  # noqa: F401
-            import numpy as np  # noqa: F401
-            import PIL  # noqa: F401
-
-            output = getattr(args, "output", Path("pika"))
-            with closing(Service(load_settings(home), journal, output)) as service:
-                asyncio.run(_run(args, service))
-    return 0
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns the exit code."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            # A console of Windows has not every character of a prompt: show it as a number there.
-            stream.reconfigure(errors="backslashreplace")
-    args = make_parser().parse_args(argv)
-    logging.basicConfig(level=logging.WARNING if args.verbose else logging.ERROR)
-    if args.verbose:
-        log.setLevel(logging.DEBUG)
-    try:
-        return _carry_out(args, args.home or find_home())
-    except PikaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return _code(error)
-    except KeyboardInterrupt:
-        print("stopped; a task that was made is kept: see `tasks`", file=sys.stderr)
-        return 130
-
-
-def _code(error: PikaError) -> int:
-    if isinstance(error, SubmitUnknown):
-        return 3
-    if isinstance(error, TaskTimeout):
-        return 4
-    return 5 if isinstance(error, TaskFailed) else 1

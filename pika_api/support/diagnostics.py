@@ -1,5 +1,6 @@
-"""What is wrong, and what a bug report needs: one plain text without key, prompts, user names
-and passwords.
+"""One plain text for the user and for bug reports: problems, versions, settings, journal.
+
+It contains no key, prompt, user name or password.
 """
 
 from __future__ import annotations
@@ -25,23 +26,23 @@ from ..settings import RawSetting, journal_url, load_settings, read_settings_fil
 from ..text import format_size
 from .redaction import Redactor, redact_user_text
 
-#: What the pack needs; torch is the nodes' alone.
-_NEEDED: Final = ("requests", "urllib3", "SQLAlchemy", "av", "Pillow", "numpy")
-_ALSO: Final = ("torch",)
-#: Bytes below which the next videos may not fit.
-_ROOM: Final = 1_000_000_000
-_TROUBLES: Final = 5
+#: Packages that pika_api needs. Only the nodes need torch.
+_REQUIRED: Final = ("requests", "urllib3", "SQLAlchemy", "av", "Pillow", "numpy")
+_OPTIONAL: Final = ("torch",)
+#: Free space below which the next videos may not fit, in bytes.
+_MIN_FREE: Final = 1_000_000_000
+_RECENT_ERRORS: Final = 5
 _PROXIES: Final = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE",
                    "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """How things stand.
+    """The result of all checks.
 
     Attributes:
-        problems: What is wrong; empty where all is well.
-        text: All of it, the problems first, fit to be published.
+        problems: One line per problem.
+        text: The whole report, problems first. Safe to publish.
     """
 
     problems: Sequence[str]
@@ -49,8 +50,8 @@ class Diagnostics:
 
 
 @dataclass(frozen=True)
-class _Finding:
-    """One line, and what is wrong with what it tells."""
+class _Check:
+    """One line of the report, and the problem that it shows, if any."""
 
     line: str
     problem: str = ""
@@ -61,31 +62,34 @@ def run_diagnostics(
     output: Path,
     *,
     connect: bool,
-    around: Mapping[str, str] | None = None,
+    host_versions: Mapping[str, str] | None = None,
     environ: Mapping[str, str] = os.environ,
 ) -> Diagnostics:
-    """Look at everything; raises nothing, whatever is broken.
+    """Run all checks. A problem becomes a line of the report, never an exception.
 
     Args:
         home: The pack's private folder.
-        output: The folder of finished files.
-        connect: Whether to ask the gateway if it takes the key; costs nothing.
-        around: Versions of what the pack runs in, by name.
+        output: The folder for finished files.
+        connect: Whether to ask the gateway if it accepts the key; costs nothing.
+        host_versions: Versions of the host application, by name.
     """
-    parts: Mapping[str, Sequence[_Finding]] = {
-        "Versions": [*_versions(around or {})],
+    sections: Mapping[str, Sequence[_Check]] = {
+        "Versions": [*_versions(host_versions or {})],
         "Settings": [*_settings(home, environ)],
         "Environment": [*_environment(environ)],
         "Journal": [*_journal(home, environ)],
         "Output folder": [*_output(output)],
         **({"Connection": [*_connection(home, environ)]} if connect else {}),
     }
-    clean = Redactor(_key(home, environ))
-    problems = [clean(each.problem) for part in parts.values() for each in part if each.problem]
-    lines = [f"ComfyUI-Pika {version()}: " + ("something is wrong" if problems else "all is well")]
+    redact = Redactor(_key(home, environ))
+    checks = [check for section in sections.values() for check in section]
+    problems = [redact(check.problem) for check in checks if check.problem]
+    lines = [
+        f"ComfyUI-Pika {version()}: " + ("problems found" if problems else "no problems found")
+    ]
     lines += [f"! {problem}" for problem in problems]
-    for title, part in parts.items():
-        lines += ["", title, *(f"  {clean(each.line)}" for each in part)]
+    for title, section in sections.items():
+        lines += ["", title, *(f"  {redact(check.line)}" for check in section)]
     return Diagnostics(problems, "\n".join(lines))
 
 
@@ -93,40 +97,40 @@ def version() -> str:
     """The pack's own version."""
     project = Path(__file__).parents[2] / "pyproject.toml"
     try:
-        found = re.search(r'^version = "([^"]+)"', project.read_text("utf-8"), re.MULTILINE)
+        match = re.search(r'^version = "([^"]+)"', project.read_text("utf-8"), re.MULTILINE)
     except OSError:
-        found = None
-    return found[1] if found else "of unknown version"
+        match = None
+    return match[1] if match else "(unknown version)"
 
 
-def _versions(around: Mapping[str, str]) -> Iterator[_Finding]:
-    yield _Finding(f"Python {platform.python_version()} ({platform.machine()})")
-    yield _Finding(platform.platform())
-    for name, number in around.items():
-        yield _Finding(f"{name} {number}")
-    for name in (*_NEEDED, *_ALSO):
+def _versions(host_versions: Mapping[str, str]) -> Iterator[_Check]:
+    yield _Check(f"Python {platform.python_version()} ({platform.machine()})")
+    yield _Check(platform.platform())
+    for name, number in host_versions.items():
+        yield _Check(f"{name} {number}")
+    for name in (*_REQUIRED, *_OPTIONAL):
         try:
-            yield _Finding(f"{name} {metadata.version(name)}")
+            yield _Check(f"{name} {metadata.version(name)}")
         except metadata.PackageNotFoundError:
             missing = f"{name} is not installed in this Python."
-            yield _Finding(f"{name} -", missing if name in _NEEDED else "")
+            yield _Check(f"{name} -", missing if name in _REQUIRED else "")
 
 
-def _settings(home: Path, environ: Mapping[str, str]) -> Iterator[_Finding]:
+def _settings(home: Path, environ: Mapping[str, str]) -> Iterator[_Check]:
     problem = ""
     try:
         problem = load_settings(home, environ).missing_key
     except SettingsError as error:
         problem = str(error)
-    found = _found(home, environ)
-    key = found.pop("api_key")
-    yield _Finding(f"api_key: {f'set ({key.source})' if key.value else 'not set'}", problem)
-    for name, each in found.items():
-        shown = _host(each.value) if name == "base_url" else each.value
-        yield _Finding(f"{name}: {shown} ({each.source})")
+    settings = _raw_settings(home, environ)
+    key = settings.pop("api_key")
+    yield _Check(f"api_key: {f'set ({key.source})' if key.value else 'not set'}", problem)
+    for name, setting in settings.items():
+        value = _host(setting.value) if name == "base_url" else setting.value
+        yield _Check(f"{name}: {value} ({setting.source})")
 
 
-def _found(home: Path, environ: Mapping[str, str]) -> dict[str, RawSetting]:
+def _raw_settings(home: Path, environ: Mapping[str, str]) -> dict[str, RawSetting]:
     try:
         return dict(resolve_settings(read_settings_file(home), environ))
     except SettingsError:
@@ -134,62 +138,65 @@ def _found(home: Path, environ: Mapping[str, str]) -> dict[str, RawSetting]:
 
 
 def _key(home: Path, environ: Mapping[str, str]) -> str:
-    return str(_found(home, environ)["api_key"].value)
+    return str(_raw_settings(home, environ)["api_key"].value)
 
 
 def _host(url: object) -> str:
     try:
-        return urlsplit(str(url)).hostname or "not an address"
+        return urlsplit(str(url)).hostname or "not a valid URL"
     except ValueError:
-        return "not an address"
+        return "not a valid URL"
 
 
-def _environment(environ: Mapping[str, str]) -> Iterator[_Finding]:
-    """Names only."""
+def _environment(environ: Mapping[str, str]) -> Iterator[_Check]:
+    """Names of variables, without their values."""
     ours = sorted(name for name in environ if name.upper().startswith("PIKA_"))
     others = sorted(name for name in environ if name.upper() in _PROXIES)
-    yield _Finding(f"set: {', '.join([*ours, *others]) or 'nothing of ours, no proxy'}")
-    # Windows and macOS have proxies in their settings too.
-    yield _Finding(f"proxies for: {', '.join(sorted(urllib.request.getproxies())) or 'nothing'}")
+    yield _Check(f"set: {', '.join([*ours, *others]) or 'no PIKA_ variable, no proxy'}")
+    # On Windows and macOS this includes the proxies of the system settings.
+    yield _Check(f"proxies for: {', '.join(sorted(urllib.request.getproxies())) or 'none'}")
 
 
-def _journal(home: Path, environ: Mapping[str, str]) -> Iterator[_Finding]:
+def _journal(home: Path, environ: Mapping[str, str]) -> Iterator[_Check]:
     try:
         with closing(Journal(journal_url(home, environ))) as journal:
-            kind, file = journal.location
-            counts, troubles = journal.count_by_state(), journal.recent_errors(limit=_TROUBLES)
+            backend, file = journal.location
+            counts = journal.count_by_state()
+            failed_entries = journal.recent_errors(limit=_RECENT_ERRORS)
     except PikaError as error:
-        yield _Finding("does not work", str(error))
+        yield _Check("not working", str(error))
         return
     is_file = file is not None and file.is_file()
     where = f"{file}, {format_size(file.stat().st_size)}" if file and is_file else "not a file"
-    yield _Finding(f"{kind} ({where}), schema {SCHEMA_VERSION}")
+    yield _Check(f"{backend} ({where}), schema {SCHEMA_VERSION}")
     states = [f"{count} {state.value}" for state, count in counts.items()]
-    yield _Finding(f"tasks: {', '.join(states) or 'none'}")
-    for entry in troubles:
+    yield _Check(f"tasks: {', '.join(states) or 'none'}")
+    for entry in failed_entries:
         name = f"{entry.task_id[:8]}…" if entry.task_id else f"#{entry.id}"
-        yield _Finding(f"{entry.state.value} {name}: {redact_user_text(entry.last_error, entry)}")
+        yield _Check(f"{entry.state.value} {name}: {redact_user_text(entry.last_error, entry)}")
 
 
-def _output(output: Path) -> Iterator[_Finding]:
-    place = output.absolute()
-    while not place.is_dir() and place != place.parent:
-        place = place.parent
+def _output(output: Path) -> Iterator[_Check]:
+    folder = output.absolute()
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
     try:
-        with tempfile.TemporaryFile(dir=place):
-            free = shutil.disk_usage(place).free
+        with tempfile.TemporaryFile(dir=folder):
+            free = shutil.disk_usage(folder).free
     except OSError as error:
-        yield _Finding(str(output), f"Nothing can be written to {output}: {error}.")
+        yield _Check(str(output), f"Nothing can be written to {output}: {error}.")
         return
-    room = f"{format_size(free)} free"
-    yield _Finding(f"{output}, {room}", f"{room} for videos." if free < _ROOM else "")
+    space = f"{format_size(free)} free"
+    problem = f"Only {space} for videos." if free < _MIN_FREE else ""
+    yield _Check(f"{output}, {space}", problem)
 
 
-def _connection(home: Path, environ: Mapping[str, str]) -> Iterator[_Finding]:
+def _connection(home: Path, environ: Mapping[str, str]) -> Iterator[_Check]:
     try:
-        found = health.check(load_settings(home, environ))
+        result = health.check(load_settings(home, environ))
     except SettingsError:
-        yield _Finding("not tested")  # the settings' own line says why
+        yield _Check("not tested")  # the section on settings says why
         return
-    told = found.verdict in (health.GOOD, health.NO_KEY)
-    yield _Finding(f"{found.verdict}: {found.message}", "" if told else found.message)
+    # A missing key is a problem of the section on settings already.
+    problem = "" if result.verdict in (health.GOOD, health.NO_KEY) else result.message
+    yield _Check(f"{result.verdict}: {result.message}", problem)

@@ -1,4 +1,4 @@
-"""Taking out of a text what is nobody else's business."""
+"""Remove private data from texts that are published in bug reports."""
 
 from __future__ import annotations
 
@@ -10,35 +10,36 @@ from typing import Final
 
 from ..journal import Entry
 
-#: The user's folder, on any system. Error texts double a backslash.
+#: The home folder of a user, on any system. Error texts may double a backslash.
 _USER: Final = re.compile(
     r"(?i)(?<![\w.~-])(?:[a-z]:)?(?:\\{1,2}|/)(?:users|home)(?:\\{1,2}|/)[^\\/'\":;,]+"
 )
-#: Who and where, in the address of a database or a proxy.
+#: User name, password and host in the URL of a database or a proxy.
 _ACCOUNT: Final = re.compile(r"(\w[\w+.-]*://)[^\s/'\"]*@[^\s/'\")]*")
-#: What is signed or secret in an address is in its query.
+#: The query of a URL, which may contain a signature or a secret.
 _QUERY: Final = re.compile(r"(\w[\w+.-]*:/[^\s'\"?#»)]*)[?#][^\s'\"»)]*")
 _TASK_ID: Final = re.compile(r"(?i)\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f-]{19,22}\b")
-#: A piece of what the user wrote, of so many characters, gives it away.
-_PIECE: Final = 8
+#: Shortest quoted piece of a user's text that is redacted, in characters.
+_MIN_PIECE: Final = 8
 
 
 class Redactor:
-    """Cleans texts.
+    """Redacts texts.
 
     Args:
-        key: The API key, should it have got into one.
+        key: The API key, in case a text contains it.
+        user: The user's home folder.
     """
 
     def __init__(self, key: str = "", user: Path | None = None) -> None:
         self._key = key
         folder = str(user or Path.home())
         forms = {folder, folder.replace("\\", "\\\\"), folder.replace("\\", "/")}
-        either = "|".join(re.escape(form) for form in forms if len(form) > 1)  # / is nobody's
+        either = "|".join(re.escape(form) for form in forms if len(form) > 1)  # not "/"
         self._folder = re.compile(rf"(?i)(?:{either or '(?!)'})(?![\w-])")
 
     def __call__(self, text: str) -> str:
-        """The text in one line, without key, user names, accounts and queries."""
+        """The text in one line, without key, user names, accounts and URL queries."""
         if self._key:
             text = text.replace(self._key, "[key]")
         text = _USER.sub("~", self._folder.sub("~", text))
@@ -47,17 +48,17 @@ class Redactor:
 
 
 def redact_user_text(text: str, entry: Entry) -> str:
-    """A text about a task, which may quote the gateway, without what the user wrote for it."""
+    """An error about a task without the texts that the user wrote, which a gateway may quote."""
     if entry.task_id:
         text = text.replace(entry.task_id, f"{entry.task_id[:8]}…")
-    for written in sorted({entry.prompt, *_texts(entry.request)}, key=len, reverse=True):
-        text = _redact(text, written)
+    for user_text in sorted({entry.prompt, *_texts(entry.request)}, key=len, reverse=True):
+        text = _redact(text, user_text)
     return text
 
 
 def _texts(value: object) -> Iterator[str]:
-    """All texts in a request as it is journalled, but for those that mean nothing alone."""
-    if isinstance(value, str) and len(value) >= _PIECE:
+    """All texts in a journalled request that are long enough to be recognised."""
+    if isinstance(value, str) and len(value) >= _MIN_PIECE:
         yield value
     elif isinstance(value, dict):
         for each in value.values():
@@ -67,12 +68,12 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(each)
 
 
-def _redact(text: str, written: str) -> str:
-    if len(written) > 2:
-        text = text.replace(written, "[…]")
+def _redact(text: str, user_text: str) -> str:
+    if len(user_text) > 2:
+        text = text.replace(user_text, "[…]")
     while True:
-        matcher = difflib.SequenceMatcher(None, text, written, autojunk=False)
-        found = matcher.find_longest_match()
-        if found.size < _PIECE:
+        matcher = difflib.SequenceMatcher(None, text, user_text, autojunk=False)
+        match = matcher.find_longest_match()
+        if match.size < _MIN_PIECE:
             return text
-        text = f"{text[: found.a]}[…]{text[found.a + found.size :]}"
+        text = f"{text[: match.a]}[…]{text[match.a + match.size :]}"

@@ -1,4 +1,4 @@
-"""Submit once, wait, collect: what the nodes and the command line call."""
+"""The public API: submit a request, wait for its task, collect its file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from ..progress import NO_OBSERVER, ProgressObserver
 from ..request import GenerateRequest
 from ..settings import Settings
 from .collect import Collected, Collector
+from .policy import ServicePolicy
 from .poll import Poller
 from .submit import Submitted, Submitter
 from .thumbnails import Thumbnails
@@ -21,43 +22,51 @@ _T = TypeVar("_T")
 
 
 class Service:
-    """One gateway, one journal.
+    """One gateway and one journal.
 
-    The methods are coroutines that may run in any event loop, one after another or several at
-    once: nothing here is bound to a loop. Whatever blocks runs in the service's own threads, and
-    what must not be lost is written down there, in the same call that learned it, so that a
-    cancelled coroutine loses nothing.
+    The methods are coroutines. They may run in any event loop, one after another or several at
+    once: nothing here is bound to a loop. Blocking work runs in the service's own threads. Facts
+    that must not be lost are recorded in the same thread call that learned them, so a cancelled
+    coroutine loses nothing.
 
     Args:
         settings: Key, base URL and limits.
-        journal: Where every task is kept.
-        output: The folder that finished files are saved to; made when the first one comes.
-        posters: The folder for small pictures of tasks; None where nobody looks at them.
+        journal: Where every task is recorded. The caller closes it, after the service.
+        output: The folder for finished files; created with the first file.
+        thumbnails: The folder for thumbnails of tasks; None if they are not needed.
+        policy: Waiting times and attempt limits.
     """
 
     def __init__(
-        self, settings: Settings, journal: Journal, output: Path, *, posters: Path | None = None
+        self,
+        settings: Settings,
+        journal: Journal,
+        output: Path,
+        *,
+        thumbnails: Path | None = None,
+        policy: ServicePolicy | None = None,
     ) -> None:
+        policy = policy or ServicePolicy()
         self.settings = settings
         self.journal = journal
-        self.output = output.absolute()  # its files are found again from any other folder
+        self.output = output.absolute()  # recorded paths must not depend on the working directory
         self._client = Client(settings)
-        self._workers = Workers(journal, settings.max_requests)
-        self._submitter = Submitter(settings, self._client, journal, self._workers)
-        self._poller = Poller(settings, self._client, journal, self._workers)
+        self._workers = Workers(journal, settings.max_requests, policy.rate_limit_pause)
+        self._submitter = Submitter(settings, self._client, journal, self._workers, policy)
+        self._poller = Poller(settings, self._client, journal, self._workers, policy)
         self._collector = Collector(
-            settings, self.output, self._client, journal, self._poller, self._workers
+            settings, self.output, self._client, journal, self._poller, self._workers, policy
         )
-
-        self._posters = (
-            Thumbnails(posters, self._client, settings.base_url) if posters is not None else None
+        self._thumbnails = (
+            Thumbnails(thumbnails, self._client, settings.base_url)
+            if thumbnails is not None
+            else None
         )
 
     def close(self) -> None:
-        """Wait for what is under way, then give threads, sockets and files back."""
+        """Wait for the calls in progress, then release threads and sockets."""
         self._workers.close()
         self._client.close()
-        self.journal.close()
 
     async def submit(
         self,
@@ -68,25 +77,28 @@ class Service:
         prompt_id: str = "",
         observer: ProgressObserver = NO_OBSERVER,
     ) -> Submitted:
-        """Make the request a task, or take up the task that it already is.
+        """Create a task for the request, or reuse the task that it already has.
 
         Args:
-            take: Which take this is; another take is another task and another charge.
-            node_id, prompt_id: ComfyUI's, for the journal.
+            take: Which take of the request this is. Another take is another task and another
+                charge.
+            node_id, prompt_id: ComfyUI's ids, for the journal.
 
         Raises:
             SettingsError, JournalError: Nothing was sent.
             NotAccepted: It was sent and provably not accepted.
-            SubmitUnknown: It was sent, now or earlier, and nobody can say what became of it.
+            SubmitUnknown: It was sent, now or earlier, and the outcome is unknown.
         """
         self.settings.require_key()
         return await self._submitter.submit(request, take, node_id, prompt_id, observer)
 
     async def status(self, task_id: str, *, observer: ProgressObserver = NO_OBSERVER) -> Task:
-        """Ask once how a task is.
+        """Read a task's feed once.
 
         Raises:
-            TaskNotFound, FeedRefused, FeedError: As they say.
+            TaskNotFound: The gateway does not know the task.
+            FeedRefused: The gateway does not accept key or address.
+            FeedError: The feed could not be read this time.
         """
         self.settings.require_key()
         return await self._poller.ask(task_id, observer)
@@ -101,13 +113,13 @@ class Service:
         """Wait until a task is finished.
 
         Args:
-            timeout: Seconds to wait from now; None for as long as it takes.
+            timeout: Seconds to wait from now; None for no limit.
 
         Raises:
             TaskFailed: The gateway ended it with an error.
             TaskTimeout: It is not finished yet.
             TaskNotFound: The gateway does not know it. A new task may be unknown for a minute.
-            FeedRefused: Key or address are not good.
+            FeedRefused: The gateway does not accept key or address.
         """
         self.settings.require_key()
         return await self._poller.wait(task_id, timeout, observer)
@@ -119,37 +131,41 @@ class Service:
         timeout: float | None = None,
         observer: ProgressObserver = NO_OBSERVER,
     ) -> Collected:
-        """Wait for a task and bring its file to the output folder; one that is there is enough.
+        """Wait for a task and save its file in the output folder, unless it is there already.
 
         Raises:
-            DownloadFailed: The file cannot be had or kept, or is not media; and as `wait`.
+            DownloadFailed: The file cannot be downloaded or saved, or is not media.
+            TaskFailed, TaskTimeout, TaskNotFound, FeedRefused: As `wait`.
         """
         self.settings.require_key()
         return await self._collector.collect(task_id, timeout, observer)
 
     async def prepare(
-        self, call: Callable[..., _T], *args: object, observer: ProgressObserver = NO_OBSERVER
+        self,
+        call: Callable[..., _T],
+        *args: object,
+        observer: ProgressObserver = NO_OBSERVER,
     ) -> _T:
-        """Run a blocking piece of work, such as encoding, off the event loop."""
+        """Run a blocking call, such as encoding, off the event loop."""
         return await self._workers.disk(observer, call, *args)
 
     async def fetch_poster(
         self, url: str, task_id: str, *, observer: ProgressObserver = NO_OBSERVER
     ) -> bytes:
-        """Fetch a task's poster, for show; a small copy is kept for `poster`.
+        """Fetch the picture that the feed shows for a task; store a thumbnail of it.
 
         Raises:
-            requests.RequestException: It did not come.
-            NotMedia, OSError: It is no picture, or cannot be kept.
+            requests.RequestException: It could not be fetched.
+            NotMedia, OSError: It is not a picture, or cannot be stored.
         """
         data = await self._workers.media(observer, self._client.fetch_image, url)
-        if self._posters is not None:
-            await self._workers.show(self._posters.keep, task_id, data)
+        if self._thumbnails is not None:
+            await self._workers.display(self._thumbnails.store, task_id, data)
         return data
 
     async def thumbnail(self, entry: Entry) -> Path | None:
-        """A small JPEG of a task; None where there is none. Raises nothing: it is for show."""
-        if self._posters is None:
+        """The JPEG thumbnail of a task, or None if there is none. Raises nothing."""
+        if self._thumbnails is None:
             return None
         may_ask = bool(self.settings.api_key) and self._workers.backoff.wait() <= 0
-        return await self._workers.show(self._posters.of, entry, may_ask)
+        return await self._workers.display(self._thumbnails.find, entry, may_ask)

@@ -1,4 +1,4 @@
-"""From a request to a paid task: entered first, sent once, written down before it is told."""
+"""Turn a request into a paid task: journal first, send once, record the id before returning."""
 
 from __future__ import annotations
 
@@ -6,52 +6,56 @@ import random
 import time
 import uuid
 from dataclasses import dataclass
-from typing import Final
 
 from ..errors import InvalidInput, JournalError, NotAccepted, SubmitUnknown
 from ..gateway import Client, resend_delay
 from ..journal import SUBMITTING, Entry, Intent, Journal
 from ..log import log
-from ..progress import CHECK_EVERY, NO_OBSERVER, Progress, ProgressObserver, pause
+from ..progress import NO_OBSERVER, Progress, ProgressObserver, pause
 from ..request import GenerateRequest, Payload, describe_body, request_fingerprint
 from ..settings import Settings
 from ..text import format_duration, format_size
 from . import messages
+from .policy import ServicePolicy
 from .workers import Workers
-
-#: Seconds between tries to write down the id of a task that has been paid for.
-_WRITE_DOWN_AGAIN: Final = (0.1, 0.5, 2.0, 5.0)
 
 
 @dataclass(frozen=True)
 class Submitted:
-    """A task that is paid for.
+    """A paid task.
 
     Attributes:
         task_id: The gateway's id.
-        taken_up: Whether it was there already, so that nothing was sent or charged now.
+        reused: Whether the task existed already: nothing was sent or charged by this call.
     """
 
     task_id: str
     reused: bool
 
 
-class _TakenOver(Exception):
-    """Before it was sent, the request was given up here, or begun by somebody else: this process
-    was held up, by a suspended computer for one, until its lease was over.
+class _OwnershipLost(Exception):
+    """Before it was sent, the request was withdrawn here or taken over by another process.
+
+    The lease of this process expired, because the computer was suspended for example.
     """
 
 
 class Submitter:
-    """Makes requests tasks."""
+    """Submits requests."""
 
     def __init__(
-        self, settings: Settings, client: Client, journal: Journal, workers: Workers
+        self,
+        settings: Settings,
+        client: Client,
+        journal: Journal,
+        workers: Workers,
+        policy: ServicePolicy,
     ) -> None:
         self._settings = settings
         self._client = client
         self._journal = journal
         self._workers = workers
+        self._policy = policy
         self._random = random.Random()
 
     async def submit(
@@ -81,39 +85,37 @@ class Submitter:
         owner = str(uuid.uuid4())
         with self._workers.keeper.keeping(owner):
             while True:
-                entry, mine = await self._claim(intent, owner, observer)
-                if not mine:
-                    return self._take_up(entry)
+                entry, acquired = await self._claim(intent, owner, observer)
+                if not acquired:
+                    return self._reuse(entry)
                 try:
                     task_id = await self._send(entry, payload, owner, observer)
-                except _TakenOver:
-                    log.info("request #%d: begun elsewhere meanwhile", entry.id)
+                except _OwnershipLost:
+                    log.info("request #%d: taken over by another process", entry.id)
                 except BaseException:
-                    # Given up between two tries: the next one who asks may send it at once. While
-                    # a thread is still sending, the row says so, and this changes nothing.
-                    self._workers.later(self._journal.mark_withdrawn, entry.id, owner)
+                    # Stopped between two attempts: the next caller may send it at once. While a
+                    # thread is still sending, the row's state is SENT and this changes nothing.
+                    self._workers.start(self._journal.mark_withdrawn, entry.id, owner)
                     raise
                 else:
                     return Submitted(task_id, reused=False)
 
-    def _take_up(self, entry: Entry) -> Submitted:
+    def _reuse(self, entry: Entry) -> Submitted:
         if entry.task_id is None:
             raise messages.earlier_submit_unknown(entry, self._journal.home)
-        log.debug("task %s: taken up, nothing is charged", entry.task_id)
+        log.debug("task %s: reused, no new charge", entry.task_id)
         return Submitted(entry.task_id, reused=True)
 
     async def _claim(
         self, intent: Intent, owner: str, observer: ProgressObserver
     ) -> tuple[Entry, bool]:
-        """The row that answers for this request, once nobody else is busy sending it."""
+        """The row of this request, once no other worker is sending it."""
         while True:
-            entry, mine = await self._workers.disk(observer, self._journal.claim, intent, owner)
-            if mine or entry.state not in SUBMITTING:
-                return entry, mine
-            observer.report(
-                Progress("The same request is being sent already; waiting for its task")
-            )
-            await pause(CHECK_EVERY, observer)
+            entry, acquired = await self._workers.disk(observer, self._journal.claim, intent, owner)
+            if acquired or entry.state not in SUBMITTING:
+                return entry, acquired
+            observer.report(Progress("The same request is being sent; waiting for its task"))
+            await pause(self._policy.row_check, observer)
 
     async def _send(
         self, entry: Entry, payload: Payload, owner: str, observer: ProgressObserver
@@ -122,9 +124,9 @@ class Submitter:
         attempt = 0
         while True:
             attempt += 1
-            shown = _showing_upload(payload, observer)
+            upload = _upload_observer(payload, observer)
             try:
-                return await self._workers.network(shown, self._send_once, entry, payload, owner)
+                return await self._workers.network(upload, self._send_once, entry, payload, owner)
             except NotAccepted as error:
                 delay = resend_delay(error, attempt, time.monotonic() - started, self._random)
                 if delay is None:
@@ -132,68 +134,64 @@ class Submitter:
                         NO_OBSERVER, self._journal.mark_rejected, entry.id, owner, error.what
                     )
                     raise
-                log.info("request #%d: not accepted, again in %.1f s: %s", entry.id, delay, error)
-                observer.report(Progress(f"{error.what} Again in {format_duration(delay)}"))
+                log.info("request #%d: not accepted, retry in %.1f s: %s", entry.id, delay, error)
+                observer.report(Progress(f"{error.what} Retry in {format_duration(delay)}"))
                 await pause(delay, observer)
 
     def _send_once(self, entry: Entry, payload: Payload, owner: str) -> str:
-        """Journal, POST, journal: one piece, in one thread, which nothing interrupts."""
+        """Journal, POST, journal: all in one thread, so that no interrupt can come between."""
         with self._workers.keeper.keeping(owner):
             if not self._journal.mark_sent(entry.id, owner):
-                raise _TakenOver
+                raise _OwnershipLost
             try:
                 task_id = self._client.submit(payload)
             except NotAccepted as error:
                 self._journal.mark_unsent(entry.id, owner, error.what)
                 raise
             except InvalidInput as error:
-                # A file changed under our hands: the body broke off before its end.
+                # A media file changed during the upload: the body ended before its last byte.
                 self._journal.mark_rejected(entry.id, owner, error.what)
                 raise
             except SubmitUnknown as error:
                 try:
                     self._journal.mark_unknown(entry.id, error.what)
-                except JournalError as broken:
-                    # The row says that it was sent: without an answer that comes to the same.
+                except JournalError as failure:
+                    # The row's state is SENT, which without an answer has the same meaning.
                     log.warning(
-                        "request #%d: unclear, and not written down: %s", entry.id, broken.what
+                        "request #%d: outcome unknown, and not recorded: %s", entry.id, failure.what
                     )
                 raise messages.submit_unknown(
                     error.what, entry, self._journal.home, error.status
                 ) from error
-            self._write_down(entry, task_id)
+            self._record(entry, task_id)
         log.info("task %s: submitted (request #%d)", task_id, entry.id)
         return task_id
 
-    def _write_down(self, entry: Entry, task_id: str) -> None:
-        """The id to disk; a journal that fails just now gets a few seconds to come back."""
-        for wait in (*_WRITE_DOWN_AGAIN, None):
+    def _record(self, entry: Entry, task_id: str) -> None:
+        """Write the id to the journal, and try again for some seconds if that fails."""
+        for delay in (*self._policy.record_retries, None):
             try:
                 self._journal.mark_submitted(entry.id, task_id)
             except JournalError as error:
-                log.warning("task %s: paid for and not written down: %s", task_id, error.what)
-                if wait is None:
-                    raise JournalError(
-                        f"Task {task_id} was made, and the journal could not keep it: {error.what}",
-                        charge_note=f"It is charged. Write its id down: {task_id}",
-                        hint="Mend what the message says, then give the id to PikaResult.",
-                    ) from error
-                time.sleep(wait)
+                log.warning("task %s: paid, and not recorded: %s", task_id, error.what)
+                if delay is None:
+                    raise messages.id_not_recorded(task_id, error) from error
+                time.sleep(delay)
             else:
                 return
 
 
-def _showing_upload(payload: Payload, observer: ProgressObserver) -> ProgressObserver:
-    """A watch that also reports how much of the request has left."""
+def _upload_observer(payload: Payload, observer: ProgressObserver) -> ProgressObserver:
+    """An observer that also reports how much of the request has been sent."""
     total = len(payload)
-    shown = -1
+    reported = -1
 
     def check() -> None:
-        nonlocal shown
+        nonlocal reported
         observer.check()
         per_cent = 100 * payload.sent // total
-        if per_cent != shown:
-            shown = per_cent
+        if per_cent != reported:
+            reported = per_cent
             text = f"Sending the request, {per_cent} % of {format_size(total)}"
             observer.report(Progress(text, per_cent))
 

@@ -1,4 +1,4 @@
-"""Small pictures of tasks for a list of them, kept on disk. Only for show: they may be missing."""
+"""Thumbnails of tasks for the sidebar, stored on disk. A task may have none."""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from .collect import file_stem
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-#: The largest a small picture gets, in pixels: width, height.
+#: Largest width and height of a thumbnail, in pixels.
 SIZE: Final = (320, 640)
-_QUALITY: Final = 82
-#: Seconds until a feed that had no poster is asked again: of a task under way, of a finished one.
-_SOON: Final = 15.0
-_LATER: Final = 900.0
+_JPEG_QUALITY: Final = 82
+#: Seconds until a feed without a poster is read again: for a running and for a finished task.
+_RETRY_ACTIVE: Final = 15.0
+_RETRY_FINISHED: Final = 900.0
 
 
 class Thumbnails:
-    """Finds, makes and keeps the small picture of a task.
+    """Finds, creates and stores thumbnails.
 
     Args:
-        folder: Where they are kept; made when the first one comes.
-        client: Asks the feed and fetches what it names.
-        base_url: Of whose tasks the feed may be asked.
-        clock: Seconds that only go forward.
+        folder: Where they are stored; created with the first one.
+        client: Reads the feed and fetches pictures.
+        base_url: The gateway that may be asked about its own tasks.
+        clock: Monotonic time in seconds.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class Thumbnails:
         self._client = client
         self._base_url = base_url
         self._clock = clock
-        self._missing: dict[str, float] = {}
+        self._retry_at: dict[str, float] = {}
         self._lock = threading.Lock()
 
-    def of(self, entry: Entry, may_ask: bool) -> Path | None:
-        """The picture of a task: as it is kept, else from its file, else from its feed.
+    def find(self, entry: Entry, may_ask: bool) -> Path | None:
+        """The thumbnail of a task: the stored one, or one from its file, or from its feed.
 
         Args:
             may_ask: Whether the gateway may be asked.
@@ -70,12 +70,12 @@ class Thumbnails:
                 return self._from_file(entry.task_id, file)
             return self._from_feed(entry, entry.task_id) if may_ask else None
         except (NotMedia, OSError) as error:
-            log.debug("task %s: no picture of it: %s", entry.task_id, root_cause(error))
+            log.debug("task %s: no thumbnail: %s", entry.task_id, root_cause(error))
             return None
 
-    def keep(self, task_id: str, data: bytes) -> Path:
-        """Keep a poster that has been fetched. Raises `NotMedia` or `OSError`."""
-        return self._keep(task_id, _decoded(data))
+    def store(self, task_id: str, data: bytes) -> Path:
+        """Store a thumbnail of a picture file. Raises `NotMedia` or `OSError`."""
+        return self._store(task_id, _decode(data))
 
     def _path(self, task_id: str) -> Path:
         return self._folder / f"{file_stem(task_id)}.jpg"
@@ -84,42 +84,41 @@ class Thumbnails:
         from PIL import Image
 
         pixels = first_frame(file)[0]
-        return self._keep(task_id, Image.fromarray((pixels * 255.0).round().astype("uint8")))
+        return self._store(task_id, Image.fromarray((pixels * 255.0).round().astype("uint8")))
 
     def _from_feed(self, entry: Entry, task_id: str) -> Path | None:
-        """Ask for it, unless that was in vain a short time ago: a list may have thousands."""
-        may_come = entry.state in ACTIVE
-        ours = entry.base_url == self._base_url
-        if not ours or not (may_come or entry.state is State.FINISHED):
+        """Ask the feed, unless it had no poster a short time ago: a list may have thousands."""
+        active = entry.state in ACTIVE
+        if entry.base_url != self._base_url or not (active or entry.state is State.FINISHED):
             return None
         with self._lock:
-            if self._missing.get(task_id, 0.0) > self._clock():
+            if self._retry_at.get(task_id, 0.0) > self._clock():
                 return None
-            # From now on: whoever asks meanwhile need not wait for the same answer.
-            self._missing[task_id] = self._clock() + (_SOON if may_come else _LATER)
+            # Set before asking, so that parallel calls do not ask for the same task.
+            self._retry_at[task_id] = self._clock() + (_RETRY_ACTIVE if active else _RETRY_FINISHED)
         try:
             task = self._client.feed(task_id)
             data = self._client.fetch_image(task.poster_url) if task.poster_url else b""
         except (FeedError, TaskNotFound, requests.RequestException) as error:
             log.debug("task %s: no poster: %s", task_id, root_cause(error))
             return None
-        return self.keep(task_id, data) if data else None
+        return self.store(task_id, data) if data else None
 
-    def _keep(self, task_id: str, picture: Image) -> Path:
+    def _store(self, task_id: str, picture: Image) -> Path:
         path = self._path(task_id)
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         picture.thumbnail(SIZE)
         part = path.with_name(f"{path.name}.{threading.get_ident()}.part")
         try:
-            picture.save(part, "JPEG", quality=_QUALITY)
+            picture.save(part, "JPEG", quality=_JPEG_QUALITY)
             files.replace_file(part, path)
         finally:
             part.unlink(missing_ok=True)
         return path
 
 
-def _decoded(data: bytes) -> Image:
-    """A poster as RGB. Raises `NotMedia` where it is none, or would fill the memory."""
+def _decode(data: bytes) -> Image:
+    """A picture file as RGB. Raises `NotMedia` if it is not one, or is too large to decode."""
     from PIL import Image
 
     try:

@@ -1,4 +1,4 @@
-"""`python -m pika_api`: results on stdout, the rest on stderr, and exit codes for scripts."""
+"""The command line: results on stdout, everything else on stderr, exit codes for scripts."""
 
 from __future__ import annotations
 
@@ -70,8 +70,10 @@ def shell(gateway: Simulator, tmp_path: Path) -> Shell:
     return Shell(gateway, tmp_path / "home")
 
 
-def test_generate_wait_and_again(gateway: Simulator, shell: Shell) -> None:
-    """The id, then the file's path; the same command again is free and gives the same."""
+def test_generate_with_wait_prints_id_and_path_and_costs_once(
+    gateway: Simulator, shell: Shell
+) -> None:
+    """The same command again reuses the task and prints the same two lines."""
     arguments = ("generate", PROMPT, "--pikaffect", "Melt", "--zoom", "in", "--wait",
                  "--output", str(shell.output))  # fmt: skip
     first = shell(*arguments)
@@ -82,13 +84,13 @@ def test_generate_wait_and_again(gateway: Simulator, shell: Shell) -> None:
     assert gateway.log[0].body["options"]["camera"] == {"zoom": "in"}
     again = shell(*arguments)
     assert again.stdout == first.stdout
-    assert "no charge" in again.stderr
+    assert "no new charge" in again.stderr
     assert gateway.charged == [task_id]
 
 
 @pytest.mark.slow
-def test_status_result_tasks_and_forget(gateway: Simulator, shell: Shell) -> None:
-    """One task through all commands."""
+def test_one_task_through_status_result_tasks_and_forget(gateway: Simulator, shell: Shell) -> None:
+    """Each command finds the task that `generate` created."""
     task_id = shell("generate", PROMPT).stdout.strip()
     assert json.loads(shell("status", task_id).stdout)["id"] == task_id
     path = shell("result", task_id, "--output", str(shell.output)).stdout.strip()
@@ -106,8 +108,8 @@ def test_status_result_tasks_and_forget(gateway: Simulator, shell: Shell) -> Non
     assert len(gateway.charged) == 2
 
 
-def test_a_picture_and_a_video_from_files(gateway: Simulator, shell: Shell, tmp_path: Path) -> None:
-    """A JPEG goes out as PNG with its own ratio, an MP4 as it is."""
+def test_image_and_video_files_are_sent(gateway: Simulator, shell: Shell, tmp_path: Path) -> None:
+    """A JPEG is sent as PNG with its own aspect ratio, an MP4 as it is."""
     Image.new("RGB", (64, 64)).save(tmp_path / "p.jpg")
     video = write_video(tmp_path / "v.mp4")
     shell("generate", PROMPT, "--image", str(tmp_path / "p.jpg"), "--video", str(video),
@@ -136,7 +138,7 @@ def test_a_picture_and_a_video_from_files(gateway: Simulator, shell: Shell, tmp_
         (("forget", "²"), 1),
     ],
 )
-def test_wrong_arguments_are_told_and_nothing_is_sent(
+def test_invalid_arguments_are_rejected_before_anything_is_sent(
     gateway: Simulator,
     shell: Shell,
     arguments: tuple[str, ...],
@@ -144,20 +146,20 @@ def test_wrong_arguments_are_told_and_nothing_is_sent(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A line for the user, never an accident of ours, nothing on stdout, no request."""
+    """One line for the user, no traceback, nothing on stdout, no request."""
     found, out, err = shell.inside(*arguments, monkeypatch=monkeypatch, capsys=capsys)
     assert (found, out) == (code, "")
     assert err
     assert gateway.log == []
 
 
-def test_exit_codes_tell_a_script_what_to_do(
+def test_exit_codes(
     gateway: Simulator,
     shell: Shell,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Refused 1, unclear 3 (and again 3), not finished 4, failed 5."""
+    """Rejected 1, unknown 3 (also when repeated), not finished 4, failed 5."""
 
     def generate(*arguments: str) -> tuple[int, str, str]:
         return shell.inside("generate", PROMPT, *arguments, monkeypatch=monkeypatch, capsys=capsys)
@@ -180,12 +182,12 @@ def test_exit_codes_tell_a_script_what_to_do(
     assert "NSFW" in err
 
 
-def test_without_a_key_it_says_how_to_get_one(shell: Shell) -> None:
-    """And how to try without."""
+def test_missing_key_error_explains_how_to_set_it(shell: Shell) -> None:
+    """The error also says how to try the pack without a key."""
     assert "python -m simulator" in shell("generate", PROMPT, code=1, PIKA_API_KEY="").stderr
 
 
-def test_a_broken_journal_is_told(gateway: Simulator, shell: Shell, tmp_path: Path) -> None:
+def test_broken_journal_is_an_error(gateway: Simulator, shell: Shell, tmp_path: Path) -> None:
     """Nothing is sent."""
     (tmp_path / "file").write_text("in the way")
     url = f"sqlite:///{(tmp_path / 'file' / 'journal').as_posix()}"

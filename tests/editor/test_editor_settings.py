@@ -66,7 +66,7 @@ def test_other_settings_save_themselves(comfy: Comfy, gateway: Simulator, page: 
     set_up(comfy, base_url=gateway.url, api_key=gateway.key)
     open_editor(page, comfy.url)
     shown = open_settings(page)
-    number = shown.locator(".pika-field").get_by_label("Requests at once")
+    number = shown.locator(".pika-field").get_by_label("Concurrent requests")
     number.fill("3")
     number.press("Tab")
     number.locator("..").get_by_text("Saved").wait_for()
@@ -89,7 +89,7 @@ def test_other_settings_save_themselves(comfy: Comfy, gateway: Simulator, page: 
     address = shown.locator(".pika-field").get_by_label("Base URL")
     address.fill("https://elsewhere.example")
     address.press("Enter")
-    shown.get_by_text("The stored key was removed").wait_for()
+    shown.get_by_text("The stored API key was removed").wait_for()
     shown.get_by_text("No key yet").wait_for()
     assert "api_key" not in json.loads(stored.read_text("utf-8"))
 
@@ -103,10 +103,10 @@ def test_diagnostics_are_copied(comfy: Comfy, gateway: Simulator, page: Page) ->
     shown = open_settings(page)
     copy = shown.get_by_role("button", name="Copy diagnostics")
     copy.click()
-    shown.get_by_text("Copied. Paste it into your report.").wait_for()
+    shown.get_by_text("Copied. Paste it into your bug report.").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("ComfyUI-Pika ")
-    for words in (": all is well\n", "  ComfyUI 0.", "  good: ", "  api_key: set (file)"):
+    for words in (": no problems found\n", "  ComfyUI 0.", "  good: ", "  api_key: set (file)"):
         assert words in copied, words
     assert gateway.key not in copied
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(Error('no')) }")
@@ -132,14 +132,14 @@ def test_the_environment_wins(comfy: Comfy, page: Page) -> None:
     page.route("**/pika/settings", laid_over)
     open_editor(page, comfy.url)
     shown = open_settings(page)
-    shown.get_by_text("Set by PIKA_API_KEY in the environment · ends in abcd").wait_for()
-    shown.get_by_text("Set by PIKA_MAX_BODY_MB in the environment").wait_for()
-    shown.get_by_text("Fixed while the key comes from the environment").wait_for()
-    for label in ("API key", "Base URL", "Largest request (MB)"):
+    shown.get_by_text("Set by the environment variable PIKA_API_KEY · ends in abcd").wait_for()
+    shown.get_by_text("Set by the environment variable PIKA_MAX_BODY_MB").wait_for()
+    shown.get_by_text("Locked: the API key comes from an environment variable").wait_for()
+    for label in ("API key", "Base URL", "Maximum request size (MB)"):
         assert shown.locator(".pika-field").get_by_label(label).is_disabled()
     assert shown.get_by_role("button", name="Save").is_disabled()
     assert shown.get_by_role("button", name="Clear").is_disabled()
-    assert shown.locator(".pika-field").get_by_label("Requests at once").is_enabled()
+    assert shown.locator(".pika-field").get_by_label("Concurrent requests").is_enabled()
 
 
 def test_in_chinese_and_light(comfy: Comfy, page: Page) -> None:
@@ -203,7 +203,7 @@ def test_a_broken_setting_leads_to_the_settings(comfy: Comfy, page: Page) -> Non
     open_editor(page, comfy.url)
     open_workflow(page, EXAMPLES / "pika_text_to_video.json")
     press_run(page)
-    dialog = page.get_by_role("dialog", name="Pika's settings cannot be used")
+    dialog = page.get_by_role("dialog", name="The Pika settings cannot be used")
     dialog.wait_for()
     assert dialog.locator("input").count() == 0
     dialog.get_by_role("button", name="Pika settings").click()

@@ -88,7 +88,7 @@ def test_a_task_from_start_to_end(
     act(page, "A quince in the rain", "Show request")
     assert '"promptText": "A quince in the rain"' in dialog.locator("pre").inner_text()
     dialog.get_by_role("button", name="Close").click()
-    act(page, "A quince in the rain", "Add a Pika Result to the graph")
+    act(page, "A quince in the rain", "Add a Pika Result to the workflow")
     added = page.evaluate(
         """() => Object.values(window.app.canvas.selected_nodes)
           .map((node) => [node.type, node.widgets[0].value])"""
@@ -120,7 +120,7 @@ def test_a_prompt_is_no_markup_and_forgetting_asks_first(
     for answer, left in (("Cancel", 1), ("Forget", 0)):
         act(page, "pear", "Forget")
         dialog = page.get_by_role("dialog", name="Forget this task?")
-        assert "charged, anew" in dialog.inner_text()
+        assert "charged again" in dialog.inner_text()
         assert hostile in dialog.inner_text()
         dialog.get_by_role("button", name=answer).click()
         dialog.wait_for(state="detached")

@@ -14,7 +14,7 @@ from pika_api.journal import Journal
 from pika_api.media import NotMedia, first_frame, probe_file
 from pika_api.media import probe as media
 from pika_api.settings import Settings, sqlite_url
-from pika_api.tasks import Service
+from pika_api.tasks import Service, ServicePolicy
 from support.api import KEY, RawServer, answer, run, write_video
 
 
@@ -92,18 +92,20 @@ def test_a_clip_that_never_ends_is_none(monkeypatch: pytest.MonkeyPatch, tmp_pat
     ],
     ids=["page", "svg", "play list", "concat", "sdp", "script", "program", "bomb", "empty"],
 )
-def test_what_is_no_media_is_not_kept(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, data: bytes
-) -> None:
+def test_what_is_no_media_is_not_kept(tmp_path: Path, data: bytes) -> None:
     """Whatever the link's ending: no file of it is left in the output folder."""
-    monkeypatch.setattr("pika_api.tasks.collect.MAX_ATTEMPTS", 1)
     with RawServer(answer(200, data)) as media_host:
         link = f"{media_host.url}/v.mp4"
         feed = answer(200, {"videos": [{"status": "finished", "resultUrl": link}]})
         with RawServer(feed) as gateway:
             settings = Settings(api_key=KEY, base_url=gateway.url)
             output = tmp_path / "output"
-            service = Service(settings, Journal(sqlite_url(tmp_path)), output)
+            service = Service(
+                settings,
+                Journal(sqlite_url(tmp_path)),
+                output,
+                policy=ServicePolicy(download_attempts=1),
+            )
             try:
                 with pytest.raises(DownloadFailed, match="neither a video nor a picture"):
                     run(service.collect("t"))
@@ -114,11 +116,11 @@ def test_what_is_no_media_is_not_kept(
 
 def test_a_picture_with_a_page_in_it_is_a_picture(tmp_path: Path) -> None:
     """What the file is says its ending, and with it how a browser is told to take it."""
-    from pika_api.tasks.collect import suffix
+    from pika_api.tasks.collect import file_suffix
 
     path = tmp_path / "a.html"
     Image.new("RGB", (8, 8)).save(path, "GIF", comment=b"<script>alert(1)</script>")
-    assert suffix(probe_file(path)) == ".gif"
+    assert file_suffix(probe_file(path)) == ".gif"
 
 
 @pytest.mark.parametrize(

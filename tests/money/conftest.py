@@ -9,7 +9,7 @@ import pytest
 
 from simulator import Simulator
 from support.api import KEY, Desk
-from support.money import assert_key_not_kept, assert_nothing_lost, shorten
+from support.money import POLICY, assert_key_not_kept, assert_nothing_lost, shorten
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def quick() -> Iterator[Simulator]:
 def desk(quick: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
     """Services and a journal at the quick gateway; whatever a test did, nothing is lost by it."""
     shorten(monkeypatch)
-    made = Desk(quick, tmp_path / "home")
+    made = Desk(quick, tmp_path / "home", POLICY)
     try:
         yield made
         assert_nothing_lost(quick, made.journal)

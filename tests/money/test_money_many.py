@@ -1,4 +1,4 @@
-"""Five hundred tasks through one service: within its limits, and nothing is left behind."""
+"""Many tasks in one service: it keeps its limits and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -81,9 +81,9 @@ def sockets_to(gateway: Simulator) -> list[object]:
     ]
 
 
-def test_five_hundred_tasks(desk: Desk, counter: Counter) -> None:
-    """All are paid once and kept; never more requests at once than allowed; the memory is flat;
-    after `close` there is neither a thread nor a socket of ours."""
+def test_many_tasks_stay_within_limits(desk: Desk, counter: Counter) -> None:
+    """All are charged once and recorded. Never more requests at once than allowed, no growth of
+    memory, and no thread or socket is left after `close`."""
     service = desk.another(max_requests=MOST_REQUESTS)
     process = psutil.Process()
     memory: list[int] = []
@@ -114,9 +114,9 @@ def test_five_hundred_tasks(desk: Desk, counter: Counter) -> None:
 
 
 @pytest.mark.parametrize("place", ["submit", "feed"])
-def test_one_429_slows_all(desk: Desk, place: str) -> None:
-    """Forty at once and one is told to come later: until then no request at all arrives, but
-    those that were on their way; then all become tasks."""
+def test_429_pauses_all_requests(desk: Desk, place: str) -> None:
+    """After a 429 with Retry-After only requests that were already on the wire arrive until then.
+    In the end all requests become tasks."""
     wait, room = 3.0, 1.5
     service = desk.another(max_requests=MOST_REQUESTS)
     desk.gateway.fault("task", seconds=0.5, times=40)
@@ -146,9 +146,9 @@ def test_one_429_slows_all(desk: Desk, place: str) -> None:
     assert len(before) < len(desk.gateway.log) / 2
 
 
-def test_a_gateway_with_room_for_three_gets_them_all(tmp_path: Path) -> None:
-    """An account that runs three tasks at a time, and twelve nodes at once: 429 after 429, and in
-    the end every request is one task."""
+def test_gateway_with_three_slots_accepts_twelve_tasks_in_the_end(tmp_path: Path) -> None:
+    """An account that runs three tasks at a time answers 429 again and again; every request becomes
+    one task."""
     with Simulator(
         key=KEY, task_seconds=0.2, clip_seconds=0.2, height=64, max_running=3
     ) as gateway:

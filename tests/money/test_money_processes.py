@@ -1,4 +1,4 @@
-"""Real processes on one journal: one task, one POST, one download, whoever is held up."""
+"""Real processes on one journal: one task, one POST, one download, even if one is suspended."""
 
 from __future__ import annotations
 
@@ -37,9 +37,11 @@ def other(desk: Desk) -> Iterator[Worker]:
         yield made.open(desk.gateway, desk.home)
 
 
-def test_two_processes_at_one_instant_make_one_task(quick: Simulator, tmp_path: Path) -> None:
-    """Ten rounds, half of them on a journal that neither has opened yet: one POST and one charge
-    each, and both get its id, one of them as taken up."""
+def test_two_processes_at_the_same_instant_create_one_task(
+    quick: Simulator, tmp_path: Path
+) -> None:
+    """Ten rounds, half of them on a journal that is new to both: one POST and one charge each. Both
+    get the id, one of them as reused."""
     with workers(2) as pair:
         for take in range(10):
             home = tmp_path / (f"fresh-{take}" if take % 2 else "home")
@@ -55,8 +57,9 @@ def test_two_processes_at_one_instant_make_one_task(quick: Simulator, tmp_path: 
             assert len(quick.requests("POST")) == take + 1
 
 
-def test_two_processes_download_once(desk: Desk, pair: list[Worker]) -> None:
-    """Both want the same finished task at one instant: one fetches it, both have the file."""
+def test_two_processes_download_a_file_once(desk: Desk, pair: list[Worker]) -> None:
+    """Both collect the same finished task at the same instant: one downloads it, both have the
+    file."""
     for take in range(3):
         task_id = desk.submit(take=take)
         at = time.time() + 0.1
@@ -85,11 +88,12 @@ def hold(worker: Worker, desk: Desk) -> None:
     until(held, what="a moment without a write")
 
 
-def test_one_held_up_before_sending_does_not_send_what_was_taken_over(
+def test_suspended_process_does_not_send_a_request_that_was_taken_over(
     desk: Desk, other: Worker
 ) -> None:
-    """A process waits out a 429 and is stopped; its lease lapses and another sends. Woken during
-    that POST, the first neither sends nor spoils the other's row; it ends with the other's id."""
+    """A process waits out a 429 and is suspended; its lease expires and another process sends.
+    Resumed during that POST, the first process neither sends nor changes the row. It returns the
+    other's id."""
     desk.gateway.fault("submit", status=429, headers={"Retry-After": "1"})
     other.tell("submit", prompt=PROMPT)
     until(lambda: [e for e in desk.journal.entries() if e.last_error], what="the 429")
@@ -108,9 +112,9 @@ def test_one_held_up_before_sending_does_not_send_what_was_taken_over(
     assert desk.posts == 2  # the one that was answered 429, and the one that was accepted
 
 
-def test_one_held_up_after_sending_still_settles_its_row(desk: Desk, other: Worker) -> None:
-    """A process is stopped between the charge and the answer: to others the request is unknown and
-    is not sent again. Woken, it reads the answer and writes the id down; then all take it up."""
+def test_suspended_process_records_its_answer_after_all(desk: Desk, other: Worker) -> None:
+    """A process is suspended between charge and answer. For others the outcome is unknown, and
+    nothing is sent again. Resumed, it records the id; then all reuse the task."""
     desk.gateway.fault("submit", delay=0.3)
     other.tell("submit", prompt=PROMPT)
     until(lambda: desk.gateway.charged, what="the charge")
@@ -126,8 +130,9 @@ def test_one_held_up_after_sending_still_settles_its_row(desk: Desk, other: Work
     assert desk.posts == 1
 
 
-def test_one_held_up_while_it_downloads_leaves_a_whole_file(desk: Desk, other: Worker) -> None:
-    """Another brings the file once the lease is over; woken, the first finds it or ends with it."""
+def test_suspended_download_leaves_a_complete_file(desk: Desk, other: Worker) -> None:
+    """Another process downloads the file once the lease has expired. Resumed, the first process
+    finds the file or ends with it."""
     task_id = desk.submit()
     desk.gateway.fault("media", delay=0.3)
     other.tell("collect", task_id=task_id)
@@ -141,9 +146,9 @@ def test_one_held_up_while_it_downloads_leaves_a_whole_file(desk: Desk, other: W
     assert rows(desk.journal)[0].state is State.SAVED
 
 
-def test_a_row_that_was_taken_over_is_no_longer_its_first_owners(tmp_path: Path) -> None:
-    """Whatever the one that was held up still does, to the row as its new owner sends it or waits
-    to: it cannot send, give up, or give free what is another's now."""
+def test_former_owner_cannot_change_a_row_that_was_taken_over(tmp_path: Path) -> None:
+    """While its new owner sends or waits, the former owner cannot send, withdraw or release the
+    row."""
     clock = Clock()
     with closing(Journal(sqlite_url(tmp_path), clock)) as journal:
         number = journal.claim(intent(), "first")[0].id

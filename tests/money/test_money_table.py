@@ -119,9 +119,10 @@ SUBMITS = [
 
 
 @pytest.mark.parametrize("row", SUBMITS, ids=lambda row: row.name)
-def test_a_fault_on_the_submit(desk: Desk, row: Submit) -> None:
-    """As many POSTs and charges as the row says; its state; its error, with a line on the money;
-    and what is proven unsent is free, what may be charged is kept and never sent by itself."""
+def test_fault_during_submit(desk: Desk, row: Submit) -> None:
+    """As many POSTs and charges as the row says, its state, and its error with a note on the
+    charge. What was provably not sent is released; what may be charged is kept and never resent
+    automatically."""
     desk.gateway.fault("submit", **row.fault)
     if row.error is None:
         assert desk.submit() in desk.gateway.charged
@@ -138,8 +139,8 @@ def test_a_fault_on_the_submit(desk: Desk, row: Submit) -> None:
     queue_again(desk, charged, row.then)
 
 
-def test_429_with_a_date_is_waited_out(desk: Desk) -> None:
-    """Retry-After as an HTTP date: nothing is sent before it, then it is a task."""
+def test_retry_after_date_is_respected(desk: Desk) -> None:
+    """Retry-After as an HTTP date: nothing is sent before it, then the request becomes a task."""
     date = time.time() + 2.0
     headers = later(formatdate(date, usegmt=True))
     desk.gateway.fault("submit", status=429, headers=headers)
@@ -150,9 +151,9 @@ def test_429_with_a_date_is_waited_out(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("status", [200, 429, 500, 400])
-def test_an_interrupt_while_the_answer_is_awaited(desk: Desk, status: int) -> None:
-    """The call ends, the POST does not: what its answer says is written down without anybody
-    waiting, be it an id, a no, or nothing certain; and the next one who asks goes by that."""
+def test_interrupt_while_waiting_for_the_answer(desk: Desk, status: int) -> None:
+    """The call ends, the POST does not. Its answer is recorded with nobody waiting, be it an id, a
+    rejection or an unknown outcome; the next call respects it."""
     desk.gateway.fault("submit", delay=0.3, **({} if status == 200 else {"status": status}))
 
     def check() -> None:
@@ -213,11 +214,12 @@ def elsewhere(request: pytest.FixtureRequest) -> Iterator[tuple[Elsewhere, str, 
 
 
 @pytest.mark.parametrize("elsewhere", ELSEWHERE, ids=lambda row: row.name, indirect=True)
-def test_a_fault_before_the_request_is_whole(
+def test_connection_lost_during_upload(
     desk: Desk, elsewhere: tuple[Elsewhere, str, list[Any]]
 ) -> None:
-    """A request that never left whole was not accepted: its row is free, and the next try is
-    another POST. Where all of it left, the row says unknown, and there is no other."""
+    """A request that did not leave completely was not accepted: its row is released and the next
+    attempt is another POST. If all of it left, the outcome is unknown and there is no other
+    POST."""
     row, url, seen = elsewhere
     service = desk.another(base_url=url)
     for posts in (row.posts, row.posts * (2 if row.then == SENDS else 1)):

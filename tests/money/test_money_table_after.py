@@ -5,7 +5,7 @@ A row of the table is one test over a real socket.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -21,19 +21,13 @@ from pika_api.errors import (
 )
 from pika_api.journal import State
 from pika_api.progress import ProgressObserver
-from pika_api.tasks import collect, poll
+from pika_api.tasks import ServicePolicy
 from support.api import Desk, run
 from support.money import SENDS, TAKES_UP, Stopped, queue_again, rows, told
 
 pytestmark = pytest.mark.slow
 
 HTML = "<html><body><h1>Bad Gateway</h1></body></html>"
-
-
-@pytest.fixture(autouse=True)
-def _quicker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patience that fits a test."""
-    monkeypatch.setattr(collect, "MAX_ATTEMPTS", 2)
 
 
 @dataclass(frozen=True)
@@ -101,11 +95,11 @@ AFTER = [
 
 
 @pytest.mark.parametrize("row", AFTER, ids=lambda row: row.name)
-def test_a_fault_after_the_charge(desk: Desk, row: After, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One POST and one charge whatever happens; the task is in the journal under its id; an error
-    names it and says that it is kept; and once the trouble is over, the video comes for free."""
-    if row.error is TaskNotFound:
-        monkeypatch.setattr(poll, "NEW_TASK_GRACE", 0.0)
+def test_fault_after_the_charge(desk: Desk, row: After) -> None:
+    """One POST and one charge in every case. The task is in the journal under its id, an error
+    names it and says that it is kept, and without the fault the video arrives at no cost."""
+    grace = 0.0 if row.error is TaskNotFound else ServicePolicy().new_task_grace
+    desk.policy = replace(desk.policy, download_attempts=2, new_task_grace=grace)
     for fault in row.faults:
         desk.gateway.fault(**fault)
     task_id = desk.submit()
@@ -126,9 +120,9 @@ def test_a_fault_after_the_charge(desk: Desk, row: After, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("place", ["feed", "media"])
-def test_an_interrupt_after_the_charge(desk: Desk, place: str) -> None:
-    """Stopped while the feed or the media host is silent: the task stays, and queueing again
-    brings its video for free."""
+def test_interrupt_after_the_charge(desk: Desk, place: str) -> None:
+    """Stopped while the feed or the media host is silent: the task is kept, and queueing again gets
+    its video at no cost."""
     task_id = desk.submit()
     desk.gateway.fault(place, delay=0.4)
     server = "cdn" if place == "media" else "api"

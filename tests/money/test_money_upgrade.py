@@ -1,4 +1,4 @@
-"""A journal outlives the pack that began it: no version loses a paid task of an earlier one."""
+"""The journal survives updates: no version loses a paid task of an earlier one."""
 
 from __future__ import annotations
 
@@ -103,9 +103,9 @@ def indexes_of(path: Path) -> set[tuple[str, int]]:
     return {(name, unique) for _, name, unique, *_ in found}
 
 
-def test_the_schemas_have_not_changed(old: Path, tmp_path: Path) -> None:
-    """An upgraded journal and a new one are the same, and both are version 1 and what was added
-    since; a change of it needs a new SCHEMA_VERSION and an upgrade."""
+def test_new_and_upgraded_journals_have_the_same_schema(old: Path, tmp_path: Path) -> None:
+    """Both are version 1 plus what was added since. A change of the schema needs a new
+    SCHEMA_VERSION and an upgrade."""
     assert database_module.SCHEMA_VERSION == 2, "freeze the next version here too"
     first = columns_of(old)
     with closing(Journal(sqlite_url(tmp_path / "new"))) as new:
@@ -137,9 +137,9 @@ def everything_in(path: Path) -> list[dict[str, Any]]:
     return [dict(row) for row in found]
 
 
-def test_a_journal_of_version_1_keeps_all_it_holds(old: Path) -> None:
-    """Every row and every value is there after the upgrade; each has changed when it last did, by
-    its own times, so that a list asks for none of them again."""
+def test_upgrade_from_version_1_keeps_every_value(old: Path) -> None:
+    """Every row and value is there after the upgrade, with a time of change from its own times, so
+    that a list reads none of them again."""
     before = everything_in(old)
     with closing(Journal(sqlite_url(old.parent))) as journal:
         assert journal.changed_since(1_800_000_002.0, limit=10).entries == []
@@ -154,8 +154,8 @@ def test_a_journal_of_version_1_keeps_all_it_holds(old: Path) -> None:
     assert version_of(old) == [(2,)]
 
 
-def test_a_pack_of_version_1_may_still_be_writing(old: Path) -> None:
-    """What a process of before the upgrade, still open, writes after it is a row like others."""
+def test_version_1_process_can_still_write_after_the_upgrade(old: Path) -> None:
+    """Rows that an older process writes after the upgrade are rows like others."""
     with closing(Journal(sqlite_url(old.parent))) as journal:
         journal.entries()
         with closing(sqlite3.connect(old)) as database:
@@ -169,8 +169,8 @@ def test_a_pack_of_version_1_may_still_be_writing(old: Path) -> None:
         assert [entry.id for entry in journal.entries(limit=10)] == [3, 2, 1]
 
 
-def test_an_old_journal_is_read(old: Path) -> None:
-    """Each column comes back as what it was."""
+def test_old_journal_is_read_column_by_column(old: Path) -> None:
+    """Each column returns the value that was written."""
     with closing(Journal(sqlite_url(old.parent))) as journal:
         unknown, running = rows(journal)
     assert (running.state, running.task_id, running.take) == (State.RUNNING, "t-1", 0)
@@ -181,16 +181,16 @@ def test_an_old_journal_is_read(old: Path) -> None:
     assert unknown.last_error == "HTTP 502"
 
 
-def test_the_fingerprint_has_not_changed() -> None:
-    """The seed's example has the fingerprint that version 0.1.0 gave it: else an update would make
-    every paid task anew."""
+def test_fingerprint_is_that_of_version_0_1_0() -> None:
+    """The request of the API specification has the fingerprint of version 0.1.0. Otherwise an
+    update would pay for every task again."""
     made = request_fingerprint(ask().body(), base_url=BASE_URL, key_id=KEY_ID, take=0)
     assert made == FINGERPRINT_OF_VERSION_1
 
 
-def test_an_old_journals_tasks_are_taken_up(desk: Desk) -> None:
-    """A task that version 0.1.0 paid for is found by the same request, and so is its unknown: no
-    POST, and both rows are as they were."""
+def test_tasks_of_an_old_journal_are_reused(desk: Desk) -> None:
+    """The same request finds a task that version 0.1.0 paid for, and also its unknown outcome: no
+    POST, and both rows are unchanged."""
     settings = Desk(desk.gateway, desk.home.with_name("none")).service.settings
     values = {"base_url": settings.base_url, "key_id": settings.key_id}
     prints = [request_fingerprint(ask().body(), take=take, **values) for take in (0, 1)]
@@ -217,8 +217,8 @@ def version_of(path: Path) -> list[tuple[int]]:
         return database.execute("SELECT version FROM pika_schema").fetchall()
 
 
-def test_an_upgrade_keeps_the_rows(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The statements run once, in whichever of two services comes first; ids and states stay."""
+def test_upgrade_runs_once_and_keeps_the_rows(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The statements run once, in the first of two services; ids and states stay."""
     upgrade_by(
         monkeypatch,
         "ALTER TABLE pika_tasks ADD COLUMN price FLOAT NOT NULL DEFAULT 0.5",
@@ -234,8 +234,8 @@ def test_an_upgrade_keeps_the_rows(old: Path, monkeypatch: pytest.MonkeyPatch) -
     assert prices == [(1.5,), (0.5,)]
 
 
-def test_a_failed_upgrade_changes_nothing(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All of an upgrade or nothing: an error, nothing half done, and the old version works on."""
+def test_failed_upgrade_is_rolled_back(old: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error, no partial upgrade, and the old version still works."""
     with monkeypatch.context() as patch:
         upgrade_by(
             patch,
@@ -254,8 +254,11 @@ def test_a_failed_upgrade_changes_nothing(old: Path, monkeypatch: pytest.MonkeyP
         assert [entry.state for entry in rows(journal)] == [State.UNKNOWN, State.RUNNING]
 
 
-def test_another_place_is_used(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """PIKA_JOURNAL_URL with another SQLite file: made, with its folder, and the only one used."""
+def test_journal_url_selects_another_file(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PIKA_JOURNAL_URL with another SQLite file: it is created with its folder, and it is the only
+    one used."""
     path = tmp_path / "elsewhere" / "tasks.db"
     monkeypatch.setenv("PIKA_JOURNAL_URL", f"sqlite:///{path.as_posix()}")
     service = desk.another(journal=Journal(journal_url(desk.home)))
@@ -297,8 +300,10 @@ def network_database() -> Iterator[str]:
     registry.impls.pop("unreachable")
 
 
-def test_a_database_that_does_not_answer_is_told(desk: Desk, network_database: str) -> None:
-    """Where it is and why it does not work, never with its password, though the driver quotes it;
+def test_unreachable_database_error_names_it_without_password(
+    desk: Desk, network_database: str
+) -> None:
+    """The error names database and cause, never the password, although the driver quotes it;
     nothing is sent."""
     assert rows(desk.journal) == []
     service = desk.another(journal=Journal(network_database))
@@ -311,9 +316,9 @@ def test_a_database_that_does_not_answer_is_told(desk: Desk, network_database: s
 
 
 @pytest.mark.parametrize("password", ["p@ss:se-cret", "p:ss@w:se-cret", "se-cret@:x"])
-def test_a_password_that_breaks_the_address_is_not_told(password: str) -> None:
-    """An @ in it, not percent-encoded: the error says how to write it, and quotes no piece of it,
-    its traceback neither."""
+def test_unescaped_password_is_not_quoted(password: str) -> None:
+    """The error says how to escape an @ in the password; neither it nor its traceback quotes any
+    part of the password."""
     with pytest.raises(JournalError, match="%40") as caught:
         Journal(f"postgresql+psycopg://me:{password}@localhost/pika")
     assert "cret" not in str(caught.value)

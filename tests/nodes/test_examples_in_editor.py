@@ -53,7 +53,7 @@ ENDINGS = {
     # A node shows the first video of a list; the others are files beside it.
     "pika_prompt_list": Ending(tasks=3),
     "pika_still_image": Ending(videos=0, pictures=2),
-    "pika_status": Ending(videos=0, texts=("Status", "The whole answer")),
+    "pika_status": Ending(videos=0, texts=("Status", "Complete response")),
     "pika_earlier_task": Ending(tasks=0),
 }
 
@@ -172,7 +172,7 @@ def test_the_extended_clips_can_be_joined(comfy: Comfy, gateway: Simulator, edit
     assert clips == [clips[0], 2 * clips[0], 3 * clips[0]]
 
     before = len(gateway.charged)
-    editor.evaluate(SELECT, "Save the joined film")
+    editor.evaluate(SELECT, "Save the joined video")
     editor.locator("#graph-canvas").focus()
     editor.keyboard.press("Control+m")
     assert run_workflow(editor) == "execution_success"

@@ -154,6 +154,6 @@ def test_without_the_header_only_a_picture_passes(value: str | None) -> None:
     """An <img> cannot carry it; all else must, as a foreign page cannot send it unasked."""
     headers = {"Host": "127.0.0.1:8188"} | ({} if value is None else {"X-Pika-Editor": value})
     assert guard.refusal(headers, LOOPBACK, {}).code == "header"
-    assert guard.refusal(headers, LOOPBACK, {}, shown=True) is None
-    assert guard.refusal({**headers, "Origin": "null"}, LOOPBACK, {}, shown=True).code == "origin"
-    assert guard.refusal({**headers, "Host": "evil.example"}, LOOPBACK, {}, shown=True) is not None
+    assert guard.refusal(headers, LOOPBACK, {}, image=True) is None
+    assert guard.refusal({**headers, "Origin": "null"}, LOOPBACK, {}, image=True).code == "origin"
+    assert guard.refusal({**headers, "Host": "evil.example"}, LOOPBACK, {}, image=True) is not None

@@ -42,4 +42,4 @@ def test_trouble_is_told_with_the_id(comfy: Comfy, gateway: Simulator) -> None:
         gateway.clear_faults()
     trouble = [line for line in said(comfy, before) if "worn out" in line]
     assert len(trouble) == 1
-    assert f"task {gateway.charged[-1]}: asked again: " in trouble[0]
+    assert f"task {gateway.charged[-1]}: retry: " in trouble[0]

@@ -69,5 +69,5 @@ def test_no_prompt_is_told(comfy: Comfy, gateway: Simulator, over_a_link: bool) 
         graph["1"] = node("PikaPrompts", prompts=["0", 0])
     message = told(comfy, graph)
     assert "prompts" in message
-    assert "one prompt to a line" in message
+    assert "one prompt per line" in message
     assert len(gateway.log) == before

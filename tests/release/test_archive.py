@@ -142,16 +142,20 @@ def test_archive_has_what_users_need_and_no_more(packed: Packed) -> None:
     assert packed.path.stat().st_size < LARGEST
 
 
-def test_pictures_of_readme_are_packed(packed: Packed) -> None:
-    """Every picture that an unpacked README shows is there."""
-    readmes = [name for name in packed.names if re.fullmatch(r"README.*\.md", name)]
-    shown = [
-        picture
-        for name in readmes
-        for picture in re.findall(r"!\[[^]]*]\(([^)]+)\)", (ROOT / name).read_text("utf-8"))
-    ]
-    assert shown
-    assert set(shown) - set(packed.names) == set()
+def test_linked_files_and_pictures_are_packed(packed: Packed) -> None:
+    """Every relative link and picture of an unpacked README or page of docs leads to a file that
+    is packed too. The only pictures from elsewhere are the badges.
+    """
+    pages = [name for name in packed.names if re.fullmatch(r"(README|docs/).*\.md", name)]
+    assert {"README.md", "README.zh.md", "docs/configuration.md"} <= set(pages)
+    for name in pages:
+        text = (ROOT / name).read_text("utf-8")
+        for picture, target in re.findall(r"(!\[[^][]*)?]\(([^)#\s]+)", text):
+            if target.startswith("https://"):
+                assert not picture or target.startswith("https://img.shields.io/badge/"), target
+                continue
+            path = (ROOT / name).parent.joinpath(target).resolve().relative_to(ROOT).as_posix()
+            assert [each for each in packed.names if each == path or each.startswith(f"{path}/")]
 
 
 @pytest.mark.parametrize("module", ["pika_api", "simulator"])

@@ -24,7 +24,7 @@ from pika_api.journal import Intent, Journal
 from pika_api.media import Media, images
 from pika_api.request import GenerateRequest, Payload
 from pika_api.settings import Settings, sqlite_url
-from pika_api.tasks import Service
+from pika_api.tasks import Service, ServicePolicy
 from simulator import Simulator
 
 T = TypeVar("T")
@@ -65,6 +65,7 @@ class Desk:
 
     gateway: Simulator
     home: Path
+    policy: ServicePolicy = field(default_factory=ServicePolicy)
     _services: list[Service] = field(default_factory=list)
 
     @property
@@ -96,6 +97,7 @@ class Desk:
             Settings(**values),
             journal or Journal(sqlite_url(self.home)),
             output or self.output,
+            policy=self.policy,
         )
         self._services.append(service)
         return service
@@ -108,6 +110,7 @@ class Desk:
         """Close all services."""
         for service in self._services:
             service.close()
+            service.journal.close()
 
 
 def intent(fingerprint: str = "f" * 64, **given: Any) -> Intent:

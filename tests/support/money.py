@@ -20,7 +20,7 @@ from pika_api import progress
 from pika_api.errors import PikaError, SubmitUnknown, TaskError
 from pika_api.journal import Entry, Journal, State, leases
 from pika_api.journal import store as journal
-from pika_api.tasks import collect, submit
+from pika_api.tasks import ServicePolicy
 from simulator import Simulator
 from support.api import Desk, ask, run
 
@@ -33,12 +33,15 @@ LEASE = 0.5
 MAY_BE_CHARGED = frozenset({State.SENT, State.UNKNOWN})
 
 
+#: Looks at rows that other workers hold more often.
+POLICY = ServicePolicy(row_check=0.02)
+
+
 def shorten(patch: pytest.MonkeyPatch) -> None:
     """Short leases, and users who are looked out for more often."""
     patch.setattr(journal, "LEASE", LEASE)
     patch.setattr(leases, "_EVERY", LEASE / 4)
-    for module in (progress, submit, collect):
-        patch.setattr(module, "CHECK_EVERY", 0.02)
+    patch.setattr(progress, "CHECK_EVERY", 0.02)
 
 
 def rows(kept: Journal) -> list[Entry]:

@@ -1,4 +1,4 @@
-"""`python -m pika_api doctor`: says what is wrong, and nothing that is nobody else's business."""
+"""`python -m pika_api doctor`: finds problems and publishes nothing private."""
 
 from __future__ import annotations
 
@@ -34,13 +34,14 @@ def look(desk: Desk, *, connect: bool = False, **environ: str) -> Diagnostics:
     return run_diagnostics(desk.home, desk.output, connect=connect, environ=given)
 
 
-def test_all_is_well(desk: Desk) -> None:
-    """No problem; versions, settings, the journal's counts, room, and the gateway's verdict."""
+def test_no_problems(desk: Desk) -> None:
+    """Versions, settings, the journal's counts, free space and the gateway's verdict, without a
+    problem."""
     task_id = desk.submit()
     run(desk.service.collect(task_id))
     found = look(desk, connect=True)
     assert found.problems == []
-    assert found.text.startswith(f"ComfyUI-Pika {diagnostics.version()}: all is well\n")
+    assert found.text.startswith(f"ComfyUI-Pika {diagnostics.version()}: no problems found\n")
     for words in (
         "\n  Python 3.", "\n  requests ", "\n  api_key: set (environment)", "\n  max_requests: 8 (",
         "\n  base_url: 127.0.0.1 (environment)", "\n  sqlite (", "schema 2", "\n  tasks: 1 saved",
@@ -49,22 +50,22 @@ def test_all_is_well(desk: Desk) -> None:
         assert words in found.text, words
 
 
-def test_its_version_is_the_packs() -> None:
-    """As the registry knows it."""
+def test_version_is_that_of_pyproject() -> None:
+    """The same version as the registry has."""
     tomllib = pytest.importorskip("tomllib")  # of Python 3.11
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     assert diagnostics.version() == project["version"]
 
 
-def test_what_it_runs_in_is_told(desk: Desk) -> None:
-    """ComfyUI's version, which only the nodes know."""
+def test_host_versions_are_listed(desk: Desk) -> None:
+    """ComfyUI's version, which only the nodes know, is in the report."""
     around = {"ComfyUI": "0.3.75"}
-    found = run_diagnostics(desk.home, desk.output, connect=False, around=around, environ={})
+    found = run_diagnostics(desk.home, desk.output, connect=False, host_versions=around, environ={})
     assert "\n  ComfyUI 0.3.75\n" in found.text
 
 
-def test_nothing_is_asked_unless_it_is_wished(desk: Desk) -> None:
-    """No request without the connection test, and none that is paid for with it."""
+def test_gateway_is_asked_only_on_request(desk: Desk) -> None:
+    """No request without the connection check, and no paid one with it."""
     assert "Connection" not in look(desk).text
     assert desk.gateway.log == []
     look(desk, connect=True)
@@ -74,9 +75,9 @@ def test_nothing_is_asked_unless_it_is_wished(desk: Desk) -> None:
 # What must not be in it.
 
 
-def test_no_secret_is_in_it(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Neither key, prompt (in whole or in part), task id, folder of the user, nor a link's
-    signature, whatever the gateway's words have in them."""
+def test_report_has_no_secret(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither key, prompt (in whole or in part), task id, user folder nor a link's signature,
+    whatever the gateway's error contains."""
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     negative = "no seagulls anywhere"
     request = ask(PROMPT, options=Options(parameters=Parameters(negative_prompt=negative)))
@@ -106,8 +107,8 @@ def test_no_secret_is_in_it(desk: Desk, tmp_path: Path, monkeypatch: pytest.Monk
         "bob:pa-ss@db.internal",
     ],
 )
-def test_a_databases_account_is_not_in_it(desk: Desk, url: str) -> None:
-    """That it does not work is."""
+def test_report_has_no_database_account(desk: Desk, url: str) -> None:
+    """A database that does not work is reported without user name and password."""
     found = look(desk, PIKA_JOURNAL_URL=url, HTTPS_PROXY="http://bob:pa-ss@proxy.internal")
     assert len(found.problems) == 1
     assert "PIKA_JOURNAL_URL" in found.text
@@ -116,8 +117,8 @@ def test_a_databases_account_is_not_in_it(desk: Desk, url: str) -> None:
         assert secret not in found.text
 
 
-def test_the_errors_are_the_newest_five(desk: Desk) -> None:
-    """One line each, the newest first."""
+def test_report_lists_the_newest_five_errors(desk: Desk) -> None:
+    """One line each, newest first."""
     for number in range(7):
         entry, _ = desk.journal.claim(intent(f"{number:064}"), "me")
         desk.journal.mark_rejected(entry.id, "me", f"reason\nnumber {number}")
@@ -138,10 +139,10 @@ def test_the_errors_are_the_newest_five(desk: Desk) -> None:
         ({"PIKA_MAX_REQUESTS": "many"}, "PIKA_MAX_REQUESTS: 'many' is not"),
     ],
 )
-def test_settings_that_cannot_be_used_are_told(
+def test_unusable_settings_are_reported_first(
     desk: Desk, environ: Mapping[str, str], words: str
 ) -> None:
-    """Once, and first; the rest is looked at all the same."""
+    """Once and first; the other checks still run."""
     found = look(desk, connect=True, **environ)
     assert len(found.problems) == 1
     assert found.problems[0].startswith(words)
@@ -151,8 +152,8 @@ def test_settings_that_cannot_be_used_are_told(
     assert "two words" not in found.text
 
 
-def test_a_broken_settings_file_is_told(desk: Desk) -> None:
-    """What is in it is not."""
+def test_broken_settings_file_is_reported_without_its_content(desk: Desk) -> None:
+    """The report names the file and quotes nothing from it."""
     desk.home.mkdir()
     (desk.home / FILE_NAME).write_text(f'{{"api_key": "{KEY}"', encoding="utf-8")
     found = run_diagnostics(desk.home, desk.output, connect=True, environ={})
@@ -162,39 +163,39 @@ def test_a_broken_settings_file_is_told(desk: Desk) -> None:
     assert "not tested" in found.text
 
 
-def test_a_broken_journal_is_told(desk: Desk) -> None:
-    """And that nothing is sent without it."""
+def test_broken_journal_is_reported(desk: Desk) -> None:
+    """The report also says that nothing is sent without the journal."""
     desk.home.mkdir()
     (desk.home / "journal.sqlite3").write_bytes(b"no database " * 1000)
     found = look(desk)
     assert len(found.problems) == 1
-    assert "Nothing is sent without it" in found.problems[0]
-    assert "does not work" in found.text
+    assert "Nothing is sent without the journal" in found.problems[0]
+    assert "not working" in found.text
 
 
 @pytest.mark.parametrize("status", [401, 500])
-def test_a_gateway_that_says_no_is_told(desk: Desk, status: int) -> None:
-    """With its words."""
+def test_gateway_error_is_reported_with_its_words(desk: Desk, status: int) -> None:
+    """The gateway's own words are in the report."""
     desk.gateway.fault("feed", status=status, body={"message": "worn out"}, times=None)
     (problem,) = look(desk, connect=True).problems
     assert "worn out" in problem
 
 
-def test_no_gateway_is_told(desk: Desk) -> None:
-    """Nobody at the address."""
+def test_unreachable_gateway_is_reported(desk: Desk) -> None:
+    """Nothing listens at the address."""
     url = f"http://127.0.0.1:{free_port()}"
     (problem,) = look(desk, connect=True, PIKA_BASE_URL=url).problems
     assert problem.startswith("No connection to 127.0.0.1")
 
 
-def test_an_output_that_cannot_be_written_is_told(desk: Desk, tmp_path: Path) -> None:
-    """Its folder is not made for the test; a file in its place, and a full disk, are told."""
+def test_unwritable_output_is_reported(desk: Desk, tmp_path: Path) -> None:
+    """The check creates no folder; a file in its place and a full disk are reported."""
     assert look(desk).problems == []
     assert not desk.output.exists()
     full = shutil.disk_usage(tmp_path)._replace(free=5_000_000)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(diagnostics.shutil, "disk_usage", lambda _path: full)
-        assert look(desk).problems == ["5.0 MB free for videos."]
+        assert look(desk).problems == ["Only 5.0 MB free for videos."]
 
     def refuse(**_given: Any) -> None:
         raise PermissionError(13, "Permission denied")
@@ -206,8 +207,8 @@ def test_an_output_that_cannot_be_written_is_told(desk: Desk, tmp_path: Path) ->
     assert "Permission denied" in problem
 
 
-def test_a_package_that_is_missing_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One that the pack needs; torch is the nodes' alone."""
+def test_missing_required_package_is_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """torch is not required: only the nodes need it."""
     version = metadata.version
 
     def look_up(name: str) -> str:
@@ -241,10 +242,10 @@ runpy.run_module("pika_api", run_name="__main__", alter_sys=True)
         ("numpy", "numpy"),
     ],
 )
-def test_a_command_names_the_package_that_it_lacks(
+def test_command_names_the_missing_package(
     desk: Desk, tmp_path: Path, module: str, package: str
 ) -> None:
-    """In a Python that is not ComfyUI's: before anything is sent, and without a traceback."""
+    """In another Python than ComfyUI's: before anything is sent, and without a traceback."""
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, module, "--home", str(tmp_path), "generate", "A pear"],
         cwd=ROOT,
@@ -260,10 +261,10 @@ def test_a_command_names_the_package_that_it_lacks(
     assert desk.posts == 0
 
 
-def test_the_exit_code_says_whether_all_is_well(
+def test_exit_code_is_1_with_a_problem(
     desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """0, or 1; the text on stdout, where it is copied from."""
+    """0 without one; the text is on stdout, where it can be copied."""
     monkeypatch.setenv("PIKA_BASE_URL", desk.gateway.url)
     arguments = ["--home", str(desk.home), "doctor", "--output", str(desk.output)]
     assert main(arguments) == 1
@@ -271,7 +272,7 @@ def test_the_exit_code_says_whether_all_is_well(
     monkeypatch.setenv("PIKA_API_KEY", desk.gateway.key)
     assert main(arguments) == 0
     done = capsys.readouterr()
-    assert ": all is well\n" in done.out
+    assert ": no problems found\n" in done.out
     assert "good: " in done.out
     assert desk.gateway.key not in done.out
     assert done.err == ""
@@ -299,13 +300,13 @@ def test_the_exit_code_says_whether_all_is_well(
         ("D:/ComfyUI/output", "D:/ComfyUI/output"),
     ],
 )
-def test_what_is_personal_is_taken_out(text: str, clean: str) -> None:
-    """On any system, and no more than that."""
+def test_personal_data_is_redacted(text: str, clean: str) -> None:
+    """In the forms of every system, and nothing else is removed."""
     assert Redactor(KEY, Path("/mnt/me"))(text) == clean
 
 
-def test_what_the_user_wrote_is_taken_out(tmp_path: Path) -> None:
-    """In whole and in part, whatever language; what only looks alike stays."""
+def test_user_texts_are_redacted(tmp_path: Path) -> None:
+    """In whole and in part, in any language; similar texts stay."""
     journal = Journal(sqlite_url(tmp_path))
     written = "一只海鸥在黄昏的灯塔上飞翔"
     request = {"promptText": written, "image": {"url": "https://x.example/me.png"}}
@@ -317,8 +318,8 @@ def test_what_the_user_wrote_is_taken_out(tmp_path: Path) -> None:
     assert redact_user_text("HTTP 500 from x: worn out", entry) == "HTTP 500 from x: worn out"
 
 
-def test_words_of_a_feed_are_no_part_of_it(desk: Desk) -> None:
-    """A feed that cannot be read leaves nothing in the journal that the text would show."""
+def test_feed_errors_are_not_in_the_report(desk: Desk) -> None:
+    """A feed that cannot be read leaves nothing in the journal that the report would quote."""
     task_id = desk.submit()
     desk.gateway.fault("feed", status=502, body={"message": PROMPT})
     with pytest.raises(FeedError):

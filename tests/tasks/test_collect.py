@@ -1,8 +1,9 @@
-"""From a finished task to a whole file in the output folder."""
+"""From a finished task to a complete file in the output folder."""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,11 @@ from hypothesis import strategies as st
 
 from pika_api.errors import DownloadFailed, LinkRefused
 from pika_api.journal import State
-from pika_api.media import probe_file
+from pika_api.media import Probe, probe_file
 from pika_api.request import Options
-from pika_api.tasks import collect
-from pika_api.tasks.collect import file_stem
-from support.api import Desk, ask, run
+from pika_api.tasks import ServicePolicy
+from pika_api.tasks.collect import ProbeCache, file_stem
+from support.api import Desk, ask, run, write_video
 
 
 def media(desk: Desk) -> list[Any]:
@@ -30,8 +31,8 @@ def files(desk: Desk) -> list[str]:
     return sorted(path.name for path in desk.output.iterdir()) if desk.output.exists() else []
 
 
-def test_a_file_is_brought_checked_and_named(desk: Desk) -> None:
-    """A whole MP4 under the task's id, no .part beside it, and a row that says saved."""
+def test_file_is_downloaded_checked_and_named(desk: Desk) -> None:
+    """A complete MP4 under the task's id, no .part file, and a row in state saved."""
     task_id = desk.submit()
     found = run(desk.service.collect(task_id))
     assert found.path == desk.output / f"pika_{task_id}.mp4"
@@ -42,15 +43,15 @@ def test_a_file_is_brought_checked_and_named(desk: Desk) -> None:
     assert "Authorization" not in media(desk)[0].headers
 
 
-def test_a_still_image_is_a_picture(desk: Desk) -> None:
-    """Without an aspect ratio the result is a PNG, named by what it is."""
+def test_still_image_is_saved_as_picture(desk: Desk) -> None:
+    """Without an aspect ratio the result is a PNG with the suffix of its content."""
     task_id = desk.submit(ask(options=Options(aspect_ratio=None)))
     found = run(desk.service.collect(task_id))
     assert (found.path.suffix, found.probe.kind) == (".png", "image")
 
 
-def test_a_file_on_disk_costs_no_request(desk: Desk) -> None:
-    """Today and after a restart, by another service."""
+def test_existing_file_needs_no_request(desk: Desk) -> None:
+    """In the same service and, after a restart, in another one."""
     task_id = desk.submit()
     first = run(desk.service.collect(task_id))
     before = len(desk.gateway.log)
@@ -60,8 +61,8 @@ def test_a_file_on_disk_costs_no_request(desk: Desk) -> None:
     assert len(desk.gateway.log) == before
 
 
-def test_two_at_once_download_once(desk: Desk) -> None:
-    """Two nodes with one id, in two services: one request for the file, one file for both."""
+def test_two_services_download_a_file_once(desk: Desk) -> None:
+    """Two nodes with one id in two services: one request for the file, one file for both."""
     task_id = desk.submit()
     desk.gateway.fault("media", delay=0.5)
     services = desk.service, desk.another()
@@ -74,8 +75,8 @@ def test_two_at_once_download_once(desk: Desk) -> None:
     assert len(media(desk)) == 1
 
 
-def test_a_moved_output_folder_is_found(desk: Desk, tmp_path: Path) -> None:
-    """The path that was written down is gone; the same name in today's folder is the file."""
+def test_file_is_found_in_a_moved_output_folder(desk: Desk, tmp_path: Path) -> None:
+    """The recorded path is gone; the file of the same name in the current folder is used."""
     task_id = desk.submit()
     found = run(desk.service.collect(task_id))
     moved = tmp_path / "moved"
@@ -86,8 +87,8 @@ def test_a_moved_output_folder_is_found(desk: Desk, tmp_path: Path) -> None:
     assert len(desk.gateway.log) == before
 
 
-def test_another_output_folder_gets_its_copy(desk: Desk, tmp_path: Path) -> None:
-    """The file is elsewhere: it is copied, not paid for or downloaded again."""
+def test_file_is_copied_to_another_output_folder(desk: Desk, tmp_path: Path) -> None:
+    """A file that exists elsewhere is copied, not paid for or downloaded again."""
     task_id = desk.submit()
     found = run(desk.service.collect(task_id))
     before = len(desk.gateway.log)
@@ -98,8 +99,8 @@ def test_another_output_folder_gets_its_copy(desk: Desk, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("damage", ["gone", "cut to nothing"])
-def test_a_damaged_file_is_fetched_again(desk: Desk, damage: str) -> None:
-    """Deleted or emptied: it comes again, without a charge."""
+def test_deleted_or_empty_file_is_downloaded_again(desk: Desk, damage: str) -> None:
+    """Without a charge."""
     task_id = desk.submit()
     found = run(desk.service.collect(task_id))
     if damage == "gone":
@@ -111,8 +112,8 @@ def test_a_damaged_file_is_fetched_again(desk: Desk, damage: str) -> None:
     assert desk.posts == 1
 
 
-def test_a_cut_download_goes_on_with_a_range(desk: Desk) -> None:
-    """What came is kept, the rest is asked for, and the file is whole."""
+def test_interrupted_download_continues_with_a_range(desk: Desk) -> None:
+    """The received part is kept, the rest is requested, and the file is complete."""
     task_id = desk.submit()
     desk.gateway.fault("media", cut=1000)
     found = run(desk.service.collect(task_id))
@@ -124,8 +125,8 @@ def test_a_cut_download_goes_on_with_a_range(desk: Desk) -> None:
     assert files(desk) == [found.path.name]
 
 
-def test_an_expired_link_is_refreshed(desk: Desk) -> None:
-    """403: the feed is asked for a new link, and the file comes."""
+def test_expired_link_is_refreshed(desk: Desk) -> None:
+    """After a 403 the feed is asked for a new link, and the file is downloaded."""
     task_id = desk.submit()
     desk.gateway.fault("media", expired=True)
     found = run(desk.service.collect(task_id))
@@ -134,22 +135,23 @@ def test_an_expired_link_is_refreshed(desk: Desk) -> None:
     assert found.path.is_file()
 
 
-def test_a_dead_link_names_the_task_and_the_way_out(desk: Desk) -> None:
-    """Every link is refused: the task stays as it is, and how to pay for a new one on purpose."""
+def test_refused_links_end_in_an_error_with_a_hint(desk: Desk) -> None:
+    """The task stays as it is, and the error says how to pay for a new one on purpose."""
     task_id = desk.submit()
     desk.gateway.fault("media", status=404, body="Gone", times=None)
     with pytest.raises(LinkRefused) as caught:
         run(desk.service.collect(task_id))
     for words in (task_id, "paid for and kept", f"forget {task_id}", "HTTP 404"):
         assert words in str(caught.value)
-    assert len(media(desk)) == collect.MAX_REFUSED_LINKS
+    assert len(media(desk)) == ServicePolicy().refused_links
     assert desk.submit() == task_id
     assert desk.posts == 1
 
 
-def test_a_page_instead_of_a_video_is_not_kept(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """HTML as video/mp4 with 200: an error that names the task and quotes it; no file is left."""
-    monkeypatch.setattr(collect, "MAX_ATTEMPTS", 2)
+def test_web_page_instead_of_a_video_is_not_saved(desk: Desk) -> None:
+    """HTML as video/mp4 with status 200: the error names the task and quotes the page; no file is
+    left."""
+    desk.policy = ServicePolicy(download_attempts=2)
     task_id = desk.submit()
     desk.gateway.fault("media", body="<html><body>Please log in</body></html>", times=None)
     with pytest.raises(DownloadFailed, match="begins «<html><body>Please") as caught:
@@ -160,7 +162,7 @@ def test_a_page_instead_of_a_video_is_not_kept(desk: Desk, monkeypatch: pytest.M
     assert run(desk.service.collect(task_id)).path.is_file()
 
 
-def test_trouble_at_the_media_host_passes(desk: Desk) -> None:
+def test_temporary_media_host_errors_are_retried(desk: Desk) -> None:
     """503, then a reset, then the file."""
     task_id = desk.submit()
     desk.gateway.fault("media", status=503)
@@ -169,8 +171,8 @@ def test_trouble_at_the_media_host_passes(desk: Desk) -> None:
     assert len(media(desk)) == 3
 
 
-def test_a_part_of_another_file_is_not_gone_on_with(desk: Desk) -> None:
-    """A .part that is longer than the file: 416, thrown away, and the file comes whole."""
+def test_part_longer_than_the_file_is_discarded(desk: Desk) -> None:
+    """A .part that is longer than the file: 416, then a complete download."""
     task_id = desk.submit()
     desk.output.mkdir(parents=True)
     (desk.output / f"{file_stem(task_id)}.part").write_bytes(b"x" * 5_000_000)
@@ -179,12 +181,13 @@ def test_a_part_of_another_file_is_not_gone_on_with(desk: Desk) -> None:
     probe_file(found.path, decode=True)
 
 
-def test_an_output_that_is_a_file_is_told_at_once(desk: Desk, tmp_path: Path) -> None:
-    """The disk's own words, the folder, and that the task is kept; no second try."""
+def test_unwritable_output_fails_at_once(desk: Desk, tmp_path: Path) -> None:
+    """The error has the system's words, the folder, and that the task is kept; there is no second
+    attempt."""
     (tmp_path / "file").write_text("in the way")
     task_id = desk.submit()
     for output in (tmp_path / "file", tmp_path / "file" / "below"):
-        with pytest.raises(DownloadFailed, match="cannot be kept in") as caught:
+        with pytest.raises(DownloadFailed, match="cannot be saved in") as caught:
             run(desk.another(output=output).collect(task_id))
         assert str(output) in str(caught.value)
         assert task_id in str(caught.value)
@@ -196,8 +199,8 @@ def test_an_output_that_is_a_file_is_told_at_once(desk: Desk, tmp_path: Path) ->
     "task_id",
     ["../../x", "..", "CON", "nul.txt", "a" * 1000, "日本語", "a\0b", "C:\\x", "a b", "", "/etc"],
 )
-def test_a_file_name_is_safe(task_id: str) -> None:
-    """Whatever the gateway calls its task: one short name, in the folder, on every system."""
+def test_file_stem_examples(task_id: str) -> None:
+    """Any id gives one short name inside the folder, valid on every system."""
     name = file_stem(task_id)
     assert Path(name).name == name
     assert len(name) < 120
@@ -205,7 +208,7 @@ def test_a_file_name_is_safe(task_id: str) -> None:
 
 
 @given(st.text(), st.text())
-def test_file_names_are_safe_and_different(one: str, two: str) -> None:
+def test_file_stems_are_safe_and_unique(one: str, two: str) -> None:
     """Letters, digits, _ and - only; two ids never share a file."""
     for name in (file_stem(one), file_stem(two)):
         assert name.isascii()
@@ -214,6 +217,32 @@ def test_file_names_are_safe_and_different(one: str, two: str) -> None:
     assert (file_stem(one) == file_stem(two)) == (one == two)
 
 
-def test_ids_that_differ_in_case_do_not_share_a_file() -> None:
-    """Windows and macOS do not tell A.mp4 from a.mp4."""
+def test_ids_that_differ_in_case_have_different_files() -> None:
+    """Windows and macOS do not distinguish A.mp4 from a.mp4."""
     assert file_stem("Task-A").lower() != file_stem("task-a").lower()
+
+
+def test_an_unchanged_file_is_decoded_once(tmp_path: Path) -> None:
+    """A file with the same size and modification time is not decoded again; a changed one is."""
+    decoded = []
+
+    def decode(path: Path) -> Probe:
+        decoded.append(path)
+        return probe_file(path, decode=True)
+
+    path = write_video(tmp_path / "clip.mp4")
+    cache = ProbeCache(decode)
+    assert cache.get(path) == cache.get(path) == probe_file(path)
+    assert decoded == [path]
+    os.utime(path, (1, 1))
+    assert cache.get(path) == probe_file(path)
+    assert decoded == [path, path]
+
+
+def test_shortened_file_is_downloaded_again(desk: Desk) -> None:
+    """A file that was cut short after it was collected is replaced."""
+    task_id = desk.submit()
+    path = run(desk.service.collect(task_id)).path
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+    assert run(desk.service.collect(task_id)).path.read_bytes() == whole

@@ -1,4 +1,4 @@
-"""What is paid for stays reachable, whatever the gateway says of it later."""
+"""Paid tasks stay reachable, whatever the gateway says about them later."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pika_api.gateway import Status, Task
 from pika_api.gateway.retry import parse_retry_after
 from pika_api.journal import State
 from pika_api.progress import ProgressObserver
-from pika_api.tasks import poll
+from pika_api.tasks import ServicePolicy
 from support.api import Desk, RawServer, answer, ask, client_of, payload, run
 from support.waiting import until
 
 
-def test_trouble_told_with_200_ends_no_task(desk: Desk) -> None:
-    """An error about the answer, without the video's own status, is the gateway's trouble of the
-    moment: the task goes on, and the same request is not paid for again."""
+def test_error_with_status_200_does_not_end_a_task(desk: Desk) -> None:
+    """An error about the answer, without the video's own status, is temporary: the task goes on,
+    and the same request is not paid for again."""
     trouble = {"status": "error", "code": 500, "message": "upstream busy, try again"}
     desk.gateway.fault("feed", body=trouble, times=2)
     task_id = desk.submit()
@@ -31,8 +31,8 @@ def test_trouble_told_with_200_ends_no_task(desk: Desk) -> None:
     assert desk.posts == 1
 
 
-def test_the_words_of_such_trouble_are_shown() -> None:
-    """They stand where the status would."""
+def test_error_with_status_200_is_displayed() -> None:
+    """Its words take the place of the status."""
     task = Task.from_feed("t", {"code": 500, "message": "upstream busy"})
     assert task.status is Status.UNKNOWN
     assert "upstream busy" in task.raw_status
@@ -46,14 +46,14 @@ def test_the_words_of_such_trouble_are_shown() -> None:
         ({"code": 200, "message": "success", "data": {"taskId": "t-2"}}, "t-2"),
     ],
 )
-def test_an_id_by_another_name_is_an_id(body: dict[str, object], task_id: str) -> None:
-    """The task is charged: its id is taken wherever gateways put it."""
+def test_id_in_other_fields_is_accepted(body: dict[str, object], task_id: str) -> None:
+    """The task is charged: its id is read from every field that gateways use."""
     with RawServer(answer(200, body)) as server, client_of(server.url) as client:
         assert client.submit(payload()) == task_id
 
 
-def test_an_answer_without_an_id_is_shown_whole() -> None:
-    """Should there be an id in it that nobody expected there, the user can read it."""
+def test_answer_without_an_id_is_quoted() -> None:
+    """If the id is in an unexpected field, the user can read it."""
     odd = {"message": "success", "job": {"reference": "abc-123"}}
     with (
         RawServer(answer(200, odd)) as server,
@@ -64,9 +64,9 @@ def test_an_answer_without_an_id_is_shown_whole() -> None:
 
 
 @pytest.fixture
-def _soon_old(monkeypatch: pytest.MonkeyPatch) -> None:
+def _soon_old(desk: Desk) -> None:
     """A task counts as new for half a second, not for a minute."""
-    monkeypatch.setattr(poll, "NEW_TASK_GRACE", 0.5)
+    desk.policy = ServicePolicy(new_task_grace=0.5)
 
 
 def finished_without_its_file(desk: Desk) -> str:
@@ -78,17 +78,17 @@ def finished_without_its_file(desk: Desk) -> str:
 
 
 @pytest.mark.usefixtures("_soon_old")
-def test_a_finished_task_is_fetched_by_its_old_link(desk: Desk) -> None:
-    """Its feed does not know it any more, its link is still good: the file comes."""
+def test_finished_task_is_downloaded_by_its_last_link(desk: Desk) -> None:
+    """The feed no longer knows the task, but its link works: the file is downloaded."""
     task_id = finished_without_its_file(desk)
     assert run(desk.service.collect(task_id)).path.is_file()
     assert desk.posts == 1
 
 
 @pytest.mark.usefixtures("_soon_old")
-def test_a_finished_task_without_file_and_link_stays_that_task(desk: Desk) -> None:
-    """The error says that it is paid for, and how to pay for a new take on purpose; the same
-    request still is that task."""
+def test_finished_task_without_file_and_link_is_still_reused(desk: Desk) -> None:
+    """The error says that it is paid for, and how to pay for a new take on purpose. The same
+    request is still this task."""
     task_id = finished_without_its_file(desk)
     desk.gateway.expire_links()
     with pytest.raises(LinkRefused, match=task_id) as caught:
@@ -99,14 +99,15 @@ def test_a_finished_task_without_file_and_link_stays_that_task(desk: Desk) -> No
     assert desk.posts == 1
 
 
-def test_an_unknown_task_is_still_unknown(desk: Desk) -> None:
-    """One that was never finished is not taken for finished when its feed does not know it."""
+def test_unknown_task_is_not_taken_for_finished(desk: Desk) -> None:
+    """A task that was never finished is not found when its feed does not know it."""
     with pytest.raises(TaskNotFound):
         run(desk.service.status("nobody-knows"))
 
 
-def test_a_file_that_was_renamed_and_not_written_down(desk: Desk) -> None:
-    """Killed between the two, the process leaves a whole file: it is found, not fetched again."""
+def test_file_saved_before_a_crash_is_found(desk: Desk) -> None:
+    """The process was killed between saving and recording: the complete file is found, not
+    downloaded again."""
     task_id = desk.submit()
     found = run(desk.service.collect(task_id))
     service = desk.another()
@@ -119,8 +120,8 @@ def test_a_file_that_was_renamed_and_not_written_down(desk: Desk) -> None:
     assert service.journal.adopt(task_id, "", "").state is State.SAVED
 
 
-def test_a_file_that_was_cut_later_is_fetched_again(desk: Desk) -> None:
-    """A file that does not decode to its end is not given as the task's video."""
+def test_file_cut_after_saving_is_downloaded_again(desk: Desk) -> None:
+    """A file that does not decode to its end is not returned as the task's video."""
     task_id = desk.submit()
     path = run(desk.service.collect(task_id)).path
     whole = path.read_bytes()
@@ -128,10 +129,10 @@ def test_a_file_that_was_cut_later_is_fetched_again(desk: Desk) -> None:
     assert run(desk.service.collect(task_id)).path.read_bytes() == whole
 
 
-def test_a_relative_output_folder_is_found_from_elsewhere(
+def test_relative_output_folder_is_recorded_as_absolute(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The journal's path holds from any other folder."""
+    """The recorded path is valid from any working directory."""
     monkeypatch.chdir(tmp_path)
     service = desk.another(output=Path("clips"))
     task_id = run(service.submit(ask())).task_id
@@ -139,8 +140,8 @@ def test_a_relative_output_folder_is_found_from_elsewhere(
     assert Path(service.journal.adopt(task_id, "", "").file_path).is_absolute()
 
 
-def test_what_is_being_sent_cannot_be_forgotten(desk: Desk) -> None:
-    """Forgotten in the middle, a twin that waits for it would send, and pay, as well."""
+def test_request_that_is_being_sent_cannot_be_forgotten(desk: Desk) -> None:
+    """Otherwise an identical request that waits for it would send and pay as well."""
     desk.gateway.fault("submit", delay=1.0)
     sending = threading.Thread(target=desk.submit)
     sending.start()
@@ -150,9 +151,8 @@ def test_what_is_being_sent_cannot_be_forgotten(desk: Desk) -> None:
     assert desk.journal.forget(entry.id)
 
 
-def test_what_waits_for_a_thread_is_not_sent_after_an_interrupt(desk: Desk) -> None:
-    """Interrupted while others hold all the threads, a request is never sent: nobody would be
-    there for its task."""
+def test_queued_request_is_not_sent_after_an_interrupt(desk: Desk) -> None:
+    """Interrupted while all threads are busy, it is never sent: nobody would use its task."""
     desk.gateway.fault("submit", delay=1.2)
     service = desk.another(max_requests=1)
     first = threading.Thread(target=lambda: run(service.submit(ask("first"))))
@@ -175,7 +175,7 @@ def test_what_waits_for_a_thread_is_not_sent_after_an_interrupt(desk: Desk) -> N
     ] == ["first"]
 
 
-def test_a_date_far_out_says_nothing() -> None:
-    """A time zone that overflows is a header that cannot be read, not an accident."""
+def test_retry_after_date_out_of_range_is_ignored() -> None:
+    """A time zone that overflows is an unreadable header, not a crash."""
     value = "Mon, 01 Jan 2024 00:00:00 +99999999999999"
     assert parse_retry_after(value, 0.0) is None

@@ -1,4 +1,4 @@
-"""Interrupt and cancellation: the waiting ends at once, and what is paid for is kept."""
+"""Interrupt and cancellation: the waiting ends at once, and paid tasks are kept."""
 
 from __future__ import annotations
 
@@ -74,8 +74,8 @@ def cancel_when(seen: Callable[[], object], work: Any) -> float:
 
 
 @pytest.mark.parametrize("cancel", [False, True])
-def test_a_post_under_way_is_left_to_end_and_its_id_is_kept(desk: Desk, cancel: bool) -> None:
-    """The call ends at once; the id still reaches the journal; the next try takes it up."""
+def test_interrupted_post_is_completed_and_its_id_recorded(desk: Desk, cancel: bool) -> None:
+    """The call ends at once, the id still reaches the journal, and the next attempt reuses it."""
     desk.gateway.fault("submit", delay=1.0)
     service = desk.service
     if cancel:
@@ -94,8 +94,8 @@ def test_a_post_under_way_is_left_to_end_and_its_id_is_kept(desk: Desk, cancel: 
 
 
 @pytest.mark.parametrize("cancel", [False, True])
-def test_a_wait_for_a_busy_gateway_stops_and_frees_the_request(desk: Desk, cancel: bool) -> None:
-    """Between two tries nothing is on the wire: the next one who asks may send at once."""
+def test_interrupt_between_attempts_releases_the_request(desk: Desk, cancel: bool) -> None:
+    """Nothing is on the wire then: the next call may send at once."""
     desk.gateway.fault("submit", status=429, headers={"Retry-After": "60"})
 
     def waiting() -> object:
@@ -111,8 +111,8 @@ def test_a_wait_for_a_busy_gateway_stops_and_frees_the_request(desk: Desk, cance
     assert not run(desk.another().submit(ask())).reused
 
 
-def test_a_twin_of_a_stopped_submit_gets_its_task(desk: Desk) -> None:
-    """One node is stopped during the POST, an identical one waits on: it gets the id."""
+def test_identical_node_gets_the_task_of_an_interrupted_one(desk: Desk) -> None:
+    """One node is stopped during the POST; an identical one keeps waiting and gets the id."""
     desk.gateway.fault("submit", delay=0.8)
     twin = desk.another()
     with ThreadPoolExecutor(1) as pool:
@@ -124,8 +124,8 @@ def test_a_twin_of_a_stopped_submit_gets_its_task(desk: Desk) -> None:
     assert ([found.task_id], found.reused) == (desk.gateway.charged, True)
 
 
-def test_a_wait_for_a_twin_stops(desk: Desk) -> None:
-    """Waiting for somebody else's POST is stopped as quickly, and leaves that POST alone."""
+def test_waiting_for_an_identical_request_can_be_interrupted(desk: Desk) -> None:
+    """It stops as quickly, and the other POST is not affected."""
     desk.gateway.fault("submit", delay=1.5)
     twin = desk.another()
     with ThreadPoolExecutor(1) as pool:
@@ -140,8 +140,8 @@ def test_a_wait_for_a_twin_stops(desk: Desk) -> None:
         assert [first.result(10)] == desk.gateway.charged
 
 
-def test_a_submit_stopped_in_the_queue_is_never_sent(desk: Desk) -> None:
-    """All threads are busy; the one behind them is stopped before it ever went out."""
+def test_submit_interrupted_in_the_queue_is_never_sent(desk: Desk) -> None:
+    """All threads are busy; the request behind them is stopped before it is sent."""
     service = desk.another(max_requests=1)
     desk.gateway.fault("submit", delay=1.0)
     with ThreadPoolExecutor(1) as pool:
@@ -170,11 +170,10 @@ class Slow(Journal):
         return entry
 
 
-def test_giving_up_and_sending_never_happen_both(desk: Desk) -> None:
-    """A stopped submit in the queue is begun at the very moment it is withdrawn: one of them wins.
-
-    Were the row read first and changed later, it would be `refused` with its request on the wire.
-    """
+def test_a_request_is_either_withdrawn_or_sent(desk: Desk) -> None:
+    """An interrupted submit starts in its thread at the very moment it is withdrawn: only one of
+    the two happens. If the row were read first and changed later, it would be `refused` with its
+    request on the wire."""
     journal = Slow(sqlite_url(desk.home))
     service = desk.another(max_requests=1, journal=journal)
     desk.gateway.fault("submit", delay=0.6)
@@ -193,8 +192,8 @@ def test_giving_up_and_sending_never_happen_both(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("cancel", [False, True])
-def test_waiting_for_a_task_stops_and_keeps_it(desk: Desk, cancel: bool) -> None:
-    """A task that takes long: the waiting ends at once, the task stays."""
+def test_interrupt_while_waiting_keeps_the_task(desk: Desk, cancel: bool) -> None:
+    """The waiting ends at once, the task stays."""
     desk.gateway.fault("task", stuck=True)
     task_id = desk.submit()
 
@@ -209,8 +208,8 @@ def test_waiting_for_a_task_stops_and_keeps_it(desk: Desk, cancel: bool) -> None
     assert desk.submit() == task_id
 
 
-def test_a_slow_feed_does_not_hold_up_the_user(desk: Desk) -> None:
-    """Stopped while the feed is silent."""
+def test_interrupt_during_a_silent_feed_ends_at_once(desk: Desk) -> None:
+    """Stopped while the feed does not answer."""
     task_id = desk.submit()
     desk.gateway.fault("feed", delay=2.0)
     path = f"/pika/feed/{task_id}"
@@ -221,8 +220,8 @@ def test_a_slow_feed_does_not_hold_up_the_user(desk: Desk) -> None:
     assert seconds < AT_ONCE
 
 
-def test_a_slow_download_does_not_hold_up_the_user(desk: Desk) -> None:
-    """Stopped while the media host is silent; the next collect brings the file."""
+def test_interrupt_during_a_silent_download_ends_at_once(desk: Desk) -> None:
+    """Stopped while the media host does not answer; the next collect gets the file."""
     task_id = desk.submit()
     desk.gateway.fault("media", delay=1.5)
     seconds = stop_when(
@@ -233,10 +232,10 @@ def test_a_slow_download_does_not_hold_up_the_user(desk: Desk) -> None:
     assert run(desk.service.collect(task_id)).path.is_file()
 
 
-def test_a_loop_that_ended_early_leaves_no_noise(
+def test_closed_event_loop_causes_no_traceback(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """ComfyUI's loop is gone when the thread comes back: no traceback on the console."""
+    """ComfyUI's loop is gone when the thread returns: nothing is printed on the console."""
     desk.gateway.fault("submit", delay=0.6)
     stop_when(lambda: desk.posts, lambda observer: desk.service.submit(ask(), observer=observer))
     desk.gateway.fault("submit", status=400)
@@ -246,15 +245,15 @@ def test_a_loop_that_ended_early_leaves_no_noise(
     assert [each for each in caplog.records if each.levelno >= logging.ERROR] == []
 
 
-def test_an_error_nobody_waits_for_leaves_no_noise(
+def test_error_after_an_interrupt_is_recorded_quietly(
     desk: Desk, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The POST was given up and then refused: journalled, and nothing is printed."""
+    """The POST was interrupted and then rejected: it is in the journal, and nothing is printed."""
     desk.gateway.fault("submit", status=500, delay=0.6)
     stop_when(lambda: desk.posts, lambda observer: desk.service.submit(ask(), observer=observer))
     until(lambda: desk.journal.entries()[0].state is State.UNKNOWN, what="the end of the POST")
     desk.close()
     gc.collect()
     assert [each for each in caplog.records if each.levelno >= logging.ERROR] == []
-    with pytest.raises(PikaError, match="ended unclear"):
+    with pytest.raises(PikaError, match="is unknown"):
         run(desk.another().submit(ask()))

@@ -1,4 +1,4 @@
-"""Waiting for a task: it never costs, and hardly anything ends it."""
+"""Waiting for a task costs nothing, and almost nothing ends it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pika_api.errors import FeedRefused, TaskFailed, TaskNotFound, TaskTimeout
 from pika_api.gateway import Status, Task
 from pika_api.journal import State
 from pika_api.progress import Progress, ProgressObserver
-from pika_api.tasks import poll
+from pika_api.tasks import ServicePolicy
 from support.api import Desk, RawServer, answer, ask, run
 from support.waiting import until
 
@@ -23,8 +23,8 @@ def feeds(desk: Desk, task_id: str) -> list[Any]:
     return desk.gateway.requests("GET", f"/pika/feed/{task_id}")
 
 
-def test_a_finished_task_is_told_and_journalled(desk: Desk) -> None:
-    """Its link and state, written down before it is told."""
+def test_finished_task_is_recorded_and_returned(desk: Desk) -> None:
+    """Link and state are in the journal before the call returns."""
     task_id = desk.submit()
     task = run(desk.service.wait(task_id))
     assert (task.id, task.status, task.progress) == (task_id, Status.FINISHED, 100)
@@ -44,8 +44,8 @@ def all_waits(desk: Desk, task_ids: list[str], reports: list[Progress]) -> list[
     return run(together())
 
 
-def test_a_new_task_is_waited_for(desk: Desk) -> None:
-    """Unknown to the feed at first, without its video, with a word nobody knows: it goes on."""
+def test_new_task_may_be_unknown_at_first(desk: Desk) -> None:
+    """Unknown to the feed, without its video, with an unknown status: the waiting continues."""
     desk.gateway.fault("task", hide_for=1.2)
     desk.gateway.fault("task", empty_for=1.2)
     desk.gateway.fault("task", raw_status="baking", seconds=1.2)
@@ -58,8 +58,8 @@ def test_a_new_task_is_waited_for(desk: Desk) -> None:
     assert any("baking" in report.text for report in reports)
 
 
-def test_trouble_with_the_feed_ends_nothing(desk: Desk) -> None:
-    """The task is paid for: whatever the feed says just now, it is asked again, and told so."""
+def test_feed_errors_do_not_end_the_waiting(desk: Desk) -> None:
+    """The task is paid for: whatever the feed answers, it is asked again and says so."""
     faults: list[dict[str, Any]] = [
         {"status": 500},
         {"status": 502, "body": "<html><body>Bad Gateway</body></html>"},
@@ -76,12 +76,13 @@ def test_trouble_with_the_feed_ends_nothing(desk: Desk) -> None:
     reports: list[Progress] = []
     tasks = all_waits(desk, task_ids, reports)
     assert [task.status for task in tasks] == [Status.FINISHED] * len(faults)
-    told = {report.task_id for report in reports if "Asking again" in report.text}
+    told = {report.task_id for report in reports if "Trying again" in report.text}
     assert told == set(task_ids)
 
 
-def test_a_timeout_names_the_task_and_keeps_it(desk: Desk) -> None:
-    """Its id, that it is kept, and how to go on; the same request takes it up again."""
+def test_timeout_names_the_task_and_keeps_it(desk: Desk) -> None:
+    """The error has the id, says that the task is kept and how to continue; the same request reuses
+    it."""
     desk.gateway.fault("task", stuck=True)
     task_id = desk.submit()
     started = time.monotonic()
@@ -97,8 +98,8 @@ def test_a_timeout_names_the_task_and_keeps_it(desk: Desk) -> None:
     assert desk.posts == 1
 
 
-def test_a_failed_task_tells_why(desk: Desk) -> None:
-    """The gateway's own words, and a row that says failed; the same request is a new task."""
+def test_failed_task_error_has_the_gateways_words(desk: Desk) -> None:
+    """The row is in state failed, and the same request is a new task."""
     desk.gateway.fault("task", error="NSFW content detected")
     task_id = desk.submit()
     with pytest.raises(TaskFailed, match="NSFW content detected") as caught:
@@ -110,8 +111,8 @@ def test_a_failed_task_tells_why(desk: Desk) -> None:
     assert desk.submit() != task_id
 
 
-def test_a_key_that_is_refused_ends_the_waiting(desk: Desk) -> None:
-    """Asking again will not help; the task stays."""
+def test_rejected_key_ends_the_waiting(desk: Desk) -> None:
+    """Asking again does not help; the task stays."""
     task_id = desk.submit()
     desk.gateway.fault("feed", status=401, body={"message": "Token revoked"})
     with pytest.raises(FeedRefused, match="Token revoked"):
@@ -119,20 +120,18 @@ def test_a_key_that_is_refused_ends_the_waiting(desk: Desk) -> None:
     assert desk.journal.entries()[0].task_id == task_id
 
 
-def test_an_old_task_that_is_unknown_is_not_found(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Some 404s in a row for a task that is not new: the id or the account is wrong."""
-    monkeypatch.setattr(poll, "NEW_TASK_GRACE", 0.1)
+def test_several_404s_for_an_old_task_mean_not_found(desk: Desk) -> None:
+    """For a task that is not new they mean a wrong id or account."""
+    desk.policy = ServicePolicy(new_task_grace=0.1)
     with pytest.raises(TaskNotFound, match="does not know task nobody") as caught:
         run(desk.service.wait("nobody"))
-    assert len(feeds(desk, "nobody")) == poll.MAX_MISSES
+    assert len(feeds(desk, "nobody")) == desk.policy.max_misses
     assert "PIKA_BASE_URL" in str(caught.value)
     assert desk.journal.entries() == []
 
 
-def test_a_task_from_elsewhere_is_taken_into_the_journal(desk: Desk) -> None:
-    """An id that another machine paid for is waited for, and kept from then on."""
+def test_task_submitted_elsewhere_gets_a_row(desk: Desk) -> None:
+    """An id that another machine paid for is waited for, and recorded from then on."""
     elsewhere = Desk(desk.gateway, desk.home.with_name("elsewhere"))
     try:
         task_id = elsewhere.submit()
@@ -142,15 +141,15 @@ def test_a_task_from_elsewhere_is_taken_into_the_journal(desk: Desk) -> None:
     assert [entry.task_id for entry in desk.journal.entries()] == [task_id]
 
 
-def test_one_status_is_one_request(desk: Desk) -> None:
+def test_status_sends_one_request(desk: Desk) -> None:
     """PikaStatus asks once."""
     task_id = desk.submit()
     run(desk.service.status(task_id))
     assert len(feeds(desk, task_id)) == 1
 
 
-def test_a_brake_on_one_is_a_brake_on_all(desk: Desk) -> None:
-    """429 on one task's feed: no other task's feed is asked, nor anything sent, until then."""
+def test_429_on_one_feed_pauses_all_requests(desk: Desk) -> None:
+    """No other task's feed is read and nothing is sent until then."""
     desk.gateway.fault("task", stuck=True, times=2)
     first, second = desk.submit(take=0), desk.submit(take=1)
     desk.gateway.fault("feed", task_id=first, status=429, headers={"Retry-After": "2"})
@@ -170,8 +169,8 @@ def test_a_brake_on_one_is_a_brake_on_all(desk: Desk) -> None:
     assert during == []
 
 
-def test_a_long_wait_costs_few_requests(desk: Desk) -> None:
-    """Two seconds of a young task are at most four looks."""
+def test_young_task_is_polled_rarely(desk: Desk) -> None:
+    """Two seconds of a young task are at most four requests."""
     desk.gateway.fault("task", stuck=True)
     task_id = desk.submit()
     with pytest.raises(TaskTimeout):
@@ -179,8 +178,8 @@ def test_a_long_wait_costs_few_requests(desk: Desk) -> None:
     assert 2 <= len(feeds(desk, task_id)) <= 5
 
 
-def test_a_link_that_is_no_link_is_waited_out(desk: Desk) -> None:
-    """Finished, with a broken address: a moment later there may be a good one."""
+def test_invalid_link_is_waited_out(desk: Desk) -> None:
+    """Finished, with an invalid URL: a moment later there may be a valid one."""
 
     def feed(link: str) -> bytes:
         return answer(200, {"videos": [{"status": "finished", "resultUrl": link}]})

@@ -1,4 +1,4 @@
-"""The service's doors: what comes in at one reaches the room behind it."""
+"""Arguments of the service's methods reach the parts that use them."""
 
 from __future__ import annotations
 
@@ -40,16 +40,16 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize("door", KEYED.values(), ids=KEYED)
-def test_no_call_goes_out_without_a_key(desk: Desk, door: Door) -> None:
-    """The way to a key, and not a request."""
+def test_no_request_is_sent_without_a_key(desk: Desk, door: Door) -> None:
+    """Every call raises the error that explains how to set a key."""
     with pytest.raises(SettingsError, match="No API key"):
         run(door(desk.another(api_key=""), Task.from_feed("t", {}), ProgressObserver()))
     assert desk.gateway.log == []
 
 
 @pytest.mark.parametrize("door", WATCHED.values(), ids=WATCHED)
-def test_every_call_looks_out_for_the_user(desk: Desk, door: Door) -> None:
-    """A gateway, a media host, a piece of work that takes a second: who wants to stop, stops."""
+def test_every_call_can_be_interrupted(desk: Desk, door: Door) -> None:
+    """A gateway, a media host or local work that takes a second: an interrupt ends each call."""
 
     def check() -> None:
         raise Stopped
@@ -61,8 +61,8 @@ def test_every_call_looks_out_for_the_user(desk: Desk, door: Door) -> None:
         run(door(desk.service, task, ProgressObserver(check)))
 
 
-def test_no_more_requests_at_once_than_the_settings_allow(desk: Desk) -> None:
-    """With one at a time the second comes after the first one's answer."""
+def test_max_requests_is_respected(desk: Desk) -> None:
+    """With one at a time the second request follows the first one's answer."""
     service = desk.another(max_requests=1)
     desk.gateway.fault("submit", delay=0.3, times=2)
 
@@ -76,8 +76,8 @@ def test_no_more_requests_at_once_than_the_settings_allow(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("door", ["wait", "collect"])
-def test_a_time_that_is_given_is_kept(desk: Desk, door: str) -> None:
-    """From then on the task waits by itself."""
+def test_timeout_is_respected(desk: Desk, door: str) -> None:
+    """The waiting ends then; the task is kept."""
     desk.gateway.fault("task", stuck=True)
     task_id = desk.submit()
     with pytest.raises(TaskTimeout) as caught:
@@ -85,15 +85,15 @@ def test_a_time_that_is_given_is_kept(desk: Desk, door: str) -> None:
     assert caught.value.task_id == task_id
 
 
-def test_a_submit_is_take_nought_of_no_node(desk: Desk) -> None:
-    """What the command line, which has neither, leaves out."""
+def test_submit_defaults_to_take_0_without_a_node(desk: Desk) -> None:
+    """The command line leaves these out."""
     desk.submit()
     (entry,) = desk.journal.entries()
     assert (entry.take, entry.node_id, entry.prompt_id) == (0, "", "")
 
 
-def test_work_gets_its_arguments_and_gives_its_answer(desk: Desk) -> None:
-    """And its error."""
+def test_prepare_passes_arguments_and_result(desk: Desk) -> None:
+    """And the error of the call."""
     assert run(desk.service.prepare(divmod, 7, 2)) == (3, 1)
     with pytest.raises(ZeroDivisionError):
         run(desk.service.prepare(divmod, 7, 0))
@@ -102,11 +102,11 @@ def test_work_gets_its_arguments_and_gives_its_answer(desk: Desk) -> None:
 def with_posters(desk: Desk, folder: Path, **given: Any) -> closing[Service]:
     """A service at the desk that keeps posters."""
     settings = replace(desk.service.settings, **given)
-    return closing(Service(settings, desk.journal, desk.output, posters=folder))
+    return closing(Service(settings, desk.journal, desk.output, thumbnails=folder))
 
 
-def test_a_fetched_poster_is_kept(desk: Desk, tmp_path: Path) -> None:
-    """It comes whole, and the list has a small one of it from then on, without asking."""
+def test_fetched_poster_is_stored_as_thumbnail(desk: Desk, tmp_path: Path) -> None:
+    """It is returned complete, and the sidebar has a thumbnail of it without asking the gateway."""
     task = run(desk.service.wait(desk.submit()))
     (entry,) = desk.journal.entries()
     with with_posters(desk, tmp_path) as service:
@@ -120,8 +120,8 @@ def test_a_fetched_poster_is_kept(desk: Desk, tmp_path: Path) -> None:
     assert len(desk.gateway.log) == seen
 
 
-def test_a_poster_is_asked_for_with_a_key_alone(desk: Desk, tmp_path: Path) -> None:
-    """Without one there is none, and no error; nor is there where none are kept."""
+def test_thumbnail_is_requested_only_with_a_key(desk: Desk, tmp_path: Path) -> None:
+    """Without a key, or without a folder for thumbnails, there is none, and no error."""
     run(desk.service.wait(desk.submit()))
     (entry,) = desk.journal.entries()
     seen = len(desk.gateway.log)

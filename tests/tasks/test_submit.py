@@ -1,4 +1,4 @@
-"""Submit through the service: journalled first, sent once, found again."""
+"""Submit through the service: journal first, send once, reuse."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ def only(desk: Desk) -> Any:
     return entry
 
 
-def test_without_a_key_nothing_happens(desk: Desk) -> None:
-    """No journal row, no request: just the way to a key."""
+def test_submit_without_a_key_does_nothing(desk: Desk) -> None:
+    """No journal row and no request; the error explains how to set a key."""
     service = desk.another(api_key="")
     with pytest.raises(SettingsError, match="No API key"):
         run(service.submit(ask()))
@@ -42,8 +42,8 @@ def test_without_a_key_nothing_happens(desk: Desk) -> None:
     assert not desk.home.exists()
 
 
-def test_the_row_says_sent_while_the_gateway_thinks(desk: Desk) -> None:
-    """Another process that looks at the journal during the POST sees it there."""
+def test_row_is_in_state_sent_during_the_post(desk: Desk) -> None:
+    """Another process that reads the journal during the POST sees it."""
     desk.gateway.fault("submit", delay=0.6)
     onlooker = desk.another().journal
     with ThreadPoolExecutor(1) as pool:
@@ -56,8 +56,8 @@ def test_the_row_says_sent_while_the_gateway_thinks(desk: Desk) -> None:
     assert (entry.state, entry.task_id) == (State.SUBMITTED, task_id)
 
 
-def test_without_a_journal_nothing_is_sent(desk: Desk, tmp_path: Path) -> None:
-    """A paid task that cannot be written down is not made."""
+def test_nothing_is_sent_without_a_journal(desk: Desk, tmp_path: Path) -> None:
+    """A task that cannot be recorded is not created."""
     (tmp_path / "file").write_text("in the way")
     service = desk.another(journal=Journal(sqlite_url(tmp_path / "file" / "home")))
     with pytest.raises(JournalError, match="Nothing is sent"):
@@ -65,8 +65,8 @@ def test_without_a_journal_nothing_is_sent(desk: Desk, tmp_path: Path) -> None:
     assert desk.gateway.log == []
 
 
-def test_the_same_request_is_the_same_task(desk: Desk) -> None:
-    """Running, finished or saved: its id comes back, and nothing is sent."""
+def test_same_request_reuses_its_task(desk: Desk) -> None:
+    """Running, finished or saved: its id is returned and nothing is sent."""
     task_id = desk.submit()
     entry = only(desk)
     for step in (
@@ -81,7 +81,7 @@ def test_the_same_request_is_the_same_task(desk: Desk) -> None:
     assert desk.posts == 1
 
 
-def test_another_process_takes_it_up_after_a_restart(desk: Desk) -> None:
+def test_task_is_reused_after_a_restart(desk: Desk) -> None:
     """A second service on the same journal finds the first one's task."""
     task_id = desk.submit()
     desk.service.close()
@@ -90,21 +90,21 @@ def test_another_process_takes_it_up_after_a_restart(desk: Desk) -> None:
 
 
 def test_another_take_is_another_task(desk: Desk) -> None:
-    """The seed of PikaGenerate, on purpose."""
+    """PikaGenerate's seed chooses the take."""
     assert desk.submit(take=0) != desk.submit(take=1)
     assert desk.posts == 2
 
 
-def test_another_account_is_another_task(desk: Desk) -> None:
-    """One key's task is not another's."""
+def test_another_key_is_another_task(desk: Desk) -> None:
+    """A task of one key is not a task of another."""
     desk.submit()
     with pytest.raises(Refused):
         run(desk.another(api_key="another").submit(ask()))
     assert desk.posts == 2
 
 
-def test_a_failed_task_is_made_anew(desk: Desk) -> None:
-    """Only a task that the gateway calls failed."""
+def test_failed_task_is_not_reused(desk: Desk) -> None:
+    """The same request creates a new task only if the gateway ended the first with an error."""
     first = desk.submit()
     desk.journal.mark_failed(only(desk).id, "moderation")
     assert desk.submit() != first
@@ -112,10 +112,13 @@ def test_a_failed_task_is_made_anew(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("accept", [False, True])
-def test_an_unknown_is_never_sent_again_by_itself(desk: Desk, accept: bool) -> None:
-    """The error says so, every time, until the user forgets it on purpose."""
+def test_unknown_outcome_is_never_resent_automatically(desk: Desk, accept: bool) -> None:
+    """Every further attempt raises the same error, until the user forgets the request."""
     desk.gateway.fault("submit", reset=True, accept=accept)
-    for words in ("no whole answer came back", "The last try of this very request ended unclear"):
+    for words in (
+        "no whole answer came back",
+        "The outcome of the last attempt to send this request is unknown",
+    ):
         with pytest.raises(SubmitUnknown, match=words) as caught:
             desk.submit()
         number = only(desk).id
@@ -127,8 +130,8 @@ def test_an_unknown_is_never_sent_again_by_itself(desk: Desk, accept: bool) -> N
     assert desk.posts == 2
 
 
-def test_a_refusal_is_journalled_and_free(desk: Desk) -> None:
-    """A corrected, or the same, request may be sent at once."""
+def test_rejected_request_is_recorded_and_released(desk: Desk) -> None:
+    """The corrected, or the same, request may be sent at once."""
     desk.gateway.fault("submit", status=402, body={"message": "No credit"})
     with pytest.raises(Refused, match="No credit"):
         desk.submit()
@@ -138,8 +141,8 @@ def test_a_refusal_is_journalled_and_free(desk: Desk) -> None:
     assert desk.posts == 2
 
 
-def test_busy_is_waited_for(desk: Desk) -> None:
-    """429, 503 with Retry-After, then yes: three requests, one task, one row."""
+def test_429_and_503_with_retry_after_are_retried(desk: Desk) -> None:
+    """429, 503 with Retry-After, then success: three requests, one task, one row."""
     desk.gateway.fault("submit", status=429, headers={"Retry-After": "0"})
     desk.gateway.fault("submit", status=503, headers={"Retry-After": "0"})
     task_id = desk.submit()
@@ -148,8 +151,8 @@ def test_busy_is_waited_for(desk: Desk) -> None:
     assert only(desk).task_id == task_id
 
 
-def test_a_gateway_that_comes_up_is_waited_for(tmp_path: Path) -> None:
-    """Nothing listens, then it does: proven unsent, so it is sent again."""
+def test_unreachable_gateway_is_retried(tmp_path: Path) -> None:
+    """Nothing listens at first: the request was provably not sent, so it is sent again."""
     port = free_port()
     gateway = Simulator(port=port, task_seconds=0.0, clip_seconds=0.2, height=64)
     gateway.url = f"http://127.0.0.1:{port}"
@@ -166,8 +169,8 @@ def test_a_gateway_that_comes_up_is_waited_for(tmp_path: Path) -> None:
         desk.close()
 
 
-def test_a_gateway_that_stays_away_ends_it(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patience has an end; the request is free again and nothing was charged."""
+def test_retries_of_an_unreachable_gateway_end(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a limited time the request is released; nothing was charged."""
     monkeypatch.setattr(retry, "UNREACHABLE_PATIENCE", 0.1)
     service = desk.another(base_url=f"http://127.0.0.1:{free_port()}")
     with pytest.raises(Unreachable, match="nothing was charged"):
@@ -175,8 +178,8 @@ def test_a_gateway_that_stays_away_ends_it(desk: Desk, monkeypatch: pytest.Monke
     assert only(desk).state is State.REFUSED
 
 
-def test_twenty_four_twins_are_one_task(desk: Desk) -> None:
-    """Identical requests at once, in six event loops of two services: one POST, one id."""
+def test_24_identical_requests_create_one_task(desk: Desk) -> None:
+    """At once, in six event loops of two services: one POST, one id."""
     desk.gateway.fault("submit", delay=0.3)
     services = [desk.service, desk.another()]
 
@@ -194,8 +197,8 @@ def test_twenty_four_twins_are_one_task(desk: Desk) -> None:
     assert [each.reused for each in found].count(False) == 1
 
 
-def test_different_requests_do_not_wait_for_each_other(desk: Desk) -> None:
-    """Eight slow submits take about as long as one."""
+def test_different_requests_run_in_parallel(desk: Desk) -> None:
+    """Eight slow submits overlap."""
     desk.gateway.fault("submit", delay=0.5, times=None)
 
     async def all_at_once() -> list[Any]:
@@ -206,8 +209,8 @@ def test_different_requests_do_not_wait_for_each_other(desk: Desk) -> None:
     assert time.monotonic() - started < 2.5
 
 
-def test_what_a_dead_process_sent_is_unknown(desk: Desk) -> None:
-    """Its row says sent, its lease is over: an error, and no POST."""
+def test_request_sent_by_a_dead_process_is_unknown(desk: Desk) -> None:
+    """Its row is in state sent and its lease has expired: an error, and no POST."""
     desk.submit()
     clock = Clock(time.time() - LEASE - 1)
     dead = Journal(sqlite_url(desk.home), clock)
@@ -219,8 +222,8 @@ def test_what_a_dead_process_sent_is_unknown(desk: Desk) -> None:
     assert desk.posts == 1
 
 
-def test_what_a_dead_process_only_meant_is_sent(desk: Desk) -> None:
-    """Its row says intended: it never went out, so it may now."""
+def test_request_not_sent_by_a_dead_process_is_sent(desk: Desk) -> None:
+    """Its row is in state intended: the request never left, so it may be sent now."""
     desk.submit()
     dead = Journal(sqlite_url(desk.home), Clock(time.time() - LEASE - 1))
     dead.claim(_intent_of(desk, take=7), "dead")
@@ -241,8 +244,8 @@ def _intent_of(desk: Desk, take: int) -> Any:
     return intent(made, base_url=settings.base_url, key_id=settings.key_id, take=take)
 
 
-def test_a_video_that_changed_on_the_way_is_not_unknown(desk: Desk, tmp_path: Path) -> None:
-    """The body broke off by our own doing: not accepted, and free for the next try at once."""
+def test_video_that_changes_during_upload_is_rejected(desk: Desk, tmp_path: Path) -> None:
+    """The upload stopped before its last byte: not accepted, and released for the next attempt."""
     path = write_video(tmp_path / "v.mp4")
     video = read_video_file(path)
     path.write_bytes(path.read_bytes() + b"more")

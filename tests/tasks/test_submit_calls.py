@@ -1,4 +1,4 @@
-"""Submit through the service, looked at where its parts meet: what each is told, and by whom."""
+"""Submit through the service: what its parts pass to each other."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def twin(entry: Entry) -> Intent:
     return intent(str(entry.fingerprint))
 
 
-def test_the_row_says_what_was_asked(desk: Desk) -> None:
-    """Its identity, where and for whom it was made, what was asked, and by which node."""
+def test_row_describes_the_request(desk: Desk) -> None:
+    """Fingerprint, gateway, key, take, request, node and prompt are recorded."""
     service, request = desk.service, ask("A pear", model="2.0")
     run(service.submit(request, take=7, node_id="12", prompt_id="queue-3"))
     entry, settings = only(desk), service.settings
@@ -58,8 +58,8 @@ def test_the_row_says_what_was_asked(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(("style", "begin"), [("bare", "iVBOR"), ("data-uri", "data:image/png;")])
-def test_media_go_out_as_the_settings_say(desk: Desk, style: Any, begin: str) -> None:
-    """Bare Base64, or with the words in front that some gateways want."""
+def test_base64_style_setting_is_used(desk: Desk, style: Any, begin: str) -> None:
+    """Bare Base64, or a data: URI as some gateways require."""
     service = desk.another(base64_style=style)
     desk.gateway.fault("submit", status=400)
     with pytest.raises(NotAccepted):
@@ -68,8 +68,8 @@ def test_media_go_out_as_the_settings_say(desk: Desk, style: Any, begin: str) ->
     assert f'"image": "{begin}' in str(post.text)
 
 
-def test_every_submit_is_an_owner_of_its_own(desk: Desk) -> None:
-    """Were two of one name, each would take the other's row for its own."""
+def test_every_submit_has_its_own_owner_id(desk: Desk) -> None:
+    """With a shared id each would take the other's row for its own."""
     owners: list[str] = []
 
     class Noted(Journal):
@@ -83,8 +83,8 @@ def test_every_submit_is_an_owner_of_its_own(desk: Desk) -> None:
     assert len({str(uuid.UUID(owner)) for owner in owners}) == 3
 
 
-def test_a_row_stays_its_owners_while_he_waits(desk: Desk, short: float) -> None:
-    """A gateway may be busy for longer than a lease lasts: nobody else sends it meanwhile."""
+def test_lease_is_renewed_while_waiting_for_a_busy_gateway(desk: Desk, short: float) -> None:
+    """A gateway may be busy for longer than a lease lasts: nobody else sends meanwhile."""
     desk.gateway.fault("submit", status=429, headers={"Retry-After": "2"})
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(desk.submit)
@@ -95,9 +95,9 @@ def test_a_row_stays_its_owners_while_he_waits(desk: Desk, short: float) -> None
         assert waiting.result(30) == only(desk).task_id
 
 
-def test_a_row_stays_its_owners_while_nobody_waits(desk: Desk, short: float) -> None:
-    """The user has stopped, the POST goes on for longer than a lease lasts: its end is known, so it
-    is not unknown to anybody meanwhile."""
+def test_lease_is_renewed_during_a_post_after_an_interrupt(desk: Desk, short: float) -> None:
+    """The user has stopped and the POST takes longer than a lease: the row is not unknown to
+    anybody meanwhile."""
     desk.gateway.fault("submit", delay=3 * short)
 
     def check() -> None:
@@ -111,8 +111,8 @@ def test_a_row_stays_its_owners_while_nobody_waits(desk: Desk, short: float) -> 
     until(lambda: only(desk).task_id, what="the id in the journal")
 
 
-def test_what_is_given_up_between_two_tries_is_free(desk: Desk) -> None:
-    """Nothing is on the wire then: the next one who asks sends it at once."""
+def test_request_interrupted_between_attempts_is_released(desk: Desk) -> None:
+    """Nothing is on the wire then: the next call sends it at once."""
     desk.gateway.fault("submit", status=429, headers={"Retry-After": "60"})
 
     def check() -> None:
@@ -125,8 +125,9 @@ def test_what_is_given_up_between_two_tries_is_free(desk: Desk) -> None:
     assert only(desk).last_error == "Stopped before it was sent."
 
 
-def test_what_was_begun_elsewhere_meanwhile_is_taken_up(desk: Desk) -> None:
-    """This process was held up before it sent, until its lease was over; another one sent it."""
+def test_request_sent_by_another_process_is_reused(desk: Desk) -> None:
+    """This process was suspended before it sent, until its lease expired; another one sent the
+    request."""
 
     class HeldUp(Journal):
         def mark_sent(self, entry_id: int, owner: str) -> bool:
@@ -141,7 +142,7 @@ def test_what_was_begun_elsewhere_meanwhile_is_taken_up(desk: Desk) -> None:
     assert (found.task_id, found.reused, desk.posts) == ("t-other", True, 0)
 
 
-def test_who_waits_for_a_twin_is_told_so(desk: Desk) -> None:
+def test_waiting_for_an_identical_request_is_reported(desk: Desk) -> None:
     """Otherwise it would look as if nothing happened."""
     desk.gateway.fault("submit", delay=0.8)
     reports: list[Progress] = []
@@ -150,11 +151,13 @@ def test_who_waits_for_a_twin_is_told_so(desk: Desk) -> None:
         until(lambda: desk.posts, what="the POST")
         second = desk.another().submit(ask(), observer=ProgressObserver(report=reports.append))
         assert run(second).task_id == first.result(30)
-    assert {"being sent already" in report.text for report in reports} == {True}
+    assert {"is being sent" in report.text for report in reports} == {True}
 
 
-def test_each_try_is_weighed_as_it_was(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which error, the how many-eth, and after how long: that is what patience goes by."""
+def test_retry_decision_gets_error_attempt_and_elapsed_time(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The retry rules depend on these three."""
     seen: list[tuple[type[NotAccepted], int, float]] = []
 
     def weigh(error: NotAccepted, attempt: int, waited: float, random: Random) -> float | None:
@@ -169,12 +172,12 @@ def test_each_try_is_weighed_as_it_was(desk: Desk, monkeypatch: pytest.MonkeyPat
         run(desk.service.submit(ask(), observer=ProgressObserver(report=reports.append)))
     assert [each[:2] for each in seen] == [(Busy, 1), (Busy, 2), (Busy, 3)]
     assert seen[0][2] + 1.0 <= seen[2][2] < 30
-    assert sum("Again in" in report.text for report in reports) == 2
+    assert sum("Retry in" in report.text for report in reports) == 2
     assert (only(desk).state, desk.posts) == (State.REFUSED, 3)
 
 
-def test_a_slow_disk_hides_no_refusal(desk: Desk) -> None:
-    """The row is written to the end, whoever stops meanwhile, and then the refusal is told."""
+def test_rejection_is_recorded_despite_an_interrupt(desk: Desk) -> None:
+    """The row is written completely, and then the rejection is raised."""
 
     begun: list[int] = []
 
@@ -195,9 +198,8 @@ def test_a_slow_disk_hides_no_refusal(desk: Desk) -> None:
     assert only(desk).state is State.REFUSED
 
 
-def test_an_unknown_tells_the_status_and_the_way_to_forget_it(desk: Desk) -> None:
-    """The gateway's own status, and the command with the journal's own folder, which is told at the
-    next try as well."""
+def test_unknown_outcome_error_has_status_and_forget_command(desk: Desk) -> None:
+    """The gateway's status, and the command with the journal's folder, also at the next attempt."""
     desk.gateway.fault("submit", status=500, body="Oops")
     for status in (500, None):
         with pytest.raises(SubmitUnknown) as caught:
@@ -216,12 +218,12 @@ class Half:
         return 1000
 
 
-def test_the_upload_is_shown_by_the_per_cent() -> None:
-    """Each once, from nought, rounded down; and each look is a look at whether to stop too."""
+def test_upload_progress_is_reported_in_per_cent() -> None:
+    """Each per cent once, from 0, rounded down; each report also checks for an interrupt."""
     reports: list[Progress] = []
     looks: list[int] = []
     payload: Any = Half()
-    observer = submit._showing_upload(
+    observer = submit._upload_observer(
         payload, ProgressObserver(lambda: looks.append(1), reports.append)
     )
     for payload.sent in (0, 0, 10, 19, 505, 1000):

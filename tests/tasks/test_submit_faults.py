@@ -1,4 +1,4 @@
-"""Submit through the service while something of ours, or the gateway, breaks."""
+"""Submit through the service while the journal, or the gateway, fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pika_api.errors import JournalError, NotAccepted, SubmitUnknown
 from pika_api.gateway import retry
 from pika_api.journal import Journal, State
 from pika_api.settings import sqlite_url
-from pika_api.tasks import submit
+from pika_api.tasks import ServicePolicy
 from support.api import Desk, ask, run
 from support.waiting import until
 
@@ -39,26 +39,23 @@ class Forgetful(Journal):
         super().mark_unknown(entry_id, reason)
 
 
-def test_an_id_that_cannot_be_written_down_is_shown(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The last resort of a paid task is the error that carries its id; it is not sent again."""
-    monkeypatch.setattr(submit, "_WRITE_DOWN_AGAIN", (0.05, 0.05))
+def test_unrecorded_id_is_in_the_error(desk: Desk) -> None:
+    """If the journal fails after the charge, the error has the id, and the request is not sent
+    again."""
+    desk.policy = ServicePolicy(record_retries=(0.05, 0.05))
     journal = Forgetful(sqlite_url(desk.home))
     journal.broken = ("submitted",)
     service = desk.another(journal=journal)
     with pytest.raises(JournalError) as caught:
         run(service.submit(ask()))
     (task_id,) = desk.gateway.charged
-    assert f"It is charged. Write its id down: {task_id}" in str(caught.value)
+    assert f"The task is charged. Write down its id: {task_id}" in str(caught.value)
     assert only(desk).state is State.SENT
 
 
-def test_a_disk_that_is_full_again_in_a_moment_costs_nothing(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The id is written once the journal works again."""
-    monkeypatch.setattr(submit, "_WRITE_DOWN_AGAIN", (0.1,) * 50)
+def test_id_is_recorded_when_the_journal_recovers(desk: Desk) -> None:
+    """The journal fails for a moment after the charge; the id is recorded in the end."""
+    desk.policy = ServicePolicy(record_retries=(0.1,) * 50)
     journal = Forgetful(sqlite_url(desk.home))
     journal.broken = ("submitted",)
     service = desk.another(journal=journal)
@@ -66,7 +63,7 @@ def test_a_disk_that_is_full_again_in_a_moment_costs_nothing(
     assert run(service.submit(ask())).task_id == only(desk).task_id
 
 
-def test_an_unknown_is_told_even_if_it_cannot_be_written(desk: Desk) -> None:
+def test_unknown_outcome_is_raised_even_if_it_cannot_be_recorded(desk: Desk) -> None:
     """«Nothing is sent» would be a lie here: the error is the one about the money."""
     journal = Forgetful(sqlite_url(desk.home))
     journal.broken = ("unknown",)
@@ -77,10 +74,10 @@ def test_an_unknown_is_told_even_if_it_cannot_be_written(desk: Desk) -> None:
     assert only(desk).state is State.SENT
 
 
-def test_a_busy_gateway_then_none_is_not_accepted(
+def test_429_and_then_no_gateway_is_not_accepted(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """429, then the gateway is gone: still nothing was charged, and the row is free."""
+    """429, then the gateway is gone: nothing was charged, and the row is released."""
     monkeypatch.setattr(retry, "UNREACHABLE_PATIENCE", 0.0)
     desk.gateway.fault("submit", status=429, headers={"Retry-After": "1"})
     with ThreadPoolExecutor(1) as pool:
@@ -92,8 +89,8 @@ def test_a_busy_gateway_then_none_is_not_accepted(
     assert only(desk).state is State.REFUSED
 
 
-def test_a_brake_holds_what_is_queued_for_a_thread(desk: Desk) -> None:
-    """More requests than threads: one that had passed the brake waits for it all the same."""
+def test_backoff_also_stops_requests_queued_for_a_thread(desk: Desk) -> None:
+    """More requests than threads: one that passed the first check still waits."""
     service = desk.another(max_requests=1)
     desk.gateway.fault("submit", status=429, headers={"Retry-After": "2"}, delay=0.5)
     with ThreadPoolExecutor(2) as pool:

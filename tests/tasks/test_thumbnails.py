@@ -1,4 +1,4 @@
-"""Small pictures for the list of tasks: made once, bounded, and never worth an error."""
+"""Thumbnails for the sidebar: created once, limited in size, and never an error."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def service(desk: Desk, tmp_path: Path) -> Any:
 
     settings = Settings(api_key=desk.gateway.key, base_url=desk.gateway.url)
     made = Service(
-        settings, Journal(sqlite_url(desk.home)), desk.output, posters=tmp_path / "posters"
+        settings, Journal(sqlite_url(desk.home)), desk.output, thumbnails=tmp_path / "posters"
     )
     yield made
     made.close()
@@ -62,22 +62,22 @@ def poster(service: Service, task_id: str) -> Path | None:
      ("LA", "PNG"), ("I;16", "PNG"), ("RGB", "WEBP")],
 )  # fmt: skip
 def test_every_poster_becomes_a_small_rgb_jpeg(service: Service, mode: str, form: str) -> None:
-    """Whatever the gateway's host sends."""
-    path = service._posters.keep("t", encoded(mode, (1280, 720), form))
+    """Whatever format and colour mode the host sends."""
+    path = service._thumbnails.store("t", encoded(mode, (1280, 720), form))
     with Image.open(path) as small:
         assert (small.format, small.mode, small.size) == ("JPEG", "RGB", (320, 180))
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-def test_a_very_tall_one_is_bounded_too(service: Service) -> None:
-    """Its width alone would leave it as long as it is."""
-    with Image.open(service._posters.keep("t", encoded("RGB", (40, 9000), "PNG"))) as small:
+def test_tall_picture_is_limited_in_height(service: Service) -> None:
+    """A limit on the width alone would keep its full height."""
+    with Image.open(service._thumbnails.store("t", encoded("RGB", (40, 9000), "PNG"))) as small:
         assert small.height <= 640
 
 
-def test_a_small_one_stays_small(service: Service) -> None:
-    """Nothing is blown up."""
-    with Image.open(service._posters.keep("t", encoded("RGB", (64, 36), "PNG"))) as small:
+def test_small_picture_is_not_enlarged(service: Service) -> None:
+    """It keeps its size."""
+    with Image.open(service._thumbnails.store("t", encoded("RGB", (64, 36), "PNG"))) as small:
         assert small.size == (64, 36)
 
 
@@ -88,15 +88,15 @@ def test_a_small_one_stays_small(service: Service) -> None:
     ids=["empty", "a page", "cut", "another format", "64 million pixels", "a bomb"],
 )  # fmt: skip
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
-def test_what_is_no_poster_is_refused(service: Service, tmp_path: Path, data: bytes) -> None:
-    """What claims to be huge is not decoded; nothing is kept."""
+def test_invalid_picture_is_rejected(service: Service, tmp_path: Path, data: bytes) -> None:
+    """A picture that claims a huge size is not decoded; nothing is stored."""
     with pytest.raises(NotMedia):
-        service._posters.keep("t", data)
+        service._thumbnails.store("t", data)
     assert list(tmp_path.glob("posters/*")) == []
 
 
-def test_a_saved_task_needs_no_gateway(desk: Desk, service: Service) -> None:
-    """Its own file is looked at, once: later the picture is there, though the file is not."""
+def test_thumbnail_of_a_saved_task_comes_from_its_file(desk: Desk, service: Service) -> None:
+    """The file is read once: later the thumbnail exists even without the file."""
     task_id = desk.submit()
     file = run(desk.service.collect(task_id)).path
     before = len(desk.gateway.log)
@@ -107,8 +107,8 @@ def test_a_saved_task_needs_no_gateway(desk: Desk, service: Service) -> None:
     assert len(desk.gateway.log) == before
 
 
-def test_a_finished_tasks_poster_is_the_feeds(desk: Desk, service: Service) -> None:
-    """Asked for once, whoever asks how often."""
+def test_thumbnail_of_a_finished_task_comes_from_the_feed(desk: Desk, service: Service) -> None:
+    """It is requested once."""
     task_id = desk.submit()
     run(desk.service.wait(task_id))
     before = len(desk.gateway.log)
@@ -119,12 +119,10 @@ def test_a_finished_tasks_poster_is_the_feeds(desk: Desk, service: Service) -> N
 
 
 @pytest.mark.parametrize("on", ["feed", "media"])
-def test_one_that_does_not_come_is_asked_for_again_later(
-    desk: Desk, service: Service, on: Any
-) -> None:
-    """Not at once: a list of thousands would ask all the time. Later it may be there."""
+def test_missing_poster_is_requested_again_later(desk: Desk, service: Service, on: Any) -> None:
+    """Not at once: a list of thousands would ask all the time."""
     clock = Clock()
-    service._posters._clock = clock
+    service._thumbnails._clock = clock
     task_id = desk.submit()
     run(desk.service.wait(task_id))
     desk.gateway.fault(on=on, status=404, body={"message": "none yet"})
@@ -137,10 +135,10 @@ def test_one_that_does_not_come_is_asked_for_again_later(
 
 
 @pytest.mark.parametrize("seconds", [60.0, 0.5])
-def test_who_is_told_to_wait_does_not_ask(
+def test_no_thumbnail_is_requested_during_a_backoff(
     desk: Desk, service: Service, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
-    """The brake holds for what is only for show as well, to its end."""
+    """The back-off applies to the display as well, until its end."""
     task_id = desk.submit()
     run(desk.service.wait(task_id))
     before = len(desk.gateway.log)
@@ -149,15 +147,15 @@ def test_who_is_told_to_wait_does_not_ask(
     assert len(desk.gateway.log) == before
 
 
-def test_a_file_that_is_no_media_is_no_error(desk: Desk, service: Service) -> None:
-    """Somebody's edit of the file costs the picture alone."""
+def test_unreadable_file_gives_no_thumbnail(desk: Desk, service: Service) -> None:
+    """A file that the user has changed costs only the thumbnail."""
     task_id = desk.submit()
     run(desk.service.collect(task_id)).path.write_bytes(b"edited")
     assert poster(service, task_id) is None
 
 
-def test_a_video_gives_its_first_frame(service: Service, tmp_path: Path) -> None:
-    """In proportion."""
+def test_thumbnail_of_a_video_is_its_first_frame(service: Service, tmp_path: Path) -> None:
+    """In the video's proportions."""
     file = write_video(tmp_path / "v.mp4", size=(640, 360))
-    with Image.open(service._posters._from_file("t", file)) as small:
+    with Image.open(service._thumbnails._from_file("t", file)) as small:
         assert small.size == (320, 180)
