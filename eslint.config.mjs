@@ -2,7 +2,7 @@
 
 import { createRequire } from "node:module";
 
-// devtools/javascript.py installs the packages outside the checkout, beside the ESLint that runs.
+// devtools/setup/javascript.py installs the packages outside the checkout, beside the ESLint that runs.
 const require = createRequire(process.argv[1]);
 const js = require("@eslint/js");
 const globals = require("globals");

@@ -1,9 +1,10 @@
-"""Pictures for README and the templates, taken in the real editor: examples, settings, sidebar,
+"""Take the pictures for README and the templates in the real editor: examples, settings, sidebar,
 and an animated picture of one run.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import itertools
 import json
@@ -17,13 +18,9 @@ from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
-from devtools.browser import MISSING
-from devtools.chromium import NoBrowser, browser
-from devtools.comfy import ComfyDied
-from devtools.demo import PICTURE
-from devtools.endings import unwind_on_termination
-from devtools.environment import cache_folder
-from devtools.pages import (
+from devtools import ROOT
+from devtools.comfyui import ComfyDied
+from devtools.comfyui.pages import (
     examples,
     open_editor,
     open_workflow,
@@ -32,23 +29,27 @@ from devtools.pages import (
     start_run,
     wait_for_video,
 )
-from devtools.recipe import ROOT
-from devtools.servers import Account, comfyui, simulator
-from devtools.steps import StepError, say
+from devtools.comfyui.services import Account, comfyui, simulator
+from devtools.demo import PICTURE
+from devtools.setup.browser import NoBrowser, browser
+from devtools.setup.environment import cache_folder
+from devtools.setup.processes import unwind_on_termination
+from devtools.setup.steps import StepError, say
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 #: The example of README's pictures: a still one, and an animated one of its run.
-SHOWN: Final = "pika_image_to_video"
+IN_README: Final = "pika_image_to_video"
+#: This example needs an earlier task, so it is the last one.
 LAST: Final = "pika_earlier_task"
-DOCS: Final = ROOT / "docs"
-# High enough for the nodes to lie below the editor's own bars.
+SIDEBAR, SETTINGS = "sidebar", "settings"
+# The height keeps the nodes below the bars of the editor.
 WIDTH, HEIGHT = 1600, 1000
-#: The part of the editor with the bar at the left and the sidebar beside it.
-SIDEBAR: Final = (0, 78, 366, 838)
+#: The part of the editor with the bar on the left and the sidebar: left, top, right, bottom.
+SIDEBAR_BOX: Final = (0, 78, 366, 838)
 THUMBNAIL_WIDTH: Final = 800
-#: Milliseconds for the editor to come to rest: fonts, the fitted view, the playing video.
+#: Milliseconds until the editor stops changing: fonts, the fitted view, the playing video.
 REST: Final = 1500
 #: How long a task takes. Long enough for its poster to be on the node before the video is.
 TASK_SECONDS: Final = "4"
@@ -79,11 +80,11 @@ _BOUNDS: Final = """() => {
 }"""
 
 _NO_MAP: Final = "() => window.app.extensionManager.setting.set('Comfy.Minimap.Visible', false)"
-#: Whether every node that has made a video plays it.
-_VIDEOS_SHOWN: Final = """() => {
-  const made = Object.values(window.app.nodeOutputs).filter(({ animated }) => animated?.[0])
-  const shown = [...document.querySelectorAll('video')].filter((video) => video.readyState >= 2)
-  return shown.length >= made.length
+#: Whether every node with a video plays it.
+_VIDEOS_PLAY: Final = """() => {
+  const videos = Object.values(window.app.nodeOutputs).filter(({ animated }) => animated?.[0])
+  const playing = [...document.querySelectorAll('video')].filter((video) => video.readyState >= 2)
+  return playing.length >= videos.length
 }"""
 
 #: Moves the video on Pika Result to a time in seconds, shown as it is while it plays: without the
@@ -107,7 +108,7 @@ class Shot:
 
 
 def open_quietly(page: Page, url: str) -> None:
-    """Open the editor, without the map that would lie over the nodes."""
+    """Open the editor without its map, which would cover nodes."""
     open_editor(page, url)
     page.evaluate(_NO_MAP)
     page.wait_for_timeout(REST)
@@ -118,7 +119,7 @@ def take(page: Page, example: Path) -> bytes:
     open_workflow(page, example)
     if (end := run_workflow(page)) != "execution_success":
         raise StepError(f"{example.stem}: {end}")
-    page.wait_for_function(_VIDEOS_SHOWN)
+    page.wait_for_function(_VIDEOS_PLAY)
     page.wait_for_timeout(REST)
     return page.screenshot()
 
@@ -154,7 +155,7 @@ def play(page: Page, at: float) -> Iterator[Shot]:
 
 
 def command(page: Page, name: str) -> None:
-    """Run a command of the editor and let it come to rest."""
+    """Run a command of the editor and wait until the editor stops changing."""
     page.evaluate("(name) => window.app.extensionManager.command.execute(name)", name)
     page.wait_for_timeout(REST)
 
@@ -162,7 +163,7 @@ def command(page: Page, name: str) -> None:
 def take_sidebar(page: Page) -> Image.Image:
     """The sidebar with the tasks of the examples."""
     command(page, "Pika.ShowTasks")
-    return as_picture(page.screenshot()).crop(SIDEBAR)
+    return as_picture(page.screenshot()).crop(SIDEBAR_BOX)
 
 
 def take_settings(page: Page) -> Image.Image:
@@ -179,7 +180,7 @@ def as_picture(data: bytes) -> Image.Image:
 
 
 def crop(page: Page, whole: bytes) -> Image.Image:
-    """The part with the nodes, and a little around it."""
+    """The part with the nodes and a small margin."""
     left, top, right, bottom = page.evaluate(_BOUNDS)
     box = (round(left) - 20, round(top) - 34, round(right) + 20, round(bottom) + 20)
     return as_picture(whole).crop(box)
@@ -209,7 +210,7 @@ def save_animation(page: Page, shots: Sequence[Shot], path: Path) -> None:
     size = path.stat().st_size
     if size > LARGEST_ANIMATION:
         raise StepError(f"{path.name} has {size} bytes, over {LARGEST_ANIMATION}.")
-    say(f"{path.relative_to(ROOT)}  {len(frames)} frames, {sum(milliseconds) / 1000:.1f} s")
+    say(f"{path}  {len(frames)} frames, {sum(milliseconds) / 1000:.1f} s")
 
 
 def save(picture: Image.Image, path: Path, width: int) -> None:
@@ -219,41 +220,53 @@ def save(picture: Image.Image, path: Path, width: int) -> None:
         size = (width, round(picture.height * width / picture.width))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
     picture.save(path, quality=88, optimize=True)
-    say(f"{path.relative_to(ROOT)}  {picture.width}x{picture.height}")
+    say(f"{path}  {picture.width}x{picture.height}")
 
 
 def stored(account: Account, home: Path) -> Account:
-    """The same account in the pack's file: one of the environment would lock the settings page."""
+    """The same account in the pack's settings file: variables would make the page read-only."""
     key, url = (account.environment[name] for name in ("PIKA_API_KEY", "PIKA_BASE_URL"))
     home.mkdir(parents=True)
     (home / "settings.json").write_text(json.dumps({"api_key": key, "base_url": url}), "utf-8")
     return Account({**account.environment, "PIKA_API_KEY": None, "PIKA_BASE_URL": None})
 
 
-def take_run(page: Page, example: Path) -> Image.Image:
+def take_run(page: Page, example: Path, docs: Path) -> Image.Image:
     """README's pictures of one run: an animated one, and a still one of its result."""
     shots = record(page, example)
     graph = crop(page, shots[-1].png)
-    save(graph, DOCS / "image_to_video.jpg", WIDTH)
+    save(graph, docs / "image_to_video.jpg", WIDTH)
     shots += play(page, shots[-1].at + RESULT_SHOWN)
-    save_animation(page, shots, DOCS / "image_to_video.webp")
+    save_animation(page, shots, docs / "image_to_video.webp")
     return graph
 
 
-def take_all(page: Page) -> None:
-    """Every picture; the example with an earlier task comes last, since it needs one."""
+def take_all(page: Page, names: Sequence[str], into: Path) -> None:
+    """Take these pictures and save them below `into`, where the checkout has them."""
     for example in sorted(examples(), key=lambda path: path.stem == LAST):
-        if example.stem == SHOWN:
-            graph = take_run(page, example)
+        if example.stem not in names:
+            continue
+        if example.stem == IN_README:
+            graph = take_run(page, example, into / "docs")
         else:
             graph = crop(page, take(page, example))
-        save(graph, example.with_suffix(".jpg"), THUMBNAIL_WIDTH)
-    save(take_sidebar(page), DOCS / "sidebar.jpg", WIDTH)
-    save(take_settings(page), DOCS / "settings.jpg", WIDTH)
+        place = into / example.relative_to(ROOT)
+        save(graph, place.with_suffix(".jpg"), THUMBNAIL_WIDTH)
+    if SIDEBAR in names:
+        save(take_sidebar(page), into / "docs" / "sidebar.jpg", WIDTH)
+    if SETTINGS in names:
+        save(take_settings(page), into / "docs" / "settings.jpg", WIDTH)
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Exit code 0, or 1 with the reason on stderr."""
+    known = [*(path.stem for path in examples()), SIDEBAR, SETTINGS]
+    parser = argparse.ArgumentParser(prog="dev.py pictures", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(known)}; all of them")
+    parser.add_argument("--into", type=Path, default=ROOT, help="another folder than the checkout")
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.names) - set(known):
+        parser.error(f"not among {', '.join(known)}: {', '.join(sorted(unknown))}")
     unwind_on_termination()
     folder = cache_folder() / "pictures"
     shutil.rmtree(folder, ignore_errors=True)
@@ -270,15 +283,12 @@ def main() -> int:
         ):
             page = chromium.new_page(viewport={"width": WIDTH, "height": HEIGHT})
             open_quietly(page, comfy.url)
-            take_all(page)
-    except NoBrowser:
-        say(MISSING)
-        return 1
-    except (StepError, ComfyDied) as error:
+            take_all(page, chosen.names or known, chosen.into.resolve())
+    except (StepError, ComfyDied, NoBrowser) as error:
         say(str(error))
         return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 import hypothesis
 import pytest
 
-from devtools.comfy import install_pack
-from devtools.endings import unwind_on_termination
-from devtools.recipe import ROOT
+from devtools import ROOT
+from devtools.comfyui import install_pack
+from devtools.setup.processes import unwind_on_termination
 from support.comfy import Comfy
 from support.graphs import PROBES
+from support.sizes import sized
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -31,7 +32,7 @@ def install_probes(base_dir: Path) -> None:
         install_pack(PROBES, place)
 
 
-pytest_plugins = ["support.fixtures"]
+pytest_plugins = ["support.fixtures", "support.schedule"]
 
 ComfyFactory = Callable[..., Comfy]
 
@@ -53,7 +54,8 @@ def _register_profiles() -> None:
     hypothesis.settings.register_profile(
         "steady", parent=ours, max_examples=50, derandomize=True, database=None
     )
-    hypothesis.settings.load_profile("ours")
+    hypothesis.settings.register_profile("long", parent=ours, max_examples=1000)
+    hypothesis.settings.load_profile(sized("ours", "long"))
 
 
 _register_profiles()  # before hypothesis' own plugin takes the one that was asked for

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.recipe import ROOT
+from devtools import ROOT
 from pika_api.errors import FeedError, SubmitUnknown
 from support.api import Desk, run
 

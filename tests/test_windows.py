@@ -12,7 +12,7 @@ from pathlib import Path, PureWindowsPath
 import pytest
 import sqlalchemy as sa
 
-from devtools.recipe import ROOT
+from devtools import ROOT
 from pika_api import files
 from pika_api.errors import DownloadFailed, JournalError
 from pika_api.journal import Journal

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from devtools.recipe import ROOT
+from devtools import ROOT
 from pika_api.cli import main
 from simulator import Simulator
 from support.api import KEY, PROMPT, write_video

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from devtools.recipe import ROOT
+from devtools import ROOT
 from simulator import Simulator
 from support.comfy import Comfy
 from support.editor import set_up

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devtools.pages import EXAMPLES, open_editor, open_workflow, press_run, wait_for_video
+from devtools.comfyui.pages import EXAMPLES, open_editor, open_workflow, press_run, wait_for_video
 from simulator import Simulator
 from support.comfy import Comfy
 from support.editor import assert_quiet, open_settings, set_up, settings_file, wear, worst_contrast

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devtools.pages import open_editor, wait_for_video
+from devtools.comfyui.pages import open_editor, wait_for_video
 from simulator import Simulator
 from support.comfy import Comfy
 from support.editor import (

@@ -181,8 +181,8 @@ def test_environment_of_the_process_is_the_given_one(core: Comfy) -> None:
 def test_terminated_owner_takes_its_comfyui_along(tmp_path: Path) -> None:
     """SIGTERM to whoever holds a Comfy, as a CI's time-out sends, leaves no ComfyUI behind."""
     script = (
-        "import sys; from pathlib import Path; from devtools.comfy import Comfy\n"
-        "from devtools.endings import unwind_on_termination; unwind_on_termination()\n"
+        "import sys; from pathlib import Path; from devtools.comfyui import Comfy\n"
+        "from devtools.setup.processes import unwind_on_termination; unwind_on_termination()\n"
         "with Comfy.start(Path(sys.argv[1])) as c: print(c.process.pid, flush=True); input()\n"
     )
     owner = subprocess.Popen(

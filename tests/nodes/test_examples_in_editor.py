@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 import av
 import pytest
 
-from devtools.demo import PICTURE
-from devtools.pages import (
+from devtools import ROOT
+from devtools.comfyui.pages import (
     EXAMPLES,
     complaints,
     examples,
@@ -22,7 +22,7 @@ from devtools.pages import (
     run_workflow,
     wait_for_videos,
 )
-from devtools.recipe import ROOT
+from devtools.demo import PICTURE
 from simulator import Simulator
 from support.comfy import Comfy
 from support.graphs import text_to_video

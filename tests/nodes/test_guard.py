@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from devtools.recipe import ROOT
+from devtools import ROOT
 
 
 def load_guard() -> ModuleType:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from devtools.recipe import ROOT
+from devtools import ROOT
 from simulator import Simulator
 from support.comfy import Comfy
 from support.graphs import text_to_video

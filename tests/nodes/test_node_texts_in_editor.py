@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devtools.pages import open_editor
+from devtools.comfyui.pages import open_editor
 from support.comfy import Comfy
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from devtools.recipe import ROOT
+from devtools import ROOT
 from simulator import Simulator
 from support.comfy import Comfy
 from support.graphs import generate, node, seen, text_to_video, told

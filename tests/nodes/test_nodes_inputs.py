@@ -149,7 +149,7 @@ def test_bad_input_is_told(comfy: Comfy, name: str) -> None:
 def test_no_key(comfy_factory: Callable[..., Comfy], gateway: Simulator) -> None:
     """Without a key the error says in two lines how to get going, the simulator being one way;
     with one in the pack's own file, the same graph runs without a restart."""
-    from devtools.recipe import ROOT
+    from devtools import ROOT
 
     keyless = comfy_factory(pack=ROOT, env={"PIKA_API_KEY": None, "PIKA_BASE_URL": None})
     message = told(keyless, {"1": generate("never sent")})

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from devtools.recipe import ROOT
+from devtools import ROOT
 from simulator import Simulator
 from support.comfy import Comfy
 from support.graphs import text_to_video, told

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from devtools import ROOT
+from devtools.comfyui.services import COMFYUI_WITHIN
 from devtools.demo import describe_video, make_video
-from devtools.recipe import ROOT
 from devtools.registry import ComfyCli, comfy_cli, tracked_copy
-from devtools.servers import COMFYUI_WITHIN
 from simulator import Simulator
 from support.comfy import Comfy
 

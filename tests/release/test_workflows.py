@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from devtools import ROOT
 from devtools.commands import COMMANDS
-from devtools.recipe import ROOT
 from devtools.registry import COMFY_CLI
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from playwright.sync_api import ConsoleMessage, Error, Page
 
-from devtools.chromium import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, NoBrowser, browser
+from devtools.setup.browser import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, NoBrowser, browser
 
 __all__ = ["VIEWPORT_HEIGHT", "VIEWPORT_WIDTH", "NoBrowser", "PageErrors", "browser"]
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from devtools.recipe import ROOT
+from devtools import ROOT
 from pika_api.cli import main
 from pika_api.errors import FeedError, NotAccepted
 from pika_api.journal import Journal

@@ -1,4 +1,4 @@
-"""The graph editor in a browser, used as a person would: open a workflow, run it, look at it."""
+"""The graph editor in a browser: open a workflow, run it, wait for its videos."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from devtools.recipe import ROOT
+from devtools import ROOT
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -16,18 +16,18 @@ EXAMPLES = ROOT / "example_workflows"
 #: Milliseconds.
 OPENS_WITHIN = 60_000
 
-#: The button's name, in English and in Chinese.
+#: The name of the Run button in English and Chinese.
 _RUN = re.compile("^(Run|运行)")
 _READY = "() => !!window.LiteGraph?.registered_node_types?.PikaGenerate && !!window.app?.graph"
 _LOAD = "async (workflow) => { await window.app.loadGraphData(workflow) }"
 _FIT = "() => window.app.extensionManager.command.execute('Comfy.Canvas.FitView')"
-#: A video element that has a picture, and the address it plays.
+#: The addresses of the video elements that show a picture.
 _PLAYING = """() => {
   const all = [...document.querySelectorAll('video')]
   return all.filter((video) => video.readyState >= 2 && video.videoWidth > 0)
             .map((video) => video.currentSrc)
 }"""
-#: How the next run ends: a promise, to be made before it begins, and its value once it is there.
+#: Watches the next run: a promise of its end, and the end itself once it has come.
 _WATCH_RUN = """async (within) => {
   const { api } = await import('/scripts/api.js')
   const run = window.pikaRun = { end: '' }
@@ -39,7 +39,7 @@ _WATCH_RUN = """async (within) => {
         kind, ({ detail }) => over(detail?.exception_message || kind), { once: true })
   })
 }"""
-#: What the editor says against a workflow: nodes it lacks, and its warnings and errors.
+#: Unknown nodes, warnings and errors of the open workflow.
 _COMPLAINTS = """() => [
   ...window.app.graph.nodes.map((node) => node.type)
     .filter((type) => !(type in window.LiteGraph.registered_node_types)),
@@ -50,18 +50,18 @@ _COMPLAINTS = """() => [
 
 
 def examples() -> list[Path]:
-    """The example workflows, in the editor's own format."""
+    """The example workflows, in the editor's format."""
     return sorted(EXAMPLES.glob("*.json"))
 
 
 def open_editor(page: Page, url: str) -> None:
-    """Open the editor and wait until the pack's nodes are there."""
+    """Open the editor and wait until the pack's nodes are registered."""
     page.goto(url)
     page.wait_for_function(_READY, timeout=OPENS_WITHIN)
 
 
 def open_workflow(page: Page, path: Path) -> dict[str, Any]:
-    """Load a workflow file as dropping it on the canvas does; returns it."""
+    """Load a workflow file, as dropping it on the canvas does. Returns its content."""
     workflow: dict[str, Any] = json.loads(path.read_text("utf-8"))
     page.evaluate(_LOAD, workflow)
     page.evaluate(_FIT)
@@ -70,25 +70,25 @@ def open_workflow(page: Page, path: Path) -> dict[str, Any]:
 
 def press_run(page: Page) -> None:
     """Press the editor's Run button."""
-    # Newer editors give the name to the button itself, older ones to the group around it.
+    # In newer editors the name is on the button, in older ones on the group around it.
     queue = page.get_by_test_id("queue-button")
     named = queue.get_by_role("button", name=_RUN)
     named.or_(queue.and_(page.locator("button"))).first.click()
 
 
 def start_run(page: Page, within: float = 60.0) -> None:
-    """Press Run and do not wait. After `within` seconds the run counts as one without an end."""
+    """Press Run without waiting. After `within` seconds the end of the run is ``no end``."""
     page.evaluate(_WATCH_RUN, within * 1000)
     press_run(page)
 
 
 def run_end(page: Page) -> str:
-    """How the run of `start_run` ended; empty while it lasts. The values of `run_workflow`."""
+    """How the run of `start_run` ended, as `run_workflow` returns it; empty while it runs."""
     return str(page.evaluate("() => window.pikaRun.end"))
 
 
 def run_workflow(page: Page, within: float = 60.0) -> str:
-    """Press Run and wait, in seconds, until that run is over.
+    """Press Run and wait until that run has ended, at most `within` seconds.
 
     Returns:
         ``execution_success`` or ``execution_interrupted``, the error's text, or ``no end``.
@@ -98,22 +98,22 @@ def run_workflow(page: Page, within: float = 60.0) -> str:
 
 
 def complaints(page: Page) -> list[str]:
-    """What the editor has to say against the open workflow."""
+    """Unknown nodes, warnings and errors of the open workflow. Empty if it is valid."""
     return list(page.evaluate(_COMPLAINTS))
 
 
 def playing(page: Page) -> list[str]:
-    """The addresses of the videos on the page that have a picture to show."""
+    """The addresses of the videos on the page that show a picture."""
     return list(page.evaluate(_PLAYING))
 
 
 def wait_for_videos(page: Page, count: int, within: float = 60.0) -> list[str]:
-    """Wait, in seconds, until nodes play this many videos; returns their addresses."""
+    """Wait, at most `within` seconds, until this many videos play. Returns their addresses."""
     enough = f"(count) => ({_PLAYING})().length >= count"
     page.wait_for_function(enough, arg=count, timeout=within * 1000)
     return playing(page)
 
 
 def wait_for_video(page: Page, within: float = 60.0) -> str:
-    """Wait, in seconds, until a node plays a video; returns its address."""
+    """Wait, at most `within` seconds, until a video plays. Returns its address."""
     return wait_for_videos(page, 1, within)[0]

@@ -1,4 +1,4 @@
-"""A real ComfyUI in a process of its own, with a base directory of its own."""
+"""A real ComfyUI in its own process, with its own base directory."""
 
 from __future__ import annotations
 
@@ -17,49 +17,53 @@ from typing import Any
 
 import requests
 
-from devtools.endings import end, kill
-from devtools.environment import host
-from devtools.events import Listener
-from devtools.recipe import ROOT
-from devtools.runs import Graph, Rejected, Run
-from devtools.steps import tail
+from devtools import ROOT
+from devtools.comfyui.events import Listener
+from devtools.comfyui.runs import Graph, Rejected, Run
+from devtools.setup.environment import cache_folder, host
+from devtools.setup.processes import end, kill
+from devtools.setup.steps import tail
 
 PACK_FOLDER = "ComfyUI-Pika"
 LOG_NAME = "comfyui.log"
+#: On the Python path of ComfyUI's process.
 STAND_INS = ROOT / "devtools" / "stand_ins"
-# A copy of the pack, where links are not allowed, needs neither history nor tests.
+#: Libraries that only models need. Their import takes a third of ComfyUI's start.
+MODEL_LIBRARIES = ("kornia", "scipy", "transformers")
+#: Left out where the pack is copied because links are not allowed.
 NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "tests", "benchmarks", "devtools")
-# Without this the editor greets every new user with a dialog of templates.
+#: Without this the editor opens a dialog of templates for a new user.
 SETTINGS: Mapping[str, Any] = {"Comfy.TutorialCompleted": True}
-# Four may start at once, on two cores.
-UP_WITHIN = 120.0
-ANSWER_WITHIN = 30.0
+#: Seconds. A start takes 4 s of one core; on a busy machine several start at the same time.
+UP_WITHIN = 240.0
+ANSWER_WITHIN = 60.0
 POLL_EVERY = 0.05
-# Below what Linux (32768), macOS and Windows (49152) give out by themselves.
+#: Below the ports that Linux (from 32768), macOS and Windows (from 49152) assign themselves.
 PORTS = (20000, 32000)
 
 
 class ComfyDied(Exception):
-    """ComfyUI's process ended, or never came up. The message ends with the tail of its log."""
+    """ComfyUI's process ended or did not start. The message ends with the end of its log."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """How a ComfyUI is started, and started again."""
+    """How a ComfyUI is started and restarted."""
 
     base_dir: Path
     port: int
     env: Mapping[str, str | None]
     extra_args: Sequence[str]
     up_within: float
+    all_libraries: bool
 
     @property
     def log(self) -> Path:
-        """Everything it printed, over all its restarts."""
+        """Everything it printed, including before a restart."""
         return self.base_dir / LOG_NAME
 
     def command(self) -> list[str]:
-        """The command line. The database is the base directory's own: ComfyUI locks the usual."""
+        """The command line. The database is in the base directory: ComfyUI locks its default."""
         used = host()
         place = ["--listen", "127.0.0.1", "--port", str(self.port)]
         base = ["--base-directory", str(self.base_dir)]
@@ -68,22 +72,25 @@ class Setup:
         return [*main, *place, *base, *data, "--disable-auto-launch", *self.extra_args]
 
     def environment(self) -> dict[str, str]:
-        """This process's, without Pika's variables, with `env` laid over (None takes one out)."""
-        mine = {k: v for k, v in os.environ.items() if not k.startswith("PIKA_")}
-        paths = [str(STAND_INS), *filter(None, [mine.get("PYTHONPATH")])]
-        mine.update(PYTHONPATH=os.pathsep.join(paths), PYTHONUTF8="1")
-        laid = {**mine, **self.env}
-        return {name: value for name, value in laid.items() if value is not None}
+        """The variables of this process without PIKA_…, changed by `env` (None removes one)."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith("PIKA_")}
+        paths = [str(STAND_INS), *filter(None, [inherited.get("PYTHONPATH")])]
+        inherited.update(PYTHONPATH=os.pathsep.join(paths), PYTHONUTF8="1")
+        # Only in the ComfyUI of our recipe: another version may do more than import them.
+        if not self.all_libraries and cache_folder() in host().comfyui.parents:
+            inherited["COMFYUI_STAND_INS"] = ",".join(MODEL_LIBRARIES)
+        changed = {**inherited, **self.env}
+        return {name: value for name, value in changed.items() if value is not None}
 
 
 class Comfy:
-    """One ComfyUI. Make it with `start`; it is a context manager that stops it."""
+    """One running ComfyUI, created with `start`. As a context manager it stops at the end."""
 
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.url = f"http://127.0.0.1:{setup.port}"
         self._http = requests.Session()
-        self._http.trust_env = False  # no proxy between two processes of this machine
+        self._http.trust_env = False  # both processes are on this machine: no proxy
         self.process = self._launch()
 
     @classmethod
@@ -97,16 +104,24 @@ class Comfy:
         extra_args: Sequence[str] = (),
         settings: Mapping[str, Any] | None = None,
         up_within: float = UP_WITHIN,
+        all_libraries: bool = False,
     ) -> Comfy:
-        """Start one and wait until it answers.
+        """Start ComfyUI and wait until it answers. Raises ComfyDied.
 
-        `pack` is linked (or, where that is not allowed, copied) into its custom nodes; `settings`
-        are the editor's, over SETTINGS. Port 0 takes a free one. Raises ComfyDied.
+        Args:
+            base_dir: Created if missing.
+            env: Variables on top of those of this process; None removes one.
+            port: 0 means any free port.
+            pack: Linked into its custom nodes, or copied where links are not allowed.
+            extra_args: Options for ComfyUI's command line.
+            settings: Settings of the editor, on top of SETTINGS.
+            up_within: Seconds.
+            all_libraries: Import MODEL_LIBRARIES, for graphs that run a model.
         """
         base_dir = base_dir.resolve()
         lay_out(base_dir, pack, {**SETTINGS, **(settings or {})})
-        setup = Setup(base_dir, port or free_port(), dict(env or {}), extra_args, up_within)
-        return cls(setup)
+        port = port or free_port()
+        return cls(Setup(base_dir, port, dict(env or {}), extra_args, up_within, all_libraries))
 
     def __enter__(self) -> Comfy:
         return self
@@ -121,15 +136,15 @@ class Comfy:
 
     @property
     def alive(self) -> bool:
-        """Whether the process is there."""
+        """Whether the process is running."""
         return self.process.poll() is None
 
     def log_text(self) -> str:
-        """All that it printed, over all its restarts."""
+        """Everything it printed, including before a restart."""
         return self.setup.log.read_text("utf-8", errors="replace")
 
     def object_info(self, node: str | None = None) -> dict[str, Any]:
-        """The schema of all nodes, or of one: {} when there is no such node."""
+        """The schema of all nodes, or of one node: {} if there is no such node."""
         if node is None:
             return self.get("/object_info")
         return dict(self.get(f"/object_info/{node}").get(node, {}))
@@ -151,23 +166,23 @@ class Comfy:
         return str(answer.json()["prompt_id"])
 
     def wait(self, prompt_id: str, timeout: float = 60.0) -> Run:
-        """The prompt's result once it is over, however it ended.
+        """Wait until the prompt has ended, with or without success.
 
-        Raises TimeoutError, or ComfyDied when ComfyUI goes away meanwhile.
+        Raises TimeoutError, or ComfyDied when ComfyUI ends before.
         """
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:
             if (run := self.result(prompt_id)) is not None:
                 return run
             time.sleep(POLL_EVERY)
-        raise TimeoutError(f"prompt {prompt_id} is not over after {timeout:g} s\n{self._tail()}")
+        raise TimeoutError(f"prompt {prompt_id} has not ended after {timeout:g} s\n{self._tail()}")
 
     def result(self, prompt_id: str) -> Run | None:
-        """The prompt's result, or None while it is not over. Raises ComfyDied."""
+        """The prompt's result, or None until it has ended. Raises ComfyDied."""
         try:
             history = self.get(f"/history/{prompt_id}")
         except requests.ConnectionError as error:
-            raise ComfyDied(f"ComfyUI went away\n{self._tail()}") from error
+            raise ComfyDied(f"ComfyUI has ended\n{self._tail()}") from error
         return Run.from_history(prompt_id, history[prompt_id]) if prompt_id in history else None
 
     def run(self, graph: Graph, timeout: float = 60.0) -> Run:
@@ -179,20 +194,20 @@ class Comfy:
         return Listener(self.url, client_id)
 
     def interrupt(self) -> None:
-        """What the editor's Cancel button does."""
+        """Interrupt the running prompt, as the editor's Cancel button does."""
         self.request("POST", "/interrupt", json={}).raise_for_status()
 
     def upload_image(self, path: Path) -> str:
-        """Put a picture into its input folder. Returns the name for LoadImage."""
+        """Upload an image into the input folder. Returns the name for LoadImage."""
         with path.open("rb") as file:
-            sent = {"image": (path.name, file)}
-            answer = self.request("POST", "/upload/image", files=sent, data={"overwrite": "true"})
+            files = {"image": (path.name, file)}
+            answer = self.request("POST", "/upload/image", files=files, data={"overwrite": "true"})
         answer.raise_for_status()
         return str(answer.json()["name"])
 
-    def file(self, shown: Mapping[str, str]) -> Path:
-        """The file that an entry of a node's output names: {"filename", "subfolder", "type"}."""
-        return self.base_dir / shown["type"] / shown["subfolder"] / shown["filename"]
+    def file(self, entry: Mapping[str, str]) -> Path:
+        """The file of an entry in a node's output: {"filename", "subfolder", "type"}."""
+        return self.base_dir / entry["type"] / entry["subfolder"] / entry["filename"]
 
     def get(self, path: str) -> dict[str, Any]:
         """GET a JSON object. Raises requests' errors."""
@@ -200,27 +215,27 @@ class Comfy:
         answer.raise_for_status()
         return dict(answer.json())
 
-    def request(self, method: str, path: str, **given: Any) -> requests.Response:
-        """Any request to this ComfyUI, whatever its status."""
-        given.setdefault("timeout", ANSWER_WITHIN)
-        return self._http.request(method, self.url + path, **given)
+    def request(self, method: str, path: str, **options: Any) -> requests.Response:
+        """Any request to this ComfyUI. Does not raise on an HTTP error status."""
+        options.setdefault("timeout", ANSWER_WITHIN)
+        return self._http.request(method, self.url + path, **options)
 
     def stop(self) -> None:
-        """End it, patiently first."""
+        """End it with SIGTERM, and with SIGKILL if it does not end in time."""
         end(self.process)
         self._http.close()
 
     def kill(self) -> None:
-        """SIGKILL: what a crash or a power cut looks like to the pack."""
+        """End it with SIGKILL, like a crash."""
         kill(self.process)
 
     def restart(self) -> None:
-        """Start again on the same base directory and port, ended first where it still runs."""
+        """Start again with the same base directory and port. Stops it first if it still runs."""
         self.stop()
         self.process = self._launch()
 
     def _launch(self) -> subprocess.Popen[bytes]:
-        # The child keeps its own handle of the log.
+        # The child has its own handle of the log.
         with self.setup.log.open("ab") as log:
             process = subprocess.Popen(
                 self.setup.command(),
@@ -229,7 +244,7 @@ class Comfy:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # a terminal's Ctrl-C is for us: we end it, in order
+                start_new_session=True,  # Ctrl-C reaches only this process, which ends ComfyUI
             )
         try:
             self._await_answer(process)
@@ -246,10 +261,10 @@ class Comfy:
             if self._answers():
                 return
             time.sleep(POLL_EVERY)
-        raise ComfyDied(f"ComfyUI is not up after {self.setup.up_within:g} s\n{self._tail()}")
+        raise ComfyDied(f"ComfyUI does not answer after {self.setup.up_within:g} s\n{self._tail()}")
 
     def _answers(self) -> bool:
-        """Whether this very ComfyUI is up, and not some other server that took the port."""
+        """Whether this ComfyUI answers, and not another server on the same port."""
         try:
             stats = self.get("/system_stats")
         except requests.RequestException:
@@ -261,7 +276,7 @@ class Comfy:
 
 
 def lay_out(base_dir: Path, pack: Path | None, settings: Mapping[str, Any]) -> None:
-    """Make a base directory, with the pack in it; settings that are there already stay."""
+    """Create a base directory with the pack in it. An existing settings file is not changed."""
     for name in ("custom_nodes", "input", "output", "temp", "user/default"):
         (base_dir / name).mkdir(parents=True, exist_ok=True)
     stored = base_dir / "user" / "default" / "comfy.settings.json"
@@ -272,7 +287,7 @@ def lay_out(base_dir: Path, pack: Path | None, settings: Mapping[str, Any]) -> N
 
 
 def install_pack(pack: Path, place: Path) -> None:
-    """Link the pack to where ComfyUI looks for it, or copy it where links are not allowed."""
+    """Link the pack to `place`, or copy it where links are not allowed."""
     if place.is_symlink():
         place.unlink()
     elif place.exists():
@@ -286,10 +301,10 @@ def install_pack(pack: Path, place: Path) -> None:
 
 
 def free_port() -> int:
-    """A port of this machine that nobody listens on.
+    """A free port of this machine.
 
-    ComfyUI takes it seconds later, so it is none of those that the system itself gives to whoever
-    asks for any port, as simulators and clients do all the time.
+    ComfyUI binds it seconds later. So it is outside of the range that the system assigns to
+    processes which ask for any port, as simulators and clients do.
     """
     while True:
         port = random.randrange(*PORTS)

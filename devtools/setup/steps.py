@@ -1,4 +1,4 @@
-"""Run one step of a set-up, and tell the user what is going on."""
+"""Run one step of the set-up and print its progress."""
 
 from __future__ import annotations
 
@@ -9,23 +9,25 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from devtools.endings import kill
+from devtools.setup.processes import kill
 
+#: Lines of a log that an error message repeats.
 TAIL_LINES = 30
-STILL_THERE_EVERY = 20.0
+#: Seconds between two "still running" messages.
+STILL_RUNNING_EVERY = 20.0
 
 
 class StepError(Exception):
-    """A step did not work. The message is ready to be shown."""
+    """A step failed. The message is ready to be printed."""
 
 
 def say(text: str) -> None:
-    """Progress goes to stderr: stdout is for results."""
+    """Print progress to stderr: stdout is for results."""
     print(text, file=sys.stderr, flush=True)
 
 
 def tail(path: Path, lines: int = TAIL_LINES) -> str:
-    """The last lines of a log, or "" where there is none."""
+    """The last lines of a log, or "" if there is no such file."""
     if not path.is_file():
         return ""
     return "\n".join(path.read_text("utf-8", errors="replace").splitlines()[-lines:])
@@ -34,9 +36,9 @@ def tail(path: Path, lines: int = TAIL_LINES) -> str:
 def run_step(
     what: str, command: Sequence[str | Path], log: Path, *, cwd: Path | None = None
 ) -> None:
-    """Run a command with its output in `log`.
+    """Run a command and append its output to `log`.
 
-    Raises StepError with the tail of that output when it ends with another code than 0.
+    Raises StepError with the end of that output when the exit code is not 0.
     """
     with timed(what) as started, log.open("a", encoding="utf-8") as sink:
         sink.write(f"$ {' '.join(map(str, command))}\n")
@@ -52,7 +54,7 @@ def run_step(
         try:
             code = _wait(process, what, started)
         except BaseException:
-            # Ctrl-C included: nothing, and nothing that it began, goes on behind the user's back.
+            # After Ctrl-C too: neither the command nor its children may keep running.
             kill(process)
             raise
     if code != 0:
@@ -61,7 +63,7 @@ def run_step(
 
 @contextmanager
 def timed(what: str) -> Iterator[float]:
-    """Say what begins, and how long it took when it worked."""
+    """Print what starts and, if it succeeds, how many seconds it took."""
     started = time.monotonic()
     say(f"{what} …")
     yield started
@@ -71,6 +73,6 @@ def timed(what: str) -> Iterator[float]:
 def _wait(process: subprocess.Popen[bytes], what: str, started: float) -> int:
     while True:
         try:
-            return process.wait(timeout=STILL_THERE_EVERY)
+            return process.wait(timeout=STILL_RUNNING_EVERY)
         except subprocess.TimeoutExpired:
             say(f"  still {what[0].lower()}{what[1:]}, {time.monotonic() - started:.0f} s")

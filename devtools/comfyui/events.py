@@ -1,4 +1,4 @@
-"""What ComfyUI says on its websocket, collected by a thread."""
+"""The messages of ComfyUI's websocket, collected by a thread."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ from typing import Any
 
 import aiohttp
 
+# Types of binary messages, from `protocol.py` of ComfyUI.
 PREVIEW, TEXT, PREVIEW_WITH_METADATA = 1, 3, 4
-CONNECT_WITHIN = 10.0
+#: Seconds.
+CONNECT_WITHIN = 30.0
 FEATURES = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
 
 
@@ -24,9 +26,11 @@ FEATURES = {"type": "feature_flags", "data": {"supports_preview_metadata": True}
 class Event:
     """One message.
 
-    `type` is ComfyUI's own ("executing", "progress", "executed", …), and for binary messages
-    "progress_text" (data: node, text), "preview" (data: format, or the metadata; `image` holds
-    the encoded picture) or "binary-N". `at` is `time.monotonic()` when it came in.
+    Attributes:
+        at: `time.monotonic()` when it arrived.
+        type: ComfyUI's name ("executing", "progress", "executed", …). Binary messages:
+            "progress_text" (data: node, text), "preview" (data: format or the metadata; `image`
+            is the encoded picture) or "binary-N".
     """
 
     at: float
@@ -48,7 +52,7 @@ class Listener:
         self._thread = threading.Thread(target=self._run, name=f"ws-{client_id}", daemon=True)
         self._task: asyncio.Task[None] | None = None
         self._failure: Exception | None = None
-        self._hung_up = False
+        self._closed = False
 
     def __enter__(self) -> Listener:
         self._thread.start()
@@ -68,23 +72,23 @@ class Listener:
 
     @property
     def events(self) -> list[Event]:
-        """What has come in so far, oldest first."""
+        """All events so far, oldest first."""
         with self._changed:
             return list(self._events)
 
     def of_type(self, *types: str) -> list[Event]:
-        """The events so far of these types."""
+        """All events of these types so far."""
         return [event for event in self.events if event.type in types]
 
     def texts(self, node: str | None = None) -> list[str]:
         """The progress texts so far, of one node or of all."""
-        told = self.of_type("progress_text")
-        return [e.data["text"] for e in told if node is None or e.data["node"] == node]
+        events = self.of_type("progress_text")
+        return [e.data["text"] for e in events if node is None or e.data["node"] == node]
 
     def follow(self, timeout: float) -> Iterator[Event]:
-        """All events, past and to come, for `timeout` seconds in all.
+        """All events, past and future, for `timeout` seconds in total.
 
-        Raises TimeoutError after that, and ConnectionError when ComfyUI has hung up.
+        Raises TimeoutError after that time, and ConnectionError when ComfyUI closes the websocket.
         """
         deadline = time.monotonic() + timeout
         seen = 0
@@ -93,24 +97,24 @@ class Listener:
                 fresh = self._events[seen:]
                 if not fresh:
                     left = deadline - time.monotonic()
-                    if self._hung_up:
-                        raise ConnectionError(f"{self._url} was closed; {self._told()}")
+                    if self._closed:
+                        raise ConnectionError(f"{self._url} was closed; {self._summary()}")
                     if left <= 0:
-                        raise TimeoutError(f"no such event in {timeout:g} s; {self._told()}")
+                        raise TimeoutError(f"no such event in {timeout:g} s; {self._summary()}")
                     self._changed.wait(left)
             seen += len(fresh)
             yield from fresh
 
     def wait_for(self, wanted: Callable[[Event], bool], timeout: float = 10.0) -> Event:
-        """The first event, past or to come, for which `wanted` is true. Raises as `follow`."""
+        """The first event, past or future, for which `wanted` is true. Raises as `follow` does."""
         return next(event for event in self.follow(timeout) if wanted(event))
 
-    def _told(self) -> str:
-        return f"there were {[event.type for event in self._events]}"
+    def _summary(self) -> str:
+        return f"events so far: {[event.type for event in self._events]}"
 
     def _end(self) -> None:
         if not self._loop.is_closed():
-            with suppress(RuntimeError):  # it may have closed by itself just now
+            with suppress(RuntimeError):  # the loop may have closed in the meantime
                 self._loop.call_soon_threadsafe(self._cancel)
         self._thread.join()
 
@@ -126,13 +130,13 @@ class Listener:
 
     async def _collect(self) -> None:
         self._task = asyncio.current_task()
-        # A proxy of the user's has no business between two processes of this machine.
+        # Both processes are on this machine: no proxy.
         try:
             async with (
                 aiohttp.ClientSession(trust_env=False) as session,
                 session.ws_connect(self._url, max_msg_size=0) as socket,
             ):
-                # As the editor does: without this ComfyUI keeps previews to itself.
+                # As the editor does: without this ComfyUI sends no previews.
                 await socket.send_json(FEATURES)
                 self._open.set()
                 async for message in socket:
@@ -144,7 +148,7 @@ class Listener:
         finally:
             self._open.set()
             with self._changed:
-                self._hung_up = True
+                self._closed = True
                 self._changed.notify_all()
 
     def _take(self, message: Any) -> None:
@@ -162,7 +166,7 @@ class Listener:
 
 
 def _binary(at: float, message: bytes) -> Event:
-    """Read a binary message: big-endian type, then what that type carries (server.py)."""
+    """Parse a binary message: a big-endian type, then the data of that type (`server.py`)."""
     kind, number = struct.unpack_from(">II", message)
     rest = message[8:]
     if kind == TEXT:

@@ -1,4 +1,4 @@
-"""Pictures to encode: a made one that is like a photograph, and a still that ComfyUI brings."""
+"""Pictures to encode: a generated photograph, and a still from ComfyUI's workflow templates."""
 
 from __future__ import annotations
 
@@ -16,20 +16,27 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
 
-SIZES: Final = {"1024²": (1024, 1024), "1080p": (1920, 1080), "4K": (3840, 2160)}
+SMALL: Final = "256²"
 LARGEST: Final = "4K"
+#: Width and height in pixels.
+SIZES: Final = {
+    SMALL: (256, 256),
+    "1024²": (1024, 1024),
+    "1080p": (1920, 1080),
+    LARGEST: (3840, 2160),
+}
 STILL: Final = "template still"
 _SEED: Final = 7
 _GRAIN: Final = 2.0 / 255.0
 _SHAPES: Final = 60
-_PIXELS: Final = 1_000_000
+#: Pixels of a large still.
+_LARGE: Final = 1_000_000
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture on disk: float32 ``[1,H,W,3]`` in 0…1, as an IMAGE is."""
+    """A picture on disk: float32 ``[1,H,W,3]`` in 0…1, like an IMAGE."""
 
-    name: str
     path: Path
 
     def load(self) -> Any:
@@ -40,24 +47,23 @@ class Picture:
 
 
 def gallery(folder: Path, effort: Effort) -> dict[str, Picture]:
-    """All pictures by name, written into the folder; a quick run goes without the largest."""
-    made = {}
-    for name, (width, height) in SIZES.items():
-        if effort.quick and name == LARGEST:
-            continue
-        made[name] = _kept(name, folder / f"{width}.npy", photograph(width, height))
-    if (still := find_still()) is not None:
-        made[STILL] = _kept(STILL, folder / "still.npy", _opened(still))
-    return made
+    """The pictures for this effort by name, written into the folder."""
+    names = effort.choose(["1024²", "1080p", LARGEST], ["1024²", "1080p"], [SMALL])
+    pictures = {
+        name: _saved(folder / f"{SIZES[name][0]}.npy", photograph(*SIZES[name])) for name in names
+    }
+    if effort is not Effort.SMOKE and (still := find_still()) is not None:
+        pictures[STILL] = _saved(folder / "still.npy", _opened(still))
+    return pictures
 
 
-def _kept(name: str, path: Path, pixels: Floats) -> Picture:
+def _saved(path: Path, pixels: Floats) -> Picture:
     np.save(path, pixels)
-    return Picture(name, path)
+    return Picture(path)
 
 
 def photograph(width: int, height: int) -> Floats:
-    """The same picture every time: 1/f texture, light, things with edges, and sensor grain."""
+    """Always the same picture: 1/f texture, light, shapes with edges, and sensor grain."""
     chance = np.random.default_rng(_SEED)
     light = _texture(chance, width, height, 1.1) * 0.10
     down = np.linspace(0.75, 0.35, height, dtype=np.float32)[:, None]
@@ -73,7 +79,7 @@ def photograph(width: int, height: int) -> Floats:
 
 
 def _texture(chance: np.random.Generator, width: int, height: int, power: float) -> Floats:
-    """Noise with the spectrum of natural scenes, seen through a lens; deviation 1."""
+    """Noise with the spectrum of natural scenes, blurred as by a lens. Its deviation is 1."""
     noise = np.fft.rfft2(chance.standard_normal((height, width), np.float32))
     up = np.fft.fftfreq(height).astype(np.float32)[:, None]
     along = np.fft.rfftfreq(width).astype(np.float32)[None]
@@ -81,12 +87,12 @@ def _texture(chance: np.random.Generator, width: int, height: int, power: float)
     frequency[0, 0] = 1.0
     noise *= frequency**-power * np.exp(-((frequency / 0.3) ** 2))
     noise[0, 0] = 0.0
-    made = np.fft.irfft2(noise, s=(height, width)).astype(np.float32)
-    return made / made.std()
+    texture = np.fft.irfft2(noise, s=(height, width)).astype(np.float32)
+    return texture / texture.std()
 
 
 def _add_shape(picture: Floats, chance: np.random.Generator) -> None:
-    """An ellipse in a colour of its own over what is there; its edge is two pixels soft."""
+    """Draw an ellipse in a random colour. Its edge is two pixels soft."""
     height, width = picture.shape[:2]
     across, high = (chance.uniform(0.02, 0.15, 2) * min(width, height)).tolist()
     x, y = chance.uniform(0, width), chance.uniform(0, height)
@@ -102,12 +108,12 @@ def _add_shape(picture: Floats, chance: np.random.Generator) -> None:
 
 def find_still() -> Path | None:
     """The most detailed large still among the pictures of ComfyUI's workflow templates."""
-    found = [
+    paths = [
         path
         for place in sys.path
         for path in Path(place).glob("comfyui_workflow_templates*/templates/*.webp")
     ]
-    for path in sorted(found, key=lambda path: (-path.stat().st_size, path.name)):
+    for path in sorted(paths, key=lambda path: (-path.stat().st_size, path.name)):
         if _is_large_still(path):
             return path
     return None
@@ -118,7 +124,7 @@ def _is_large_still(path: Path) -> bool:
 
     with Image.open(path) as picture:
         single = getattr(picture, "n_frames", 1) == 1
-        return single and picture.width * picture.height >= _PIXELS
+        return single and picture.width * picture.height >= _LARGE
 
 
 def _opened(path: Path) -> Floats:

