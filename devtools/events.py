@@ -16,7 +16,8 @@ from typing import Any
 import aiohttp
 
 PREVIEW, TEXT, PREVIEW_WITH_METADATA = 1, 3, 4
-CONNECT_WITHIN = 10.0
+CONNECT_WITHIN = 120.0
+EVENT_WITHIN = 120.0
 FEATURES = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
 
 
@@ -101,7 +102,7 @@ class Listener:
             seen += len(fresh)
             yield from fresh
 
-    def wait_for(self, wanted: Callable[[Event], bool], timeout: float = 10.0) -> Event:
+    def wait_for(self, wanted: Callable[[Event], bool], timeout: float = EVENT_WITHIN) -> Event:
         """The first event, past or to come, for which `wanted` is true. Raises as `follow`."""
         return next(event for event in self.follow(timeout) if wanted(event))
 
