@@ -144,7 +144,10 @@ def test_one_thing_is_installed() -> None:
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
 def test_the_editors_side_makes_no_markup_of_data(path: Path) -> None:
     """Texts are set as texts; no code is made of them; nothing is loaded from elsewhere."""
-    text = path.read_text("utf-8")
+    # The types in JSDoc comments are imported with import().
+    text = re.sub(
+        r"/\*.*?\*/|^\s*//[^\n]*", "", path.read_text("utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
     found = re.findall(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|"
         r"DOMParser|srcdoc|\beval\(|new Function|\bimport\(|javascript:|"

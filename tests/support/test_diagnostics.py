@@ -17,6 +17,7 @@ from devtools import ROOT
 from pika_api.cli import main
 from pika_api.errors import FeedError, NotAccepted
 from pika_api.journal import Journal
+from pika_api.journal.schema import SCHEMA_VERSION
 from pika_api.request import Options, Parameters
 from pika_api.settings import sqlite_url
 from pika_api.settings.store import FILE_NAME
@@ -44,7 +45,7 @@ def test_no_problems(desk: Desk) -> None:
     assert found.text.startswith(f"ComfyUI-Pika {diagnostics.version()}: no problems found\n")
     for words in (
         "\n  Python 3.", "\n  requests ", "\n  api_key: set (environment)", "\n  max_requests: 8 (",
-        "\n  base_url: 127.0.0.1 (environment)", "\n  sqlite (", "schema 2", "\n  tasks: 1 saved",
+        "\n  base_url: 127.0.0.1 (environment)", "\n  sqlite (", f"schema {SCHEMA_VERSION}", "\n  tasks: 1 saved",
         " free\n", "\n  good: ", "\n  set: PIKA_API_KEY, PIKA_BASE_URL",
     ):  # fmt: skip
         assert words in found.text, words
