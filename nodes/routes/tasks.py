@@ -47,7 +47,12 @@ async def forget(request: web.Request) -> web.Response:
     await read_object(request)
     entry = await _entry(request)
     if not await asyncio.to_thread(host.journal().forget, entry.id):
-        raise Problem(409, "being_sent", f"Task #{entry.id} is being sent at this moment.")
+        raise Problem(
+            409,
+            "being_sent",
+            f"Task #{entry.id} is being sent right now, so it cannot "
+            "be forgotten. Try again in a moment.",
+        )
     return await _task_response(entry.id)
 
 
@@ -74,7 +79,7 @@ async def collect(request: web.Request) -> web.Response:
     if entry.task_id is None:
         raise Problem(409, "no_task", f"Request #{entry.id} has no task, and so no file.")
     if entry.state is State.FAILED:
-        raise Problem(409, "failed", f"Task {entry.task_id} has failed: {entry.last_error}")
+        raise Problem(409, "failed", f"Task {entry.task_id} failed: {entry.last_error}")
     # A task that is running, as far as the journal knows, is asked for once and not waited for.
     timeout = 0.0 if entry.state in ACTIVE else _LINK_TIMEOUT
     async with host.open_service() as service:

@@ -33,7 +33,7 @@ _NO_TLS_HINT: Final = (
 _CHANGE_INPUT_HINT: Final = "Change the input that the message names, and queue again."
 _HINT_BY_STATUS: Final = {
     401: "The gateway does not accept the key: check it in Settings → Pika, or PIKA_API_KEY.",
-    402: "The account's credit is used up: top it up at the gateway.",
+    402: "The account has no credit left: top it up at the gateway.",
     403: "The gateway does not allow this with your key: check the key's rights and PIKA_BASE_URL.",
     404: "The gateway has no such address: check PIKA_BASE_URL.",
     405: "The gateway has no such call: check PIKA_BASE_URL.",

@@ -143,7 +143,7 @@ def _single_picture(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if pixels.ndim == 4 and pixels.shape[0] != 1:
         raise InvalidInput(
             "image",
-            f"a batch of {pixels.shape[0]} images, and a task takes one.",
+            f"a batch of {pixels.shape[0]} images, but a task takes only one image.",
             "Select one (ImageFromBatch), or convert the batch to a list to get a task for each.",
         )
     picture = pixels[0] if pixels.ndim == 4 else pixels

@@ -42,7 +42,7 @@ def parse_extra(text: str, name: str = "extra_json") -> Extra:
     if not isinstance(value, dict):
         raise InvalidInput(
             name,
-            f"a JSON object is needed, and this is a {type(value).__name__}.",
+            f"a JSON object is required, but this is a {type(value).__name__}.",
             'Wrap it in braces with a name, such as {"name": …}, or leave it empty.',
         )
     return value

@@ -174,8 +174,8 @@ def _ratio_of(image: Media | str | None) -> float:
     if not isinstance(image, Media):
         raise InvalidInput(
             "aspect_ratio",
-            "«from image» needs an image connected to PikaGenerate.",
-            "Connect one to image, or choose a ratio such as 16:9.",
+            '"from image" needs an image connected to Pika Generate.',
+            "Connect an image, or choose a ratio such as 16:9.",
         )
     return min(max(image.width / image.height, MIN_ASPECT_RATIO), MAX_ASPECT_RATIO)
 

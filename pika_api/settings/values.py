@@ -63,7 +63,7 @@ class Settings:
         """Why there is no key, and how to set one; empty if there is one."""
         if self.api_key:
             return ""
-        reason = "No API key: enter yours"
+        reason = "No API key: enter your key"
         if self.withheld_key_origin:
             reason = (
                 f"The stored API key was entered for {self.withheld_key_origin} and is not sent to "

@@ -22,7 +22,7 @@ from pika_api.journal import Journal, State
 from pika_api.journal import database as database_module
 from pika_api.request import request_fingerprint
 from pika_api.settings import journal_url, sqlite_url
-from support.api import PROMPT, Desk, ask, free_port, run
+from support.api import PROMPT, ServiceHarness, ask, free_port, run
 from support.money import rows
 
 #: The tables of a journal of schema 1. Never change them: users have such journals.
@@ -304,21 +304,21 @@ def test_fingerprint_has_not_changed() -> None:
     assert fingerprint == FINGERPRINT_OF_VERSION_1
 
 
-def test_tasks_of_an_old_journal_are_reused(desk: Desk, schema: int) -> None:
+def test_tasks_of_an_old_journal_are_reused(harness: ServiceHarness, schema: int) -> None:
     """The same request finds a task that version 0.1.0 paid for, and so does the request of its
     unknown: no POST, and both entries are as they were."""
-    settings = Desk(desk.gateway, desk.home.with_name("none")).service.settings
+    settings = ServiceHarness(harness.gateway, harness.home.with_name("none")).service.settings
     values = {"base_url": settings.base_url, "key_id": settings.key_id}
     prints = [request_fingerprint(ask().body(), take=take, **values) for take in (0, 1)]
     task = {"state": "submitted", "fingerprint": prints[0], "task_id": "t-1", **values}
     unknown = {"state": "unknown", "fingerprint": prints[1], "task_id": None, "take": "1", **values}
-    make_old(desk.home, task, unknown, schema=schema)
-    submitted = run(desk.service.submit(ask()))
+    make_old(harness.home, task, unknown, schema=schema)
+    submitted = run(harness.service.submit(ask()))
     assert (submitted.task_id, submitted.reused) == ("t-1", True)
     with pytest.raises(SubmitUnknown, match="may have been accepted"):
-        run(desk.service.submit(ask(), take=1))
-    assert desk.posts == 0
-    assert [entry.state for entry in rows(desk.journal)] == [State.UNKNOWN, State.SUBMITTED]
+        run(harness.service.submit(ask(), take=1))
+    assert harness.posts == 0
+    assert [entry.state for entry in rows(harness.journal)] == [State.UNKNOWN, State.SUBMITTED]
 
 
 def upgrade_by(patch: pytest.MonkeyPatch, *statements: str) -> None:
@@ -372,13 +372,15 @@ def test_failed_upgrade_changes_nothing(
         assert [entry.state for entry in rows(journal)] == [State.UNKNOWN, State.RUNNING]
 
 
-def test_other_file_is_used(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_file_is_used(
+    harness: ServiceHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """PIKA_JOURNAL_URL names another SQLite file: it is created with its folder, and no other."""
     path = tmp_path / "elsewhere" / "tasks.db"
     monkeypatch.setenv("PIKA_JOURNAL_URL", f"sqlite:///{path.as_posix()}")
-    service = desk.another(journal=Journal(journal_url(desk.home)))
+    service = harness.another(journal=Journal(journal_url(harness.home)))
     task_id = run(service.submit(ask())).task_id
-    assert not desk.home.exists()
+    assert not harness.home.exists()
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT task_id FROM pika_tasks").fetchall() == [(task_id,)]
 
@@ -415,17 +417,17 @@ def network_database() -> Iterator[str]:
     registry.impls.pop("postgresql.unreachable")
 
 
-def test_unreachable_database_is_an_error(desk: Desk, network_database: str) -> None:
+def test_unreachable_database_is_an_error(harness: ServiceHarness, network_database: str) -> None:
     """The error says where it is and why it does not work, without its password, although the
     driver quotes it. Nothing is sent."""
-    assert rows(desk.journal) == []
-    service = desk.another(journal=Journal(network_database))
+    assert rows(harness.journal) == []
+    service = harness.another(journal=Journal(network_database))
     with pytest.raises(JournalError, match="Connection refused") as caught:
         run(service.submit(ask()))
     assert "127.0.0.1" in str(caught.value)
     assert "Nothing is sent" in str(caught.value)
     assert "se-cret" not in str(caught.value)
-    assert desk.posts == 0
+    assert harness.posts == 0
 
 
 @pytest.mark.parametrize("password", ["p@ss:se-cret", "p:ss@w:se-cret", "se-cret@:x"])

@@ -127,7 +127,7 @@ def test_ratio_from_image_is_clamped_to_the_range(width: int, height: int, ratio
 @pytest.mark.parametrize("image", [None, "https://example.com/a.png"])
 def test_ratio_from_image_needs_an_image_of_known_size(image: str | None) -> None:
     """Without one there is an error at construction, which says what to connect."""
-    with pytest.raises(InvalidInput, match="image connected to PikaGenerate") as caught:
+    with pytest.raises(InvalidInput, match="image connected to Pika Generate") as caught:
         ask(image=image, options=Options(aspect_ratio="from image"))
     assert caught.value.name == "aspect_ratio"
 
