@@ -43,7 +43,7 @@ def test_all_is_well(desk: Desk) -> None:
     assert found.text.startswith(f"ComfyUI-Pika {diagnostics.version()}: all is well\n")
     for words in (
         "\n  Python 3.", "\n  requests ", "\n  api_key: set (environment)", "\n  max_requests: 8 (",
-        "\n  base_url: 127.0.0.1 (environment)", "\n  sqlite (", "schema 2", "\n  tasks: 1 saved",
+        "\n  base_url: 127.0.0.1 (environment)", "\n  sqlite (", "schema 3", "\n  tasks: 1 saved",
         " free\n", "\n  good: ", "\n  set: PIKA_API_KEY, PIKA_BASE_URL",
     ):  # fmt: skip
         assert words in found.text, words
