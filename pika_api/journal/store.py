@@ -105,12 +105,14 @@ class Journal(JournalQueries):
         Args:
             owner: Who asks, for the lease.
         """
-        claim = self._try_claim(intent, owner)
-        while claim is None:  # on PostgreSQL, if the claim was released between two statements
-            claim = self._try_claim(intent, owner)
+        while (claim := self._try_claim(intent, owner)) is None:
+            pass
         return claim
 
     def _try_claim(self, intent: Intent, owner: str) -> Claim | None:
+        """Claim in one transaction. None if another transaction released the fingerprint between
+        two statements of this one, which is possible on PostgreSQL.
+        """
         values = {
             "state": State.INTENDED.value,
             "fingerprint": intent.fingerprint,
@@ -133,7 +135,7 @@ class Journal(JournalQueries):
             row = connection.execute(_BY_CLAIM, holder).mappings().first()
             if row is not None and not acquired:
                 acquired = self._settle(connection, row, owner)
-                row = connection.execute(_BY_CLAIM, holder).mappings().one()
+                row = connection.execute(_BY_CLAIM, holder).mappings().first()
         return None if row is None else Claim(Entry.of(row), acquired)
 
     def _settle(self, connection: sa.Connection, row: sa.RowMapping, owner: str) -> bool:

@@ -10,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from pika_api.errors import JournalError
 from pika_api.journal import LEASE, REUSABLE, SCHEMA_VERSION, SUBMITTING, Claim, Journal, State
@@ -237,6 +238,23 @@ def test_huge_take_and_any_prompt_are_stored(journal: Journal) -> None:
     assert entry.take == 2**64 - 1
     assert entry.prompt == prompt
     assert entry.request == {"a": prompt}
+
+
+def test_claim_that_is_released_meanwhile_is_acquired(tmp_path: Path, clock: Clock) -> None:
+    """The entry was there at first and gone later, as can happen on PostgreSQL."""
+
+    class Overlapping(Journal):
+        def _settle(self, connection: sa.Connection, row: sa.RowMapping, owner: str) -> bool:
+            assert not super()._settle(connection, row, owner)
+            connection.exec_driver_sql("UPDATE pika_tasks SET claim = NULL, state = 'refused'")
+            return False
+
+    with closing(Overlapping(sqlite_url(tmp_path), clock)) as journal:
+        first = journal.claim(intent(), "one")
+        second = journal.claim(intent(), "two")
+        assert (second.acquired, second.entry.state) == (True, State.INTENDED)
+        assert second.entry.id != first.entry.id
+        assert journal.get(first.entry.id).state is State.REFUSED
 
 
 def test_one_of_sixteen_threads_acquires_the_claim(tmp_path: Path) -> None:

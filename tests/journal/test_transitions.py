@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from pika_api.errors import JournalError
 from pika_api.journal import LEASE, Journal, State
@@ -86,7 +87,7 @@ def put(journal: Journal, state: State, owner: str = MINE) -> None:
     values |= dict.fromkeys(texts, "old") | dict.fromkeys(times, 1.0)
     columns = ", ".join(f"{name} = :{name}" for name in values)
     with journal._database.write() as connection:
-        connection.exec_driver_sql(f"UPDATE pika_tasks SET {columns} WHERE id = 1", values)
+        connection.execute(sa.text(f"UPDATE pika_tasks SET {columns} WHERE id = 1"), values)
 
 
 def row(journal: Journal, number: int = 1) -> dict[str, Any]:
