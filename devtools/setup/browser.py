@@ -74,7 +74,9 @@ def ensure_chromium(log: Path) -> None:
     if not (is_root and shutil.which("apt-get")):
         say(MISSING if not find_chromium() else NO_OPENSSL)
         return
-    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet"]
+    # Another apt-get may be running: wait for its lock, at most this many seconds.
+    wait = ["-o", "DPkg::Lock::Timeout=600"]
+    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", *wait]
     # Always: an image for CI often has no package lists, or outdated ones.
     run_step("Updating Debian's package lists", [*apt, "update"], log)
     install = [*apt, "install", "--yes", "--no-install-recommends", *DEBIAN_PACKAGES]

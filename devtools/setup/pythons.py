@@ -56,10 +56,13 @@ def _candidates(version: str) -> list[Path]:
     """Files that may be such an interpreter. A shim of pyenv may be another version or fail."""
     on_path = shutil.which(f"python{version}")
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv") / "versions"
-    return [
-        *([Path(on_path)] if on_path else []),
-        *sorted(pyenv.glob(f"{version}.*/bin/python")),
+    # The versions beside the running one are found from another home directory too.
+    installed = [
+        python
+        for folder in dict.fromkeys((pyenv, Path(sys.base_prefix).parent))
+        for python in sorted(folder.glob(f"{version}.*/bin/python"))
     ]
+    return [*([Path(on_path)] if on_path else []), *installed]
 
 
 def _verified(command: list[str], version: str) -> Path | None:
