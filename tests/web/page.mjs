@@ -101,7 +101,7 @@ class Element {
   }
 
   click() {
-    return this.onclick?.();
+    return this.disabled ? undefined : this.onclick?.();
   }
 }
 

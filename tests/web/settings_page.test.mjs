@@ -181,6 +181,7 @@ test("a key is saved by Enter, and the page drops it", async () => {
   input.oninput();
   assert.equal(save.disabled, false);
   input.onkeydown({ key: "a" });
+  assert.equal(input.disabled, false);
   const [sent] = await withAnswer(
     () => json(settings()),
     async () => {

@@ -10,6 +10,7 @@ await loadStrings();
 speak("en");
 const { bannerText, blankKind, countText, fillSidebar } = await load("sidebar.mjs");
 const { saveSettings } = await load("settings_store.mjs");
+const { tasks } = await load("task_store.mjs");
 const { statusText } = await load("choose_task.mjs");
 await load("tasks.js");
 
@@ -91,6 +92,28 @@ async function withSidebar(server, action) {
   assert.deepEqual(container.children, []);
 }
 
+/** The element below another one that has this class. */
+const byClass = (root, name) => root.all.find(({ classList }) => classList.contains(name));
+
+test("while nothing is known the sidebar is loading; an error is told in the place of the list", async () => {
+  let answer;
+  const server = (path) => {
+    if (path.includes("/settings")) return json(settings());
+    return new Promise((resolve) => (answer = resolve));
+  };
+  await withSidebar(server, async (container) => {
+    const blank = byClass(container, "pika-blank");
+    assert.equal(blank.hidden, false);
+    assert.equal(blank.textContent, t("common.loading"));
+    assert.equal(byClass(container, "pika-scroll").hidden, true);
+    assert.equal(byClass(container, "pika-tools").hidden, true);
+    await until(() => answer, "the request");
+    answer(json({ error: "The journal cannot be opened." }, 503));
+    await until(() => blank.textContent.includes("The journal cannot be opened."), "the error");
+    buttonOf(blank, t("common.again"));
+  });
+});
+
 test("with no task and no key the sidebar leads to both; with a key, set meanwhile, to the templates", async () => {
   let known = KEYLESS;
   const server = (path) => json(path.includes("/settings") ? known : { tasks: [], cursor: 0, more: false });
@@ -113,6 +136,9 @@ test("the sidebar lists the tasks; a search that finds none says so", async () =
     const prompts = () => container.all.filter(({ className }) => className === "prompt").map(({ textContent }) => textContent);
     await until(() => prompts().length, "the tasks");
     assert.deepEqual(prompts(), ["A quince", "A pear"]);
+    assert.equal(byClass(container, "pika-blank").hidden, true);
+    assert.equal(byClass(container, "pika-scroll").hidden, false);
+    assert.equal(byClass(container, "pika-tools").hidden, false);
     search.value = "pear";
     search.oninput();
     assert.deepEqual(prompts(), ["A pear"]);
@@ -121,6 +147,8 @@ test("the sidebar lists the tasks; a search that finds none says so", async () =
     search.oninput();
     assert.deepEqual(prompts(), []);
     assert.ok(container.textContent.includes(t("tasks.blank.unmatched")));
+    assert.equal(byClass(container, "pika-scroll").hidden, true);
+    assert.equal(byClass(container, "pika-tools").hidden, false);
     search.value = "";
     search.oninput();
     let isPrevented = false;
@@ -129,5 +157,28 @@ test("the sidebar lists the tasks; a search that finds none says so", async () =
     assert.equal(document.activeElement.dataset.number, "2");
     search.onkeydown({ key: "ArrowUp", preventDefault: () => assert.fail("a key of the field") });
     await settled();
+  });
+});
+
+test("the banner says that the list is old, and its button stays the same while it says so", async () => {
+  let answer = () => json({ tasks: [task(1)], cursor: 0, more: false });
+  const server = (path) => (path.includes("/settings") ? json(settings()) : answer());
+  await withSidebar(server, async (container) => {
+    const banner = byClass(container, "pika-banner");
+    await until(() => tasks.list.length, "the task");
+    assert.equal(banner.textContent, "");
+    answer = () => json({ error: "The journal cannot be opened." }, 503);
+    tasks.retry();
+    await until(() => banner.textContent.includes("The journal cannot be opened."), "the error");
+    const again = buttonOf(banner, t("common.again"));
+    let looks = 0;
+    const stop = tasks.watch(() => (looks += 1));
+    again.click();
+    await until(() => looks, "the next look");
+    stop();
+    assert.equal(buttonOf(banner, t("common.again")), again);
+    answer = () => json({ tasks: [], cursor: 0, more: false });
+    again.click();
+    await until(() => banner.textContent === "", "the end of the error");
   });
 });
