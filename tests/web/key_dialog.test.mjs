@@ -72,7 +72,7 @@ test("a run without a key opens one dialog in place of the editor's, however man
   });
 });
 
-test("the editor's dialog is closed in newer editors, too, and one without a button does no harm", async () => {
+test("the editor's dialog is closed in newer editors too, and one without a button causes no error", async () => {
   for (const [selector, expected] of [["button[type=button][aria-label]", ["close"]], ["none", []]]) {
     closeSelector = selector;
     clicks.length = 0;

@@ -17,13 +17,13 @@ await load("tasks.js");
 const error = new Error("ComfyUI does not answer.");
 const store = (changes = {}) => ({ list: [], error: null, gatewayError: null, ready: true, ...changes });
 
-test("the count says how many of all a search found", () => {
+test("the count has the number of matches and of all tasks", () => {
   assert.equal(countText(0, 0), "");
   assert.equal(countText(2000, 2000), "2000");
   assert.equal(countText(0, 2000), t("tasks.found", { found: 0, all: 2000 }));
 });
 
-test("why the list is empty", () => {
+test("each reason for an empty list has a message of its own", () => {
   assert.equal(blankKind(store(), true), "empty");
   assert.equal(blankKind(store(), false), "keyless");
   assert.equal(blankKind(store({ ready: false }), true), "loading");
@@ -31,7 +31,7 @@ test("why the list is empty", () => {
   assert.equal(blankKind(store({ list: [task(1)], error }), false), "unmatched");
 });
 
-test("the banner tells that the list is old, before that the gateway cannot be asked", () => {
+test("the banner says that the list is not up to date, rather than that the gateway cannot be asked", () => {
   const gatewayError = new Error("The gateway refuses the key.");
   const list = [task(1)];
   assert.equal(bannerText(store({ list })), "");
@@ -41,7 +41,7 @@ test("the banner tells that the list is old, before that the gateway cannot be a
   assert.equal(bannerText(store({ error })), "");
 });
 
-test("what the dialog for choosing a task says below its rows", () => {
+test("the dialog for choosing a task says below its rows why there are no more", () => {
   assert.equal(statusText(store(), 5, 5), "");
   assert.equal(statusText(store({ error }), 5, 5), t("tasks.stale", { reason: error.message }));
   assert.equal(statusText(store({ ready: false }), 0, 0), t("common.loading"));
@@ -66,9 +66,9 @@ test("the commands and the menu lead to the tasks and the settings", async () =>
   assert.equal(executed.length, 1);
 });
 
-test("the tab is registered, and an editor without tabs does no harm", () => {
+test("the tab is registered, and an editor without tabs causes no error", () => {
   let tab;
-  app.extensionManager.registerSidebarTab = (given) => (tab = given);
+  app.extensionManager.registerSidebarTab = (registered) => (tab = registered);
   app.extensions["pika.tasks"].setup();
   assert.equal(tab.id, "pika");
   assert.equal(tab.type, "custom");
@@ -95,7 +95,7 @@ async function withSidebar(server, action) {
 /** The element below another one that has this class. */
 const byClass = (root, name) => root.all.find(({ classList }) => classList.contains(name));
 
-test("while nothing is known the sidebar is loading; an error is told in the place of the list", async () => {
+test("the sidebar is loading until the first answer; an error takes the place of the list", async () => {
   let answer;
   const server = (path) => {
     if (path.includes("/settings")) return json(settings());
@@ -114,7 +114,7 @@ test("while nothing is known the sidebar is loading; an error is told in the pla
   });
 });
 
-test("with no task and no key the sidebar leads to both; with a key, set meanwhile, to the templates", async () => {
+test("without a key the empty sidebar leads to the settings; once a key is set, only to the templates", async () => {
   let known = KEYLESS;
   const server = (path) => json(path.includes("/settings") ? known : { tasks: [], cursor: 0, more: false });
   await withSidebar(server, async (container) => {
@@ -128,7 +128,7 @@ test("with no task and no key the sidebar leads to both; with a key, set meanwhi
   });
 });
 
-test("the sidebar lists the tasks; a search that finds none says so", async () => {
+test("the sidebar lists the matches of the search, and says so where there are none", async () => {
   const tasks = [task(2, { prompt: "A quince" }), task(1, { prompt: "A pear" })];
   const server = (path) => json(path.includes("/settings") ? settings() : { tasks, cursor: 0, more: false });
   await withSidebar(server, async (container) => {
@@ -160,7 +160,7 @@ test("the sidebar lists the tasks; a search that finds none says so", async () =
   });
 });
 
-test("the banner says that the list is old, and its button stays the same while it says so", async () => {
+test("the banner with its button is not built again while its text stays", async () => {
   let answer = () => json({ tasks: [task(1)], cursor: 0, more: false });
   const server = (path) => (path.includes("/settings") ? json(settings()) : answer());
   await withSidebar(server, async (container) => {
