@@ -23,7 +23,7 @@ beforeEach(() => {
   app.graph = graph;
   app.canvas = {
     graph,
-    // The graph is shown at half its size, moved by 10 and 20.
+    // The canvas draws the graph at half its size, moved by 10 and 20.
     ds: { scale: 0.5, offset: [10, 20] },
     canvas: { getBoundingClientRect: () => ({ left: 0, top: 0, width: 1000, height: 800 }) },
     deselectAll: () => calls.push(["deselect"]),
@@ -76,13 +76,13 @@ test("older editors select by another function", () => {
   assert.ok(calls.some(([call]) => call === "selectNode"));
 });
 
-test("a node of a type that is not there is not added", () => {
+test("an unknown type of node is not added", () => {
   globalThis.LiteGraph.createNode = () => null;
   addNode("PikaResult", {});
   assert.deepEqual(calls, []);
 });
 
-test("an editor that lacks its newer interface does no harm", () => {
+test("an editor without the newer interface causes no error", () => {
   app.extensionManager = undefined;
   showToast("info", "A word");
   assert.equal(locale(), navigator.language);

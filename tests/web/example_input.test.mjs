@@ -44,7 +44,7 @@ test("the example uploads its picture once, and the choice is there before its n
   assert.deepEqual(await open(example), []);
 });
 
-test("newer servers' form of the choices is understood", async () => {
+test("the choices of newer servers are read from the options", async () => {
   globalThis.LiteGraph.registered_node_types.LoadImage.nodeData.input.required.image = ["COMBO", { options: choices }];
   assert.equal((await open(example)).length, 1);
   assert.deepEqual(choices, ["other.png", NAME]);
@@ -60,13 +60,13 @@ test("another workflow uploads nothing", async () => {
   for (const workflow of others) assert.deepEqual(await open(workflow), []);
 });
 
-test("an editor whose list cannot be found is left alone", async () => {
+test("an editor without the list of choices uploads nothing", async () => {
   globalThis.LiteGraph = undefined;
   assert.deepEqual(await open(example), []);
   assert.deepEqual(toasts, []);
 });
 
-test("a failed upload is told, and tried again the next time", async () => {
+test("a failed upload shows an error, and is tried again the next time", async () => {
   await open(example, () => json({}, 413));
   assert.deepEqual(toasts.map(({ severity, summary, detail }) => [severity, summary, detail]), [["error", t("example.failed"), "HTTP 413"]]);
   assert.deepEqual(choices, ["other.png"]);

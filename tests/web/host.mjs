@@ -9,7 +9,7 @@ if (modules.registerHooks) modules.registerHooks({ resolve });
 else modules.register("./host_hooks.mjs", import.meta.url);
 
 export { app } from "./host_app.mjs";
-export { api, json } from "./host_api.mjs";
+export { api, json, TEXTS } from "./host_api.mjs";
 import { app } from "./host_app.mjs";
 import { api } from "./host_api.mjs";
 

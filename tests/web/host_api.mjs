@@ -6,7 +6,7 @@ function locale(language, file) {
   return JSON.parse(readFileSync(new URL(`../../locales/${language}/${file}.json`, import.meta.url), "utf8"));
 }
 
-const TEXTS = Object.fromEntries(
+export const TEXTS = Object.fromEntries(
   ["en", "zh"].map((language) => [
     language,
     { ...locale(language, "main"), nodeDefs: locale(language, "nodeDefs") },

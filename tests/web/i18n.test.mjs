@@ -1,38 +1,41 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { load, speak } from "./host.mjs";
+import { load, speak, TEXTS } from "./host.mjs";
 
 const { ago, has, loadStrings, nodeTexts, t } = await load("i18n.mjs");
 await loadStrings();
 
+const [ENGLISH, CHINESE] = ["en", "zh"].map((language) => TEXTS[language].pika.common.cancel);
+
 test("a text is in the editor's language", () => {
   speak("en");
-  assert.equal(t("common.cancel"), "Cancel");
+  assert.equal(t("common.cancel"), ENGLISH);
   speak("zh");
-  assert.equal(t("common.cancel"), "取消");
+  assert.equal(t("common.cancel"), CHINESE);
 });
 
 test("a language with a region falls back to the language, and any other to English", () => {
   speak("zh-TW");
-  assert.equal(t("common.cancel"), "取消");
+  assert.equal(t("common.cancel"), CHINESE);
   speak("fr-zh");
-  assert.equal(t("common.cancel"), "Cancel");
+  assert.equal(t("common.cancel"), ENGLISH);
   speak("fr-CA");
-  assert.equal(t("common.cancel"), "Cancel");
+  assert.equal(t("common.cancel"), ENGLISH);
 });
 
 test("values are filled in; a place without a value stays as it is", () => {
   speak("en");
   assert.equal(t("settings.key.set", { hint: "QW7Z" }), t("settings.key.set").replace("{hint}", "QW7Z"));
   assert.notEqual(t("settings.key.set", { hint: "QW7Z" }), t("settings.key.set"));
-  assert.match(t("tasks.found", { found: 0 }), /^0 .*\{all\}$/);
+  const partly = t("tasks.found", { found: 0 });
+  assert.ok(partly.includes("0") && partly.includes("{all}") && !partly.includes("{found}"), partly);
 });
 
 test("a value is put in as it is, whatever is in it", () => {
   speak("en");
   const reason = "$& {reason} <b>";
-  assert.ok(t("tasks.stale", { reason }).endsWith(reason));
+  assert.ok(t("tasks.stale", { reason }).includes(reason));
 });
 
 test("a key without a text is returned, and so is the key of a group", () => {

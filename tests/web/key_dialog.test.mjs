@@ -17,7 +17,13 @@ app.extensions["pika.key"].setup();
 
 /** What was clicked in the editor's own page. */
 const clicks = [];
-const errorDialog = { querySelector: () => ({ click: () => clicks.push("close") }) };
+let closeSelector = ".p-dialog-close-button";
+const errorDialog = {
+  querySelector(selector) {
+    if (selector !== closeSelector) return null;
+    return Object.assign(document.createElement("button"), { onclick: () => clicks.push("close") });
+  },
+};
 document.querySelector = (selector) =>
   selector.endsWith(".comfy-error-report") ? { closest: () => errorDialog } : null;
 document.querySelectorAll = () => ["Comfy", "Pika"].map((name) => ({ textContent: ` ${name} `, click: () => clicks.push(name) }));
@@ -42,6 +48,7 @@ async function enter(dialog, key) {
   input.value = key;
   input.oninput();
   input.onkeydown({ key: "a" });
+  assert.equal(input.disabled, false);
   input.onkeydown({ key: "Enter" });
   assert.equal(input.disabled, true);
   await settled();
@@ -63,6 +70,19 @@ test("a run without a key opens one dialog in place of the editor's, however man
     topDialog().close();
     await settled();
   });
+});
+
+test("the editor's dialog is closed in newer editors too, and one without a button causes no error", async () => {
+  for (const [selector, expected] of [["button[type=button][aria-label]", ["close"]], ["none", []]]) {
+    closeSelector = selector;
+    clicks.length = 0;
+    await withAnswer(server(keyless), async () => {
+      await fail("pika.SettingsError");
+      assert.deepEqual(clicks.splice(0), expected);
+      topDialog().close();
+      await settled();
+    });
+  }
 });
 
 test("another error of a run is left to the editor", async () => {

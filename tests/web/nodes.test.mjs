@@ -61,12 +61,12 @@ test("another pack's node with a seed is left alone", () => {
   assert.equal(control.value, "randomize");
 });
 
-test("a node without the control of the seed does no harm", () => {
+test("a node without a control for its seed causes no error", () => {
   extension("pika.nodes").nodeCreated({ comfyClass: "PikaGenerate", widgets: [{ name: "seed" }] });
   extension("pika.nodes").nodeCreated({ comfyClass: "PikaGenerate" });
 });
 
-test("after a run the thumbnail is gone everywhere, and only that node's", () => {
+test("after a run the node's thumbnail is removed everywhere, and no other node's", () => {
   const node = resultNode();
   node.onExecuted({ images: [{}], animated: [false] });
   assert.equal(node.imgs, undefined);
@@ -82,14 +82,14 @@ test("in a subgraph the thumbnail is that of the node in the subgraph", () => {
   assert.deepEqual(Object.keys(store.nodePreviewImages), ["5", "6"]);
 });
 
-test("a run without outputs, and a node without widgets, do no harm", () => {
+test("a run without outputs, and a node without widgets, cause no error", () => {
   const node = resultNode({ widgets: undefined });
   node.onExecuted(undefined);
   node.onExecuted({});
   assert.equal(node.previewMediaType, undefined);
 });
 
-test("where an editor has no such store, the run goes on", () => {
+test("an editor without the store of previews causes no error", () => {
   app.extensionManager._p = undefined;
   const node = resultNode();
   node.onExecuted({ images: [{}] });
@@ -111,8 +111,8 @@ test("a video is declared one, also when the user comes back to the workflow's t
 test("the node's own handler still gets the output and its result counts", () => {
   const seen = [];
   const node = resultNode({
-    onExecuted(...given) {
-      seen.push([this.id, ...given]);
+    onExecuted(...values) {
+      seen.push([this.id, ...values]);
       return "own";
     },
   });
@@ -203,7 +203,7 @@ const definition = () => ({
   },
 });
 
-test("a definition without inputs, and a node without outputs, do no harm", () => {
+test("a definition without inputs, and a node without outputs, cause no error", () => {
   const bare = { name: "PikaStatus", category: "Pika" };
   extension("pika.node_texts").beforeRegisterNodeDef(null, bare);
   assert.equal(bare.display_name, nodeTexts("PikaStatus").display_name);
@@ -241,15 +241,15 @@ test("a node on the canvas gets the Chinese names of its widgets and slots", () 
   const texts = nodeTexts("PikaGenerate");
   class Node {
     static nodeData = definition();
-    widgets = [{ name: "seed" }, { name: "control_after_generate", label: "kept" }];
-    inputs = [{ name: "image" }, { name: "unknown", localized_name: "kept" }];
-    outputs = [{}, { localized_name: "kept" }];
+    widgets = [{ name: "seed" }, { name: "control_after_generate", label: "own" }];
+    inputs = [{ name: "image" }, { name: "unknown", localized_name: "own" }];
+    outputs = [{}, { localized_name: "own" }];
   }
   const node = new Node();
   extension("pika.node_texts").nodeCreated(node);
-  assert.deepEqual(node.widgets.map(({ label }) => label), [texts.inputs.seed.name, "kept"]);
-  assert.deepEqual(node.inputs.map(({ localized_name: name }) => name), [texts.inputs.image.name, "kept"]);
-  assert.deepEqual(node.outputs.map(({ localized_name: name }) => name), [texts.outputs[0].name, "kept"]);
+  assert.deepEqual(node.widgets.map(({ label }) => label), [texts.inputs.seed.name, "own"]);
+  assert.deepEqual(node.inputs.map(({ localized_name: name }) => name), [texts.inputs.image.name, "own"]);
+  assert.deepEqual(node.outputs.map(({ localized_name: name }) => name), [texts.outputs[0].name, "own"]);
 });
 
 test("another pack's node with the same name keeps its texts", () => {

@@ -101,7 +101,7 @@ class Element {
   }
 
   click() {
-    return this.onclick?.();
+    return this.disabled ? undefined : this.onclick?.();
   }
 }
 
@@ -143,12 +143,12 @@ globalThis.setTimeout = (action, delay) => start(action, delay).unref();
 
 /** The button below an element with this text or label. */
 export function buttonOf(root, label) {
-  const found = root.all.find(
+  const button = root.all.find(
     ({ tagName, textContent, ariaLabel }) =>
       tagName === "button" && (textContent === label || ariaLabel === label),
   );
-  if (!found) throw new Error(`There is no button “${label}”.`);
-  return found;
+  if (!button) throw new Error(`There is no button “${label}”.`);
+  return button;
 }
 
 /** The dialog on top. */

@@ -59,7 +59,7 @@ test("a task that changed waits ten seconds again", () => {
   assert.deepEqual(numbers(schedule.due(tasks, 20_000)), [1]);
 });
 
-test("after a change of the settings every task waits ten seconds again", () => {
+test("restartAll makes every task wait ten seconds again", () => {
   const schedule = new RefreshSchedule();
   const tasks = [running(1), running(2)];
   schedule.due(tasks, 0);

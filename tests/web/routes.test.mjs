@@ -47,12 +47,12 @@ test("an error is in the server's words", async () => {
   await assertRejected(() => json({}, 500), "HTTP 500");
 });
 
-test("a server that does not answer is told as such", async () => {
+test("no answer from the server has an error of its own", async () => {
   const failing = () => Promise.reject(new TypeError("Failed to fetch"));
   await assertRejected(failing, t("errors.unreachable"));
 });
 
-test("an answer that is not JSON, or not whole, is told with its status", async () => {
+test("an answer that is not JSON, or was cut off, is an error with its status", async () => {
   const html = () => new Response("<html>", { status: 502, headers: { "Content-Type": "text/html" } });
   await assertRejected(html, t("errors.strange", { status: 502 }));
   const bare = () => ({ ok: true, status: 204, headers: new Headers() });

@@ -5,11 +5,11 @@ import { json, load, settings, withAnswer } from "./host.mjs";
 
 const { loadSettings, saveSettings, watchSettings } = await load("settings_store.mjs");
 
-/** A control that notes what it is told. */
+/** A control that records its updates. */
 function control() {
-  const told = [];
+  const updates = [];
   const node = { isConnected: true };
-  return { node, told, listener: (known, error) => told.push([known?.max_requests.value, error?.message]) };
+  return { node, updates, listener: (known, error) => updates.push([known?.max_requests.value, error?.message]) };
 }
 
 const requests = (value) => json(settings({ max_requests: { ...settings().max_requests, value } }));
@@ -21,17 +21,17 @@ function delayed() {
   return { answer, waiting };
 }
 
-test("before the settings were read, an error is all that a control is told", async () => {
-  const { node, told, listener } = control();
+test("before the settings were read, an error is all that a control gets", async () => {
+  const { node, updates, listener } = control();
   await withAnswer(
     () => json({ error: "The settings file cannot be read." }, 409),
     async () => {
       watchSettings(node, listener);
-      assert.deepEqual(told, []);
+      assert.deepEqual(updates, []);
       await assert.rejects(loadSettings(), /cannot be read/);
     },
   );
-  assert.deepEqual(told.at(-1), [undefined, "The settings file cannot be read."]);
+  assert.deepEqual(updates.at(-1), [undefined, "The settings file cannot be read."]);
   node.isConnected = false;
 });
 
@@ -45,26 +45,26 @@ test("several controls of one page cause one request", async () => {
     },
   );
   assert.equal(sent.length, 1);
-  for (const { node, told } of controls) {
-    assert.deepEqual(told.at(-1), [3, undefined]);
+  for (const { node, updates } of controls) {
+    assert.deepEqual(updates.at(-1), [3, undefined]);
     node.isConnected = false;
   }
 });
 
-test("a new control is told at once what is known", async () => {
-  const { node, told, listener } = control();
+test("a new control gets the known settings at once", async () => {
+  const { node, updates, listener } = control();
   await withAnswer(
     () => requests(4),
     async () => {
       await loadSettings();
       watchSettings(node, listener);
-      assert.deepEqual(told, [[4, undefined]]);
+      assert.deepEqual(updates, [[4, undefined]]);
     },
   );
   node.isConnected = false;
 });
 
-test("a change is told to every control in the page, and to no other", async () => {
+test("a change goes to every control in the page, and to no other", async () => {
   const [one, other] = [control(), control()];
   await withAnswer(
     () => requests(5),
@@ -72,12 +72,12 @@ test("a change is told to every control in the page, and to no other", async () 
       for (const { node, listener } of [one, other]) watchSettings(node, listener);
       await loadSettings();
       other.node.isConnected = false;
-      other.told.length = 0;
+      other.updates.length = 0;
       assert.equal(await saveSettings({ max_requests: 5 }), false);
     },
   );
-  assert.deepEqual(one.told.at(-1), [5, undefined]);
-  assert.deepEqual(other.told, []);
+  assert.deepEqual(one.updates.at(-1), [5, undefined]);
+  assert.deepEqual(other.updates, []);
   one.node.isConnected = false;
 });
 
@@ -89,14 +89,14 @@ test("saving says whether the key was removed with its address", async () => {
 });
 
 test("a change that is refused changes nothing", async () => {
-  const { node, told, listener } = control();
+  const { node, updates, listener } = control();
   await withAnswer(() => requests(6), loadSettings);
   await withAnswer(
     () => json({ error: "Use 1 to 64." }, 400),
     async () => {
       await assert.rejects(saveSettings({ max_requests: 0 }), /Use 1 to 64/);
       watchSettings(node, listener);
-      assert.deepEqual(told, [[6, undefined]]);
+      assert.deepEqual(updates, [[6, undefined]]);
       await assert.rejects(loadSettings());
     },
   );
@@ -104,7 +104,7 @@ test("a change that is refused changes nothing", async () => {
 });
 
 test("an answer from before a change does not bring the old value back", async () => {
-  const { node, told, listener } = control();
+  const { node, updates, listener } = control();
   await withAnswer(() => requests(7), loadSettings);
   const { answer, waiting } = delayed();
   await withAnswer(answer, async () => {
@@ -114,11 +114,11 @@ test("an answer from before a change does not bring the old value back", async (
     await saved;
     waiting[0](requests(7));
     await new Promise((resolve) => setImmediate(resolve));
-    assert.deepEqual(told.at(-1), [8, undefined]);
+    assert.deepEqual(updates.at(-1), [8, undefined]);
     const reading = loadSettings();
     waiting[2](requests(9));
     assert.equal((await reading).max_requests.value, 9);
   });
-  assert.deepEqual(told.at(-1), [9, undefined]);
+  assert.deepEqual(updates.at(-1), [9, undefined]);
   node.isConnected = false;
 });

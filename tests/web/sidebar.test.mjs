@@ -10,19 +10,20 @@ await loadStrings();
 speak("en");
 const { bannerText, blankKind, countText, fillSidebar } = await load("sidebar.mjs");
 const { saveSettings } = await load("settings_store.mjs");
+const { tasks } = await load("task_store.mjs");
 const { statusText } = await load("choose_task.mjs");
 await load("tasks.js");
 
 const error = new Error("ComfyUI does not answer.");
 const store = (changes = {}) => ({ list: [], error: null, gatewayError: null, ready: true, ...changes });
 
-test("the count says how many of all a search found", () => {
+test("the count has the number of matches and of all tasks", () => {
   assert.equal(countText(0, 0), "");
   assert.equal(countText(2000, 2000), "2000");
   assert.equal(countText(0, 2000), t("tasks.found", { found: 0, all: 2000 }));
 });
 
-test("why the list is empty", () => {
+test("each reason for an empty list has a message of its own", () => {
   assert.equal(blankKind(store(), true), "empty");
   assert.equal(blankKind(store(), false), "keyless");
   assert.equal(blankKind(store({ ready: false }), true), "loading");
@@ -30,7 +31,7 @@ test("why the list is empty", () => {
   assert.equal(blankKind(store({ list: [task(1)], error }), false), "unmatched");
 });
 
-test("the banner tells that the list is old, before that the gateway cannot be asked", () => {
+test("the banner says that the list is not up to date, rather than that the gateway cannot be asked", () => {
   const gatewayError = new Error("The gateway refuses the key.");
   const list = [task(1)];
   assert.equal(bannerText(store({ list })), "");
@@ -40,7 +41,7 @@ test("the banner tells that the list is old, before that the gateway cannot be a
   assert.equal(bannerText(store({ error })), "");
 });
 
-test("what the dialog for choosing a task says below its rows", () => {
+test("the dialog for choosing a task says below its rows why there are no more", () => {
   assert.equal(statusText(store(), 5, 5), "");
   assert.equal(statusText(store({ error }), 5, 5), t("tasks.stale", { reason: error.message }));
   assert.equal(statusText(store({ ready: false }), 0, 0), t("common.loading"));
@@ -65,9 +66,9 @@ test("the commands and the menu lead to the tasks and the settings", async () =>
   assert.equal(executed.length, 1);
 });
 
-test("the tab is registered, and an editor without tabs does no harm", () => {
+test("the tab is registered, and an editor without tabs causes no error", () => {
   let tab;
-  app.extensionManager.registerSidebarTab = (given) => (tab = given);
+  app.extensionManager.registerSidebarTab = (registered) => (tab = registered);
   app.extensions["pika.tasks"].setup();
   assert.equal(tab.id, "pika");
   assert.equal(tab.type, "custom");
@@ -91,7 +92,29 @@ async function withSidebar(server, action) {
   assert.deepEqual(container.children, []);
 }
 
-test("with no task and no key the sidebar leads to both; with a key, set meanwhile, to the templates", async () => {
+/** The element below another one that has this class. */
+const byClass = (root, name) => root.all.find(({ classList }) => classList.contains(name));
+
+test("the sidebar is loading until the first answer; an error takes the place of the list", async () => {
+  let answer;
+  const server = (path) => {
+    if (path.includes("/settings")) return json(settings());
+    return new Promise((resolve) => (answer = resolve));
+  };
+  await withSidebar(server, async (container) => {
+    const blank = byClass(container, "pika-blank");
+    assert.equal(blank.hidden, false);
+    assert.equal(blank.textContent, t("common.loading"));
+    assert.equal(byClass(container, "pika-scroll").hidden, true);
+    assert.equal(byClass(container, "pika-tools").hidden, true);
+    await until(() => answer, "the request");
+    answer(json({ error: "The journal cannot be opened." }, 503));
+    await until(() => blank.textContent.includes("The journal cannot be opened."), "the error");
+    buttonOf(blank, t("common.again"));
+  });
+});
+
+test("without a key the empty sidebar leads to the settings; once a key is set, only to the templates", async () => {
   let known = KEYLESS;
   const server = (path) => json(path.includes("/settings") ? known : { tasks: [], cursor: 0, more: false });
   await withSidebar(server, async (container) => {
@@ -105,7 +128,7 @@ test("with no task and no key the sidebar leads to both; with a key, set meanwhi
   });
 });
 
-test("the sidebar lists the tasks; a search that finds none says so", async () => {
+test("the sidebar lists the matches of the search, and says so where there are none", async () => {
   const tasks = [task(2, { prompt: "A quince" }), task(1, { prompt: "A pear" })];
   const server = (path) => json(path.includes("/settings") ? settings() : { tasks, cursor: 0, more: false });
   await withSidebar(server, async (container) => {
@@ -113,6 +136,9 @@ test("the sidebar lists the tasks; a search that finds none says so", async () =
     const prompts = () => container.all.filter(({ className }) => className === "prompt").map(({ textContent }) => textContent);
     await until(() => prompts().length, "the tasks");
     assert.deepEqual(prompts(), ["A quince", "A pear"]);
+    assert.equal(byClass(container, "pika-blank").hidden, true);
+    assert.equal(byClass(container, "pika-scroll").hidden, false);
+    assert.equal(byClass(container, "pika-tools").hidden, false);
     search.value = "pear";
     search.oninput();
     assert.deepEqual(prompts(), ["A pear"]);
@@ -121,6 +147,8 @@ test("the sidebar lists the tasks; a search that finds none says so", async () =
     search.oninput();
     assert.deepEqual(prompts(), []);
     assert.ok(container.textContent.includes(t("tasks.blank.unmatched")));
+    assert.equal(byClass(container, "pika-scroll").hidden, true);
+    assert.equal(byClass(container, "pika-tools").hidden, false);
     search.value = "";
     search.oninput();
     let isPrevented = false;
@@ -129,5 +157,28 @@ test("the sidebar lists the tasks; a search that finds none says so", async () =
     assert.equal(document.activeElement.dataset.number, "2");
     search.onkeydown({ key: "ArrowUp", preventDefault: () => assert.fail("a key of the field") });
     await settled();
+  });
+});
+
+test("the banner with its button is not built again while its text stays", async () => {
+  let answer = () => json({ tasks: [task(1)], cursor: 0, more: false });
+  const server = (path) => (path.includes("/settings") ? json(settings()) : answer());
+  await withSidebar(server, async (container) => {
+    const banner = byClass(container, "pika-banner");
+    await until(() => tasks.list.length, "the task");
+    assert.equal(banner.textContent, "");
+    answer = () => json({ error: "The journal cannot be opened." }, 503);
+    tasks.retry();
+    await until(() => banner.textContent.includes("The journal cannot be opened."), "the error");
+    const again = buttonOf(banner, t("common.again"));
+    let looks = 0;
+    const stop = tasks.watch(() => (looks += 1));
+    again.click();
+    await until(() => looks, "the next look");
+    stop();
+    assert.equal(buttonOf(banner, t("common.again")), again);
+    answer = () => json({ tasks: [], cursor: 0, more: false });
+    again.click();
+    await until(() => banner.textContent === "", "the end of the error");
   });
 });

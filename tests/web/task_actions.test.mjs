@@ -23,7 +23,7 @@ async function close() {
   await settled();
 }
 
-test("a saved file is shown without asking the server, at an URL that its name fits into", async () => {
+test("a saved file plays without a request to the pack, from a URL with its name escaped", async () => {
   const sent = await withAnswer(() => json({}), () => actions.open(known(1, { file: FILE, kind: "video" })));
   assert.deepEqual(sent, []);
   const video = topDialog().querySelector("video");
@@ -32,7 +32,7 @@ test("a saved file is shown without asking the server, at an URL that its name f
   await close();
 });
 
-test("an image is shown as an image", async () => {
+test("an image is not put into a video player", async () => {
   await actions.open(known(1, { file: FILE, kind: "image" }));
   assert.ok(topDialog().querySelector("img"));
   assert.equal(topDialog().querySelector("video"), null);
@@ -55,7 +55,7 @@ test("a finished task's file is saved first; a failure can be tried again", asyn
   await close();
 });
 
-test("a file outside the output folder has no URL: that is told, and no link is offered", async () => {
+test("a file outside the output folder has no URL: an error says so, and there is no link", async () => {
   await withAnswer(
     () => json({ task: task(3, { file: null, kind: "video" }) }),
     () => actions.open(known(3, { state: "saved", file: null, kind: "video" })),
@@ -66,7 +66,7 @@ test("a file outside the output folder has no URL: that is told, and no link is 
   await close();
 });
 
-test("a file that cannot be played is told in place of the player", async () => {
+test("an error takes the place of a player that cannot play the file", async () => {
   await actions.open(known(1, { file: FILE, kind: "video" }));
   topDialog().querySelector("video").onerror();
   assert.equal(topDialog().querySelector("video"), null);
@@ -110,7 +110,7 @@ test("copied twice within a moment, the button gets its icon back", async (conte
   assert.equal(button.all.length, 1);
 });
 
-test("a copy that the browser refuses is told", async () => {
+test("a copy that the browser refuses shows an error", async () => {
   clipboard.works = false;
   await actions.copy(known(5), iconButton("copy", "Copy id", () => {}));
   clipboard.works = true;
@@ -143,7 +143,7 @@ test("forgetting asks first; the answer decides", async () => {
   assert.deepEqual(requests, [[], ["/pika/tasks/7/forget"]]);
 });
 
-test("a task that cannot be forgotten is told", async () => {
+test("a task that cannot be forgotten shows an error", async () => {
   await withAnswer(
     () => json({ error: "Task #7 is being sent at this moment." }, 409),
     async () => {
@@ -159,10 +159,10 @@ test("a task that cannot be forgotten is told", async () => {
 /** A card that shows a task, and the actions that its buttons were pressed for. */
 function card(changes) {
   const pressed = [];
-  const noted = Object.fromEntries(Object.keys(actions).map((name) => [name, (entry) => pressed.push([name, entry.number])]));
-  const shown = known(8, changes);
-  const created = new Card(shown, noted);
-  created.show(shown, 0, 1);
+  const recorded = Object.fromEntries(Object.keys(actions).map((name) => [name, ({ number }) => pressed.push([name, number])]));
+  const entry = known(8, changes);
+  const created = new Card(entry, recorded);
+  created.show(entry, 0, 1);
   return { created, pressed };
 }
 
@@ -188,7 +188,7 @@ test("a card without an id offers nothing that needs one", () => {
   assert.deepEqual([created.add.hidden, created.copy.hidden], [true, true]);
 });
 
-test("a card shows its prompt and its error as text, and the place of another gateway's task", () => {
+test("a card shows its prompt and its error as text, or that it belongs to another gateway", () => {
   const prompt = "<img src=x onerror=alert(1)>";
   const { created } = card({ state: "failed", prompt, error: "<b>no</b>" });
   assert.equal(created.prompt.textContent, prompt);

@@ -24,15 +24,15 @@ const focused = () => Number(document.activeElement.dataset.number);
 
 /** Presses a key; returns whether the editor and the browser do not get it. */
 function press(list, key, changes = {}) {
-  const kept = { stopped: false, prevented: false };
+  const result = { stopped: false, prevented: false };
   list.root.onkeydown({
     key,
     target: document.activeElement,
-    stopPropagation: () => (kept.stopped = true),
-    preventDefault: () => (kept.prevented = true),
+    stopPropagation: () => (result.stopped = true),
+    preventDefault: () => (result.prevented = true),
     ...changes,
   });
-  return kept;
+  return result;
 }
 
 test("of 2,000 tasks only those near the visible part are in the page, in their order", () => {

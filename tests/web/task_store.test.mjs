@@ -100,7 +100,7 @@ test("all tasks are read first, then only what changed", async () => {
   assert.equal(store.task(1).error, "Moderation");
 });
 
-test("older pages follow until all tasks are known, and the first page is shown before", async () => {
+test("older pages follow until all tasks are known, and the first page is there before", async () => {
   const { host, server, store } = set(...[1, 2, 3, 4, 5].map((number) => task(number)));
   server.pageSize = 2;
   const seen = [];
@@ -154,7 +154,7 @@ test("many changes come in several answers", async () => {
   assert.deepEqual(numbers(store), [3, 2, 1]);
 });
 
-test("while a task is under way the store looks often, otherwise seldom", async () => {
+test("the store looks every 1.5 seconds while a task is under way, otherwise every 10", async () => {
   const { host, server, store } = set(task(1, { state: "sent" }));
   store.watch(() => {});
   await host.pass(2 * INTERVAL_UNDER_WAY);
@@ -182,7 +182,7 @@ test("an error is kept until a look succeeds, and the tasks stay", async () => {
   assert.equal(store.error, null);
 });
 
-test("after an error the store looks seldom, even with a task under way", async () => {
+test("after an error the store waits 10 seconds, even with a task under way", async () => {
   const { host, server, store } = set(task(1, { state: "sent" }));
   store.watch(() => {});
   await host.pass(0);
@@ -228,7 +228,7 @@ test("a change in the journal makes asking the gateway unnecessary", async () =>
   assert.deepEqual(server.calls.filter((call) => call.startsWith("refresh")), []);
 });
 
-test("why the gateway cannot be asked is told, until an answer comes", async () => {
+test("gatewayError has the reason until the gateway answers", async () => {
   const { host, server, store } = set(task(1, { state: "running" }));
   server.gatewayDown = new Error("The gateway refuses the key.");
   store.watch(() => {});
@@ -240,7 +240,7 @@ test("why the gateway cannot be asked is told, until an answer comes", async () 
   assert.equal(store.gatewayError, null);
 });
 
-test("a task of another gateway says nothing about this gateway's error", async () => {
+test("a task of another gateway does not clear this gateway's error", async () => {
   const { host, server, store } = set(task(1, { state: "running" }), task(2, { state: "running" }));
   const down = new Error("down");
   server.refresh = async (number) => {
@@ -254,7 +254,7 @@ test("a task of another gateway says nothing about this gateway's error", async 
   assert.equal(store.task(1).elsewhere, false);
 });
 
-test("the gateway's error goes when no task is at the gateway any more", async () => {
+test("gatewayError is cleared when no task is at the gateway any more", async () => {
   const { host, server, store } = set(task(1, { state: "running" }));
   server.gatewayDown = new Error("down");
   store.watch(() => {});
@@ -265,7 +265,7 @@ test("the gateway's error goes when no task is at the gateway any more", async (
   assert.equal(store.gatewayError, null);
 });
 
-test("after a change of the settings the gateway is asked again before long", async () => {
+test("after a change of the settings the gateway is asked again within 13 seconds", async () => {
   const { host, server, store } = set(task(1, { state: "running" }));
   store.watch(() => {});
   await host.pass(130_000);
@@ -276,7 +276,7 @@ test("after a change of the settings the gateway is asked again before long", as
   assert.equal(asked(), before + 1);
 });
 
-test("an action's result is shown at once", async () => {
+test("an action's result is in the list at once", async () => {
   const { host, store } = set(task(1), task(2, { state: "finished" }));
   let changes = 0;
   store.watch(() => (changes += 1));

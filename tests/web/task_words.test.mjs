@@ -26,16 +26,16 @@ test("each state is of one kind", () => {
 
 test("the word for a running task has its progress, once there is some", () => {
   speak("en");
-  assert.equal(words.stateWord(task(1, { state: "running", progress: 42 })), "Running 42 %");
-  assert.equal(words.stateWord(task(1, { state: "running" })), "Running");
+  assert.equal(words.stateWord(task(1, { state: "running", progress: 42 })), `${t("tasks.state.running")} 42 %`);
+  assert.equal(words.stateWord(task(1, { state: "running" })), t("tasks.state.running"));
   assert.equal(words.stateWord(task(1, { state: "submitted", progress: 42 })), t("tasks.state.submitted"));
 });
 
-test("a state is explained where that is needed, and no key is ever shown", () => {
+test("a state is explained where there is an explanation, and never by a bare key", () => {
   speak("en");
   for (const state of STATES) assert.doesNotMatch(words.explanation(task(1, { state })), /^tasks\./);
   assert.equal(words.explanation(task(1, { state: "saved" })), "");
-  assert.match(words.explanation(task(1, { state: "unknown" })), /charged/);
+  assert.equal(words.explanation(task(1, { state: "unknown" })), t("tasks.explain.unknown"));
 });
 
 test("a task of another gateway says so, in place of its last error", () => {
@@ -60,24 +60,24 @@ test("a search finds the tasks that have all its words, in prompt, state or id",
     task(2, { prompt: "A quince in the snow", state: "failed", task_id: "bbb-222" }),
     task(3, { prompt: "A pear", state: "submitted", task_id: "ccc-333" }),
   ];
-  const found = (search) => prompts(words.matching(tasks, search));
-  assert.deepEqual(found("QUINCE"), ["A quince in the rain", "A quince in the snow"]);
-  assert.deepEqual(found("  quince   saved "), ["A quince in the rain"]);
-  assert.deepEqual(found("222"), ["A quince in the snow"]);
-  assert.deepEqual(found("queued"), ["A pear"]);
-  assert.deepEqual(found("submitted"), ["A pear"]);
-  assert.deepEqual(found("quince pear"), []);
-  assert.deepEqual(found(" \t"), prompts(tasks));
+  const results = (search) => prompts(words.matching(tasks, search));
+  assert.deepEqual(results("QUINCE"), ["A quince in the rain", "A quince in the snow"]);
+  assert.deepEqual(results(`  quince   ${t("tasks.state.saved")} `), ["A quince in the rain"]);
+  assert.deepEqual(results("222"), ["A quince in the snow"]);
+  assert.deepEqual(results(t("tasks.state.submitted")), ["A pear"]);
+  assert.deepEqual(results("submitted"), ["A pear"]);
+  assert.deepEqual(results("quince pear"), []);
+  assert.deepEqual(results(" \t"), prompts(tasks));
 });
 
 test("a state is found by its Chinese word and by its English name", () => {
   speak("zh");
   const tasks = [task(1, { state: "saved" }), task(2, { state: "failed" })];
-  assert.deepEqual(prompts(words.matching(tasks, "已保存")), ["Prompt 1"]);
+  assert.deepEqual(prompts(words.matching(tasks, t("tasks.state.saved"))), ["Prompt 1"]);
   assert.deepEqual(prompts(words.matching(tasks, "saved")), ["Prompt 1"]);
 });
 
-test("a task without an id is not found by the word for nothing", () => {
+test("a task without an id does not match the word null", () => {
   speak("en");
   assert.deepEqual(words.matching([task(1, { task_id: null })], "null"), []);
 });

@@ -28,7 +28,7 @@ export async function chooseTask() {
   const status = element("p", { ariaLive: "polite" });
   body.append(search, rows, status);
   /** The tasks in the rows, as JSON. */
-  let shown = "";
+  let listed = "";
 
   function show() {
     const withId = tasks.list.filter((task) => task.task_id);
@@ -37,8 +37,8 @@ export async function chooseTask() {
     status.textContent = statusText(tasks, withId.length, matches.length);
     // Built again only where something differs: a row may have the focus.
     const json = JSON.stringify(first);
-    if (json === shown) return;
-    shown = json;
+    if (json === listed) return;
+    listed = json;
     const focused = document.activeElement?.getAttribute("data-number");
     rows.replaceChildren(...first.map((task) => row(task, close)));
     /** @type {HTMLElement | null} */

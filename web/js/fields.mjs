@@ -48,10 +48,10 @@ export function requestedValue(input, parse) {
 }
 
 /**
- * What an input shows: nothing where the default is in force, which is its placeholder.
+ * The text of an input: empty where the default applies, which is the placeholder.
  * @param {{ value: string | number, source: string }} setting
  */
-function shownValue({ value, source }) {
+function displayValue({ value, source }) {
   return source === "default" ? "" : String(value);
 }
 
@@ -99,7 +99,7 @@ export function addressField() {
   const input = element("input", { type: "url", className: "pika-input", spellcheck: false });
   return field("base_url", input, ({ base_url: setting }) => {
     input.placeholder = setting.default;
-    input.value = shownValue(setting);
+    input.value = displayValue(setting);
   });
 }
 
@@ -111,7 +111,7 @@ export function numberField(name) {
     input.min = String(setting.min);
     input.max = String(setting.max);
     input.placeholder = String(setting.default);
-    input.value = shownValue(setting);
+    input.value = displayValue(setting);
   };
   return field(name, input, show, Number);
 }

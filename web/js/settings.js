@@ -1,6 +1,6 @@
 // @ts-check
-// The page Settings → Pika. The values are kept by the pack's own routes, and not in ComfyUI's
-// settings, which every client can read.
+// The page Settings → Pika. The values go to the pack's own routes, and not into ComfyUI's settings,
+// which every client can read.
 
 import { app } from "../../../scripts/app.js";
 import { diagnosticsField } from "./diagnostics_field.mjs";
@@ -10,8 +10,7 @@ import { loadStrings, t } from "./i18n.mjs";
 import { keyField } from "./key_field.mjs";
 
 loadStyle();
-// The names are given here in the user's language, and not by a settings.json in locales/: see
-// node_texts.js.
+// The names are translated here, and not by a settings.json in locales/: see node_texts.js.
 await loadStrings();
 
 /**

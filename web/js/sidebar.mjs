@@ -40,7 +40,7 @@ export function fillSidebar(container) {
 
   let hasKey = true;
   /** @type {BlankKind | "none"} */
-  let shownBlank = "none";
+  let currentBlank = "none";
 
   function show() {
     const matches = matching(tasks.list, search.value);
@@ -51,8 +51,8 @@ export function fillSidebar(container) {
     showBanner(banner);
     // Built again only for another kind: a button in it may have the focus.
     const kind = matches.length ? "none" : blankKind(tasks, hasKey);
-    if (kind !== shownBlank) blank.replaceChildren(...(kind === "none" ? [] : BLANKS[kind]()));
-    shownBlank = kind;
+    if (kind !== currentBlank) blank.replaceChildren(...(kind === "none" ? [] : BLANKS[kind]()));
+    currentBlank = kind;
     blank.hidden = kind === "none";
   }
 
@@ -113,7 +113,7 @@ function showBanner(banner) {
 /** @typedef {"unmatched" | "error" | "loading" | "empty" | "keyless"} BlankKind */
 
 /**
- * Why no task is shown.
+ * Why the list is empty.
  * @param {Pick<TaskStore, "error" | "ready"> & { list: readonly unknown[] }} store
  * @param {boolean} hasKey
  * @returns {BlankKind}

@@ -21,8 +21,8 @@ const missingThumbnails = new Set();
 
 export class Card {
   #task;
-  /** The task that the card shows, as JSON. */
-  #shown = "";
+  /** The task in the card, as JSON. */
+  #json = "";
 
   /**
    * @param {KnownTask} task
@@ -79,8 +79,8 @@ export class Card {
     this.#task = task;
     this.updateAge();
     const json = JSON.stringify(task);
-    if (json === this.#shown) return;
-    this.#shown = json;
+    if (json === this.#json) return;
+    this.#json = json;
     const prompt = promptOf(task);
     const state = stateWord(task);
     const problem = problemOf(task);

@@ -114,7 +114,7 @@ export class TaskStore {
 
   async #readAll() {
     let page = await this.#requests.readPage();
-    // Changes that are made while the older pages are read come after this cursor.
+    // A change during the reading of the older pages comes after this cursor.
     const { cursor } = page;
     this.#put(page.tasks);
     this.ready = true;

@@ -52,16 +52,21 @@ export async function clickSettingsPage(name) {
 /**
  * Closes the dialog in which the editor shows a run's error, by its own button.
  *
- * Versions: 1.27 to 1.44, and later ones where the user has turned the errors panel off; 1.58 has
- * another button. Why: the pack's own dialog shows the same error and a way to correct it, and an
- * extension cannot prevent the editor's one. Otherwise: the editor's dialog stays below the pack's.
+ * Versions: all. 1.27 to 1.35 have the button with the class; the one of 1.45 and later has only a
+ * label, and the dialog is there only where the user has turned the errors panel off (otherwise a
+ * notice at the edge shows the error, which does not disturb). Why: the pack's own dialog shows the
+ * same error and a way to correct it, and an extension cannot prevent the editor's dialog.
+ * Otherwise: that dialog stays below the pack's.
  */
 export async function closeErrorDialog() {
   const report = await appearance(() => document.querySelector("[role=dialog] .comfy-error-report"));
   const dialog = report?.closest("[role=dialog]");
-  /** @type {HTMLElement | null | undefined} */
-  const close = dialog?.querySelector(".p-dialog-close-button");
-  close?.click();
+  for (const selector of [".p-dialog-close-button", "button[type=button][aria-label]"]) {
+    const close = dialog?.querySelector(selector);
+    if (!(close instanceof HTMLElement)) continue;
+    close.click();
+    return;
+  }
 }
 
 /**
