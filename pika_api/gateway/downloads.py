@@ -28,7 +28,7 @@ from .sessions import (
 
 _PRIVATE_ADDRESS_HINT: Final = (
     "Links of a public gateway must not lead there, so nothing was fetched. If you trust the "
-    "gateway, get the link from PikaStatus and open it in a browser."
+    "gateway, get the link from Pika Status and open it in a browser."
 )
 #: A Content-Length that is believed: 1 to 18 digits.
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")

@@ -219,7 +219,8 @@ class GenerateRequest:
             raise InvalidInput(
                 "extend",
                 "there is no video to extend.",
-                "Connect one to PikaGenerate's video (or set video_url), or switch extend off.",
+                "Connect one to the video input of Pika Generate or set video_url. Or switch "
+                "extend off.",
             )
         # The body is built once here: some errors only show in the whole.
         _check_unicode(describe_body(self.body()))

@@ -163,6 +163,23 @@ def test_poll_delay_depends_on_age_progress_and_failures(
     assert poll_delay(age, progress, failures, Middle()) == pytest.approx(seconds)
 
 
+class Edge(Random):
+    """Randomness that always returns the lower or the upper edge."""
+
+    def __init__(self, *, upper: bool) -> None:
+        super().__init__()
+        self.upper = upper
+
+    def uniform(self, a: float, b: float) -> float:
+        return b if self.upper else a
+
+
+@pytest.mark.parametrize(("upper", "seconds"), [(False, 54.0), (True, 66.0)])
+def test_poll_jitter_is_a_tenth(upper: bool, seconds: float) -> None:
+    """A delay of 60 s is shortened or lengthened by at most 6 s."""
+    assert poll_delay(600.0, 0, 0, Edge(upper=upper)) == pytest.approx(seconds)
+
+
 def poll_task(length: float, has_progress: bool, seed: int) -> tuple[float, int]:
     """How late the end of a task is noticed, in seconds, and after how many requests."""
     random = Random(seed)
