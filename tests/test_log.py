@@ -12,7 +12,7 @@ import pytest
 
 from devtools.recipe import ROOT
 from pika_api.errors import FeedError, SubmitUnknown
-from support.api import Desk, run
+from support.api import ServiceHarness, run
 
 SOURCES = [*sorted((ROOT / "pika_api").rglob("*.py")), *sorted((ROOT / "nodes").rglob("*.py"))]
 #: How a line may begin, and how the expression of its first value ends in the source.
@@ -84,25 +84,27 @@ def lines(caplog: pytest.LogCaptureFixture, level: int = logging.INFO) -> list[s
     return [record.getMessage() for record in records if record.levelno >= level]
 
 
-def test_normal_run_is_one_line(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_normal_run_is_one_line(harness: ServiceHarness, caplog: pytest.LogCaptureFixture) -> None:
     """The charge. A second run of the same request adds no line."""
     caplog.set_level(logging.DEBUG)
     for _ in range(2):
-        task_id = desk.submit()
-        run(desk.service.collect(task_id))
+        task_id = harness.submit()
+        run(harness.service.collect(task_id))
     assert lines(caplog) == [f"task {task_id}: submitted (request #1)"]
     messages = lines(caplog, logging.DEBUG)
     assert f"task {task_id}: taken up, nothing is charged" in messages
     assert all(line.startswith(f"task {task_id}: ") for line in messages)
 
 
-def test_errors_are_logged_with_the_task_id(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_errors_are_logged_with_the_task_id(
+    harness: ServiceHarness, caplog: pytest.LogCaptureFixture
+) -> None:
     """One line for a feed that fails several times, and one for each interrupted download."""
     caplog.set_level(logging.INFO)
-    task_id = desk.submit()
-    desk.gateway.fault("feed", status=502, times=2)
-    desk.gateway.fault("media", status=500)
-    run(desk.service.collect(task_id))
+    task_id = harness.submit()
+    harness.gateway.fault("feed", status=502, times=2)
+    harness.gateway.fault("media", status=500)
+    run(harness.service.collect(task_id))
     first, feed, download = lines(caplog)
     assert first == f"task {task_id}: submitted (request #1)"
     assert feed.startswith(f"task {task_id}: asked again: HTTP 502")
@@ -110,39 +112,41 @@ def test_errors_are_logged_with_the_task_id(desk: Desk, caplog: pytest.LogCaptur
 
 
 def test_request_without_an_id_is_logged_with_its_number(
-    desk: Desk, caplog: pytest.LogCaptureFixture
+    harness: ServiceHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The gateway asks to send it later."""
     caplog.set_level(logging.INFO)
-    desk.gateway.fault("submit", status=429, headers={"Retry-After": "0"})
-    task_id = desk.submit()
+    harness.gateway.fault("submit", status=429, headers={"Retry-After": "0"})
+    task_id = harness.submit()
     postponed, submitted = lines(caplog)
     assert postponed.startswith("request #1: not accepted, again in ")
     assert submitted == f"task {task_id}: submitted (request #1)"
 
 
 def test_line_breaks_of_the_gateway_do_not_forge_lines(
-    desk: Desk, caplog: pytest.LogCaptureFixture
+    harness: ServiceHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The gateway cannot write a line of its own into the log."""
     caplog.set_level(logging.INFO)
-    task_id = desk.submit()
+    task_id = harness.submit()
     message = "busy\ntask 42: saved\r\n\tas x"
-    desk.gateway.fault("feed", status=502, body={"message": message})
+    harness.gateway.fault("feed", status=502, body={"message": message})
     with pytest.raises(FeedError):
-        run(desk.service.status(task_id))
-    run(desk.service.wait(task_id))
-    desk.gateway.fault("feed", status=502, body={"message": message})
-    run(desk.service.wait(task_id))
+        run(harness.service.status(task_id))
+    run(harness.service.wait(task_id))
+    harness.gateway.fault("feed", status=502, body={"message": message})
+    run(harness.service.wait(task_id))
     assert len(lines(caplog)) == 2
     assert all("\n" not in line and "\r" not in line for line in lines(caplog))
     assert "busy task 42: saved as x" in lines(caplog)[1]
 
 
-def test_unknown_submit_is_not_logged_twice(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
+def test_unknown_submit_is_not_logged_twice(
+    harness: ServiceHarness, caplog: pytest.LogCaptureFixture
+) -> None:
     """ComfyUI logs the error of the node."""
     caplog.set_level(logging.INFO)
-    desk.gateway.fault("submit", status=500)
+    harness.gateway.fault("submit", status=500)
     with pytest.raises(SubmitUnknown):
-        desk.submit()
+        harness.submit()
     assert lines(caplog) == []

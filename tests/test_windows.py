@@ -21,7 +21,7 @@ from pika_api.settings import load_settings, save_settings, sqlite_url
 from pika_api.settings.store import FILE_NAME
 from pika_api.tasks.collect import file_stem
 from simulator import Simulator
-from support.api import KEY, Desk, run
+from support.api import KEY, ServiceHarness, run
 
 FOLDERS = ("pika_api", "nodes", "simulator")
 #: Modules and names of Python that only exist on POSIX systems.
@@ -58,33 +58,35 @@ def deny_replace(
 
 
 def test_file_opened_by_a_virus_scanner_is_saved(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A program opens the new file for a moment: it is moved later, and not downloaded again."""
-    task_id = desk.submit()
+    task_id = harness.submit()
     attempts = deny_replace(monkeypatch, lambda path: path.suffix == ".mp4", times=3)
-    assert probe_file(run(desk.service.collect(task_id)).path, decode=True).kind == "video"
+    assert probe_file(run(harness.service.collect(task_id)).path, decode=True).kind == "video"
     assert len(attempts) == 3
-    assert len([seen for seen in desk.gateway.log if seen.path.endswith(".mp4")]) == 1
+    assert len([seen for seen in harness.gateway.log if seen.path.endswith(".mp4")]) == 1
 
 
-def test_file_open_in_a_player_is_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_file_open_in_a_player_is_reported(
+    harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A damaged file is downloaded again while a player has it open: the error says what to close.
     After that, the file is saved.
     """
-    task_id = desk.submit()
-    path = run(desk.service.collect(task_id)).path
+    task_id = harness.submit()
+    path = run(harness.service.collect(task_id)).path
     path.write_bytes(path.read_bytes()[:2000])
     with monkeypatch.context() as patch:
         deny_replace(patch, lambda target: target == path)
         with pytest.raises(
             DownloadFailed, match=f"Close the program that has {path.name} open"
         ) as caught:
-            run(desk.service.collect(task_id))
+            run(harness.service.collect(task_id))
     for words in (task_id, "Access is denied", "paid for and kept"):
         assert words in str(caught.value)
-    assert probe_file(run(desk.service.collect(task_id)).path, decode=True).kind == "video"
-    assert desk.posts == 1
+    assert probe_file(run(harness.service.collect(task_id)).path, decode=True).kind == "video"
+    assert harness.posts == 1
 
 
 def test_settings_file_that_is_being_read_is_replaced(

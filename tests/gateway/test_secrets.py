@@ -13,8 +13,8 @@ from pika_api.errors import DownloadFailed, PikaError, Refused
 from simulator import Simulator
 from support.api import (
     KEY,
-    Desk,
     RawServer,
+    ServiceHarness,
     answer,
     ask,
     client_of,
@@ -95,7 +95,7 @@ def test_key_is_in_no_error_log_or_file(tmp_path: Path, caplog: pytest.LogCaptur
     caplog.set_level(logging.DEBUG)
     texts: list[str] = []
     with Simulator(key=KEY, task_seconds=0.0, clip_seconds=0.2, height=64) as gateway:
-        desk = Desk(gateway, tmp_path / "home")
+        harness = ServiceHarness(gateway, tmp_path / "home")
         try:
             for status in (429, 500):
                 gateway.fault("submit", status=status, body={"message": f"{KEY} is wrong"},
@@ -104,11 +104,11 @@ def test_key_is_in_no_error_log_or_file(tmp_path: Path, caplog: pytest.LogCaptur
             for number, take in enumerate((0, 1)):
                 with pytest.raises(PikaError) as caught:  # noqa: PT012 - one of the three calls
                     request = ask(image=from_pixels(picture(seed=number)))
-                    task_id = desk.submit(request, take=take)
-                    run(desk.service.collect(task_id))
+                    task_id = harness.submit(request, take=take)
+                    run(harness.service.collect(task_id))
                 texts += traceback.format_exception(caught.value)
         finally:
-            desk.close()
+            harness.close()
     assert "[key]" in "".join(texts)
     assert KEY not in "".join(texts)
     assert KEY not in caplog.text
@@ -117,10 +117,10 @@ def test_key_is_in_no_error_log_or_file(tmp_path: Path, caplog: pytest.LogCaptur
             assert KEY.encode() not in path.read_bytes(), path
 
 
-def test_media_are_not_in_the_journal(desk: Desk, tmp_path: Path) -> None:
+def test_media_are_not_in_the_journal(harness: ServiceHarness, tmp_path: Path) -> None:
     """The journal contains the digest of the picture, but not its data."""
     image = from_pixels(picture(40, 40))
-    desk.submit(ask(image=image))
+    harness.submit(ask(image=image))
     data = b"".join(path.read_bytes() for path in (tmp_path / "home").glob("journal*"))
     start = next(iter(image.base64_chunks()))
     assert image.digest.encode() in data

@@ -17,7 +17,7 @@ from pika_api.media.images import SMALL_PNG, fit_to, prepare_image
 from pika_api.progress import Progress, ProgressObserver
 from pika_api.request import Payload
 from simulator import Simulator
-from support.api import PROMPT, Desk, ask, client_of, run
+from support.api import PROMPT, ServiceHarness, ask, client_of, run
 
 
 def noisy_gradient(width: int, height: int, spread: int, seed: int = 1) -> np.ndarray:
@@ -178,13 +178,15 @@ def test_413_reports_sizes_and_what_to_change() -> None:
         assert word in str(caught.value)
 
 
-def test_upload_progress_is_reported(desk: Desk) -> None:
+def test_upload_progress_is_reported(harness: ServiceHarness) -> None:
     """A request that takes a while to send reports how much was sent."""
-    desk.gateway.fault("submit", delay=0.8)
+    harness.gateway.fault("submit", delay=0.8)
     image = encode_image(noisy_gradient(1200, 900, 60), "png")[0]
     seen: list[Progress] = []
     run(
-        desk.service.submit(ask(PROMPT, image=image), observer=ProgressObserver(report=seen.append))
+        harness.service.submit(
+            ask(PROMPT, image=image), observer=ProgressObserver(report=seen.append)
+        )
     )
     shares = [report.text for report in seen if "%" in report.text]
     assert shares

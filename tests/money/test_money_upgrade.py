@@ -19,7 +19,7 @@ from pika_api.journal import Journal, State
 from pika_api.journal import database as database_module
 from pika_api.request import request_fingerprint
 from pika_api.settings import journal_url, sqlite_url
-from support.api import PROMPT, Desk, ask, free_port, run
+from support.api import PROMPT, ServiceHarness, ask, free_port, run
 from support.money import rows
 
 #: What version 0.1.0 makes. For ever as it is: users have it on their disks.
@@ -188,21 +188,21 @@ def test_the_fingerprint_has_not_changed() -> None:
     assert made == FINGERPRINT_OF_VERSION_1
 
 
-def test_an_old_journals_tasks_are_taken_up(desk: Desk) -> None:
+def test_an_old_journals_tasks_are_taken_up(harness: ServiceHarness) -> None:
     """A task that version 0.1.0 paid for is found by the same request, and so is its unknown: no
     POST, and both rows are as they were."""
-    settings = Desk(desk.gateway, desk.home.with_name("none")).service.settings
+    settings = ServiceHarness(harness.gateway, harness.home.with_name("none")).service.settings
     values = {"base_url": settings.base_url, "key_id": settings.key_id}
     prints = [request_fingerprint(ask().body(), take=take, **values) for take in (0, 1)]
     task = {"state": "submitted", "fingerprint": prints[0], "task_id": "t-1", **values}
     unknown = {"state": "unknown", "fingerprint": prints[1], "task_id": None, "take": "1", **values}
-    make_old(desk.home, task, unknown)
-    found = run(desk.service.submit(ask()))
+    make_old(harness.home, task, unknown)
+    found = run(harness.service.submit(ask()))
     assert (found.task_id, found.reused) == ("t-1", True)
     with pytest.raises(SubmitUnknown, match="may have been accepted"):
-        run(desk.service.submit(ask(), take=1))
-    assert desk.posts == 0
-    assert [entry.state for entry in rows(desk.journal)] == [State.UNKNOWN, State.SUBMITTED]
+        run(harness.service.submit(ask(), take=1))
+    assert harness.posts == 0
+    assert [entry.state for entry in rows(harness.journal)] == [State.UNKNOWN, State.SUBMITTED]
 
 
 def upgrade_by(patch: pytest.MonkeyPatch, *statements: str) -> None:
@@ -254,13 +254,15 @@ def test_a_failed_upgrade_changes_nothing(old: Path, monkeypatch: pytest.MonkeyP
         assert [entry.state for entry in rows(journal)] == [State.UNKNOWN, State.RUNNING]
 
 
-def test_another_place_is_used(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_place_is_used(
+    harness: ServiceHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """PIKA_JOURNAL_URL with another SQLite file: made, with its folder, and the only one used."""
     path = tmp_path / "elsewhere" / "tasks.db"
     monkeypatch.setenv("PIKA_JOURNAL_URL", f"sqlite:///{path.as_posix()}")
-    service = desk.another(journal=Journal(journal_url(desk.home)))
+    service = harness.another(journal=Journal(journal_url(harness.home)))
     task_id = run(service.submit(ask())).task_id
-    assert not desk.home.exists()
+    assert not harness.home.exists()
     with closing(sqlite3.connect(path)) as database:
         assert database.execute("SELECT task_id FROM pika_tasks").fetchall() == [(task_id,)]
 
@@ -297,17 +299,19 @@ def network_database() -> Iterator[str]:
     registry.impls.pop("unreachable")
 
 
-def test_a_database_that_does_not_answer_is_told(desk: Desk, network_database: str) -> None:
+def test_a_database_that_does_not_answer_is_told(
+    harness: ServiceHarness, network_database: str
+) -> None:
     """Where it is and why it does not work, never with its password, though the driver quotes it;
     nothing is sent."""
-    assert rows(desk.journal) == []
-    service = desk.another(journal=Journal(network_database))
+    assert rows(harness.journal) == []
+    service = harness.another(journal=Journal(network_database))
     with pytest.raises(JournalError, match="Connection refused") as caught:
         run(service.submit(ask()))
     assert "127.0.0.1" in str(caught.value)
     assert "Nothing is sent" in str(caught.value)
     assert "se-cret" not in str(caught.value)
-    assert desk.posts == 0
+    assert harness.posts == 0
 
 
 @pytest.mark.parametrize("password", ["p@ss:se-cret", "p:ss@w:se-cret", "se-cret@:x"])

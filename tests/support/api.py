@@ -62,7 +62,7 @@ def client_of(url: str, key: str = KEY, **options: Any) -> Iterator[Client]:
 
 
 @dataclass
-class Desk:
+class ServiceHarness:
     """A gateway, and services with a journal in one folder."""
 
     gateway: Simulator

@@ -12,7 +12,7 @@ import pytest
 from pika_api.journal import Journal
 from pika_api.settings import sqlite_url
 from simulator import Simulator
-from support.api import Clock, Desk
+from support.api import Clock, ServiceHarness
 
 
 @pytest.fixture(autouse=True)
@@ -40,9 +40,9 @@ def quick() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def desk(quick: Simulator, tmp_path: Path) -> Iterator[Desk]:
+def harness(quick: Simulator, tmp_path: Path) -> Iterator[ServiceHarness]:
     """Services and a journal for the fast gateway."""
-    harness = Desk(quick, tmp_path / "home")
+    harness = ServiceHarness(quick, tmp_path / "home")
     try:
         yield harness
     finally:

@@ -23,22 +23,22 @@ from pika_api.settings.store import FILE_NAME
 from pika_api.support import diagnostics, run_diagnostics
 from pika_api.support.diagnostics import Diagnostics
 from pika_api.support.redaction import Redactor, redact_user_text
-from support.api import KEY, Desk, ask, free_port, intent, run
+from support.api import KEY, ServiceHarness, ask, free_port, intent, run
 
 PROMPT = "A secret lighthouse at dusk, seen by a gull"
 
 
-def look(desk: Desk, *, connect: bool = False, **environ: str) -> Diagnostics:
+def look(harness: ServiceHarness, *, connect: bool = False, **environ: str) -> Diagnostics:
     """The doctor's words on a desk, with its key in the environment."""
-    given = {"PIKA_API_KEY": desk.gateway.key, "PIKA_BASE_URL": desk.gateway.url, **environ}
-    return run_diagnostics(desk.home, desk.output, connect=connect, environ=given)
+    given = {"PIKA_API_KEY": harness.gateway.key, "PIKA_BASE_URL": harness.gateway.url, **environ}
+    return run_diagnostics(harness.home, harness.output, connect=connect, environ=given)
 
 
-def test_all_is_well(desk: Desk) -> None:
+def test_all_is_well(harness: ServiceHarness) -> None:
     """No problem; versions, settings, the journal's counts, room, and the gateway's verdict."""
-    task_id = desk.submit()
-    run(desk.service.collect(task_id))
-    found = look(desk, connect=True)
+    task_id = harness.submit()
+    run(harness.service.collect(task_id))
+    found = look(harness, connect=True)
     assert found.problems == []
     assert found.text.startswith(f"ComfyUI-Pika {diagnostics.version()}: all is well\n")
     for words in (
@@ -56,43 +56,45 @@ def test_its_version_is_the_packs() -> None:
     assert diagnostics.version() == project["version"]
 
 
-def test_what_it_runs_in_is_told(desk: Desk) -> None:
+def test_what_it_runs_in_is_told(harness: ServiceHarness) -> None:
     """ComfyUI's version, which only the nodes know."""
     around = {"ComfyUI": "0.3.75"}
-    found = run_diagnostics(desk.home, desk.output, connect=False, around=around, environ={})
+    found = run_diagnostics(harness.home, harness.output, connect=False, around=around, environ={})
     assert "\n  ComfyUI 0.3.75\n" in found.text
 
 
-def test_nothing_is_asked_unless_it_is_wished(desk: Desk) -> None:
+def test_nothing_is_asked_unless_it_is_wished(harness: ServiceHarness) -> None:
     """No request without the connection test, and none that is paid for with it."""
-    assert "Connection" not in look(desk).text
-    assert desk.gateway.log == []
-    look(desk, connect=True)
-    assert {seen.method for seen in desk.gateway.log} == {"GET"}
+    assert "Connection" not in look(harness).text
+    assert harness.gateway.log == []
+    look(harness, connect=True)
+    assert {seen.method for seen in harness.gateway.log} == {"GET"}
 
 
 # What must not be in it.
 
 
-def test_no_secret_is_in_it(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_secret_is_in_it(
+    harness: ServiceHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither key, prompt (in whole or in part), task id, folder of the user, nor a link's
     signature, whatever the gateway's words have in them."""
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     negative = "no seagulls anywhere"
     request = ask(PROMPT, options=Options(parameters=Parameters(negative_prompt=negative)))
     said = f"«{PROMPT}» and {PROMPT[:20]}… and {negative}: see {tmp_path}/x and https://c/v?sig=S3C"
-    desk.gateway.fault("submit", status=402, body={"message": said})
+    harness.gateway.fault("submit", status=402, body={"message": said})
     with pytest.raises(NotAccepted):
-        run(desk.service.submit(request))
-    task_id = desk.submit(request)
-    row = desk.journal.find_by_task_id(task_id)
+        run(harness.service.submit(request))
+    task_id = harness.submit(request)
+    row = harness.journal.find_by_task_id(task_id)
     assert row is not None
-    desk.journal.record_error(row.id, f"Task {task_id}: {said}")
-    found = look(desk, connect=True)
+    harness.journal.record_error(row.id, f"Task {task_id}: {said}")
+    found = look(harness, connect=True)
     assert "402" in found.text
     assert f"{task_id[:8]}…" in found.text
     for secret in (
-        desk.gateway.key, PROMPT, PROMPT[:20], "lighthouse", negative, "seagulls", task_id,
+        harness.gateway.key, PROMPT, PROMPT[:20], "lighthouse", negative, "seagulls", task_id,
         str(tmp_path), "S3C",
     ):  # fmt: skip
         assert secret not in found.text, secret
@@ -106,9 +108,9 @@ def test_no_secret_is_in_it(desk: Desk, tmp_path: Path, monkeypatch: pytest.Monk
         "bob:pa-ss@db.internal",
     ],
 )
-def test_a_databases_account_is_not_in_it(desk: Desk, url: str) -> None:
+def test_a_databases_account_is_not_in_it(harness: ServiceHarness, url: str) -> None:
     """That it does not work is."""
-    found = look(desk, PIKA_JOURNAL_URL=url, HTTPS_PROXY="http://bob:pa-ss@proxy.internal")
+    found = look(harness, PIKA_JOURNAL_URL=url, HTTPS_PROXY="http://bob:pa-ss@proxy.internal")
     assert len(found.problems) == 1
     assert "PIKA_JOURNAL_URL" in found.text
     assert "HTTPS_PROXY" in found.text
@@ -116,12 +118,12 @@ def test_a_databases_account_is_not_in_it(desk: Desk, url: str) -> None:
         assert secret not in found.text
 
 
-def test_the_errors_are_the_newest_five(desk: Desk) -> None:
+def test_the_errors_are_the_newest_five(harness: ServiceHarness) -> None:
     """One line each, the newest first."""
     for number in range(7):
-        entry, _ = desk.journal.claim(intent(f"{number:064}"), "me")
-        desk.journal.mark_rejected(entry.id, "me", f"reason\nnumber {number}")
-    told = [line for line in look(desk).text.splitlines() if "reason number" in line]
+        entry, _ = harness.journal.claim(intent(f"{number:064}"), "me")
+        harness.journal.mark_rejected(entry.id, "me", f"reason\nnumber {number}")
+    told = [line for line in look(harness).text.splitlines() if "reason number" in line]
     assert [line.split()[-1] for line in told] == ["6", "5", "4", "3", "2"]
     assert told[0].strip() == "refused #7: reason number 6"
 
@@ -139,10 +141,10 @@ def test_the_errors_are_the_newest_five(desk: Desk) -> None:
     ],
 )
 def test_settings_that_cannot_be_used_are_told(
-    desk: Desk, environ: Mapping[str, str], words: str
+    harness: ServiceHarness, environ: Mapping[str, str], words: str
 ) -> None:
     """Once, and first; the rest is looked at all the same."""
-    found = look(desk, connect=True, **environ)
+    found = look(harness, connect=True, **environ)
     assert len(found.problems) == 1
     assert found.problems[0].startswith(words)
     assert found.text.splitlines()[1] == f"! {found.problems[0]}"
@@ -151,62 +153,64 @@ def test_settings_that_cannot_be_used_are_told(
     assert "two words" not in found.text
 
 
-def test_a_broken_settings_file_is_told(desk: Desk) -> None:
+def test_a_broken_settings_file_is_told(harness: ServiceHarness) -> None:
     """What is in it is not."""
-    desk.home.mkdir()
-    (desk.home / FILE_NAME).write_text(f'{{"api_key": "{KEY}"', encoding="utf-8")
-    found = run_diagnostics(desk.home, desk.output, connect=True, environ={})
+    harness.home.mkdir()
+    (harness.home / FILE_NAME).write_text(f'{{"api_key": "{KEY}"', encoding="utf-8")
+    found = run_diagnostics(harness.home, harness.output, connect=True, environ={})
     assert len(found.problems) == 1
     assert "cannot be read" in found.problems[0]
     assert KEY not in found.text
     assert "not tested" in found.text
 
 
-def test_a_broken_journal_is_told(desk: Desk) -> None:
+def test_a_broken_journal_is_told(harness: ServiceHarness) -> None:
     """And that nothing is sent without it."""
-    desk.home.mkdir()
-    (desk.home / "journal.sqlite3").write_bytes(b"no database " * 1000)
-    found = look(desk)
+    harness.home.mkdir()
+    (harness.home / "journal.sqlite3").write_bytes(b"no database " * 1000)
+    found = look(harness)
     assert len(found.problems) == 1
     assert "Nothing is sent without it" in found.problems[0]
     assert "does not work" in found.text
 
 
 @pytest.mark.parametrize("status", [401, 500])
-def test_a_gateway_that_says_no_is_told(desk: Desk, status: int) -> None:
+def test_a_gateway_that_says_no_is_told(harness: ServiceHarness, status: int) -> None:
     """With its words."""
-    desk.gateway.fault("feed", status=status, body={"message": "worn out"}, times=None)
-    (problem,) = look(desk, connect=True).problems
+    harness.gateway.fault("feed", status=status, body={"message": "worn out"}, times=None)
+    (problem,) = look(harness, connect=True).problems
     assert "worn out" in problem
 
 
-def test_no_gateway_is_told(desk: Desk) -> None:
+def test_no_gateway_is_told(harness: ServiceHarness) -> None:
     """Nobody at the address."""
     url = f"http://127.0.0.1:{free_port()}"
-    (problem,) = look(desk, connect=True, PIKA_BASE_URL=url).problems
+    (problem,) = look(harness, connect=True, PIKA_BASE_URL=url).problems
     assert problem.startswith("No connection to 127.0.0.1")
 
 
-def test_an_output_that_cannot_be_written_is_told(desk: Desk, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_told(harness: ServiceHarness, tmp_path: Path) -> None:
     """Its folder is not made for the test; a file in its place, and a full disk, are told."""
-    assert look(desk).problems == []
-    assert not desk.output.exists()
+    assert look(harness).problems == []
+    assert not harness.output.exists()
     full = shutil.disk_usage(tmp_path)._replace(free=5_000_000)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(diagnostics.shutil, "disk_usage", lambda _path: full)
-        assert look(desk).problems == ["5.0 MB free for videos."]
+        assert look(harness).problems == ["5.0 MB free for videos."]
 
     def refuse(**_given: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(diagnostics.tempfile, "TemporaryFile", refuse)
-        (problem,) = look(desk).problems
+        (problem,) = look(harness).problems
     assert problem.startswith("Nothing can be written to")
     assert "Permission denied" in problem
 
 
-def test_a_package_that_is_missing_is_told(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_package_that_is_missing_is_told(
+    harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """One that the pack needs; torch is the nodes' alone."""
     version = metadata.version
 
@@ -216,7 +220,7 @@ def test_a_package_that_is_missing_is_told(desk: Desk, monkeypatch: pytest.Monke
         return version(name)
 
     monkeypatch.setattr(diagnostics.metadata, "version", look_up)
-    found = look(desk)
+    found = look(harness)
     assert found.problems == ["av is not installed in this Python."]
     assert "\n  torch -\n" in found.text
 
@@ -242,13 +246,17 @@ runpy.run_module("pika_api", run_name="__main__", alter_sys=True)
     ],
 )
 def test_a_command_names_the_package_that_it_lacks(
-    desk: Desk, tmp_path: Path, module: str, package: str
+    harness: ServiceHarness, tmp_path: Path, module: str, package: str
 ) -> None:
     """In a Python that is not ComfyUI's: before anything is sent, and without a traceback."""
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, module, "--home", str(tmp_path), "generate", "A pear"],
         cwd=ROOT,
-        env={**os.environ, "PIKA_API_KEY": desk.gateway.key, "PIKA_BASE_URL": desk.gateway.url},
+        env={
+            **os.environ,
+            "PIKA_API_KEY": harness.gateway.key,
+            "PIKA_BASE_URL": harness.gateway.url,
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -257,23 +265,23 @@ def test_a_command_names_the_package_that_it_lacks(
     assert f"{package} is not installed in this Python" in done.stderr
     assert f"pip install {package}" in done.stderr
     assert "Traceback" not in done.stderr
-    assert desk.posts == 0
+    assert harness.posts == 0
 
 
 def test_the_exit_code_says_whether_all_is_well(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """0, or 1; the text on stdout, where it is copied from."""
-    monkeypatch.setenv("PIKA_BASE_URL", desk.gateway.url)
-    arguments = ["--home", str(desk.home), "doctor", "--output", str(desk.output)]
+    monkeypatch.setenv("PIKA_BASE_URL", harness.gateway.url)
+    arguments = ["--home", str(harness.home), "doctor", "--output", str(harness.output)]
     assert main(arguments) == 1
     assert "! No API key" in capsys.readouterr().out
-    monkeypatch.setenv("PIKA_API_KEY", desk.gateway.key)
+    monkeypatch.setenv("PIKA_API_KEY", harness.gateway.key)
     assert main(arguments) == 0
     done = capsys.readouterr()
     assert ": all is well\n" in done.out
     assert "good: " in done.out
-    assert desk.gateway.key not in done.out
+    assert harness.gateway.key not in done.out
     assert done.err == ""
     assert main([*arguments, "--no-connection"]) == 0
     assert "good: " not in capsys.readouterr().out
@@ -317,10 +325,10 @@ def test_what_the_user_wrote_is_taken_out(tmp_path: Path) -> None:
     assert redact_user_text("HTTP 500 from x: worn out", entry) == "HTTP 500 from x: worn out"
 
 
-def test_words_of_a_feed_are_no_part_of_it(desk: Desk) -> None:
+def test_words_of_a_feed_are_no_part_of_it(harness: ServiceHarness) -> None:
     """A feed that cannot be read leaves nothing in the journal that the text would show."""
-    task_id = desk.submit()
-    desk.gateway.fault("feed", status=502, body={"message": PROMPT})
+    task_id = harness.submit()
+    harness.gateway.fault("feed", status=502, body={"message": PROMPT})
     with pytest.raises(FeedError):
-        run(desk.service.status(task_id))
-    assert PROMPT not in look(desk).text
+        run(harness.service.status(task_id))
+    assert PROMPT not in look(harness).text

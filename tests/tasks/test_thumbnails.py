@@ -15,7 +15,7 @@ from pika_api.journal import Journal
 from pika_api.media import NotMedia
 from pika_api.settings import Settings, sqlite_url
 from pika_api.tasks import Service
-from support.api import Clock, Desk, run, write_video
+from support.api import Clock, ServiceHarness, run, write_video
 
 
 def encoded(mode: str, size: tuple[int, int], form: str) -> bytes:
@@ -38,12 +38,12 @@ def claims(width: int, height: int) -> bytes:
 
 
 @pytest.fixture
-def service(desk: Desk, tmp_path: Path) -> Any:
+def service(harness: ServiceHarness, tmp_path: Path) -> Any:
     """A service that keeps posters."""
 
-    settings = Settings(api_key=desk.gateway.key, base_url=desk.gateway.url)
+    settings = Settings(api_key=harness.gateway.key, base_url=harness.gateway.url)
     made = Service(
-        settings, Journal(sqlite_url(desk.home)), desk.output, posters=tmp_path / "posters"
+        settings, Journal(sqlite_url(harness.home)), harness.output, posters=tmp_path / "posters"
     )
     yield made
     made.close()
@@ -95,64 +95,64 @@ def test_what_is_no_poster_is_refused(service: Service, tmp_path: Path, data: by
     assert list(tmp_path.glob("posters/*")) == []
 
 
-def test_a_saved_task_needs_no_gateway(desk: Desk, service: Service) -> None:
+def test_a_saved_task_needs_no_gateway(harness: ServiceHarness, service: Service) -> None:
     """Its own file is looked at, once: later the picture is there, though the file is not."""
-    task_id = desk.submit()
-    file = run(desk.service.collect(task_id)).path
-    before = len(desk.gateway.log)
+    task_id = harness.submit()
+    file = run(harness.service.collect(task_id)).path
+    before = len(harness.gateway.log)
     path = poster(service, task_id)
     assert path is not None
     file.unlink()
     assert poster(service, task_id) == path
-    assert len(desk.gateway.log) == before
+    assert len(harness.gateway.log) == before
 
 
-def test_a_finished_tasks_poster_is_the_feeds(desk: Desk, service: Service) -> None:
+def test_a_finished_tasks_poster_is_the_feeds(harness: ServiceHarness, service: Service) -> None:
     """Asked for once, whoever asks how often."""
-    task_id = desk.submit()
-    run(desk.service.wait(task_id))
-    before = len(desk.gateway.log)
+    task_id = harness.submit()
+    run(harness.service.wait(task_id))
+    before = len(harness.gateway.log)
     path = poster(service, task_id)
     assert path is not None
     assert poster(service, task_id) == path
-    assert len(desk.gateway.log) == before + 2
+    assert len(harness.gateway.log) == before + 2
 
 
 @pytest.mark.parametrize("on", ["feed", "media"])
 def test_one_that_does_not_come_is_asked_for_again_later(
-    desk: Desk, service: Service, on: Any
+    harness: ServiceHarness, service: Service, on: Any
 ) -> None:
     """Not at once: a list of thousands would ask all the time. Later it may be there."""
     clock = Clock()
     service._posters._clock = clock
-    task_id = desk.submit()
-    run(desk.service.wait(task_id))
-    desk.gateway.fault(on=on, status=404, body={"message": "none yet"})
+    task_id = harness.submit()
+    run(harness.service.wait(task_id))
+    harness.gateway.fault(on=on, status=404, body={"message": "none yet"})
     assert poster(service, task_id) is None
-    asked = len(desk.gateway.log)
+    asked = len(harness.gateway.log)
     assert poster(service, task_id) is None
-    assert len(desk.gateway.log) == asked
+    assert len(harness.gateway.log) == asked
     clock.now += 1000.0
     assert poster(service, task_id) is not None
 
 
 @pytest.mark.parametrize("seconds", [60.0, 0.5])
 def test_who_is_told_to_wait_does_not_ask(
-    desk: Desk, service: Service, monkeypatch: pytest.MonkeyPatch, seconds: float
+    harness: ServiceHarness, service: Service, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     """The brake holds for what is only for show as well, to its end."""
-    task_id = desk.submit()
-    run(desk.service.wait(task_id))
-    before = len(desk.gateway.log)
+    task_id = harness.submit()
+    run(harness.service.wait(task_id))
+    before = len(harness.gateway.log)
     monkeypatch.setattr(service._workers.backoff, "wait", lambda: seconds)
     assert poster(service, task_id) is None
-    assert len(desk.gateway.log) == before
+    assert len(harness.gateway.log) == before
 
 
-def test_a_file_that_is_no_media_is_no_error(desk: Desk, service: Service) -> None:
+def test_a_file_that_is_no_media_is_no_error(harness: ServiceHarness, service: Service) -> None:
     """Somebody's edit of the file costs the picture alone."""
-    task_id = desk.submit()
-    run(desk.service.collect(task_id)).path.write_bytes(b"edited")
+    task_id = harness.submit()
+    run(harness.service.collect(task_id)).path.write_bytes(b"edited")
     assert poster(service, task_id) is None
 
 
