@@ -16,6 +16,9 @@ _UNSAFE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
+#: The query of a URL, which may contain a signature or a secret.
+_QUERY: Final = re.compile(r"(\w[\w+.-]*:/[^\s'\"?#»)]*)[?#][^\s'\"»)]*")
+
 
 def format_duration(seconds: float) -> str:
     """A duration for people: ``48 s``, ``3 min 20 s``, ``1 h 5 min``."""
@@ -42,6 +45,11 @@ def shorten(text: str) -> str:
 def sanitize(text: str) -> str:
     """A text from outside, with each unsafe character replaced by U+FFFD."""
     return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
+
+
+def without_queries(text: str) -> str:
+    """The text with the query and fragment of each URL removed: they may contain a signature."""
+    return _QUERY.sub(r"\1", text)
 
 
 def mask_key(text: str, key: str) -> str:

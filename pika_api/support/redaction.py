@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ..journal import Entry
-from ..text import mask_key
+from ..text import mask_key, without_queries
 
 #: The home folder of a user, on any system. Error texts may double a backslash.
 _USER: Final = re.compile(
@@ -17,8 +17,6 @@ _USER: Final = re.compile(
 )
 #: User name, password and host in the URL of a database or a proxy.
 _ACCOUNT: Final = re.compile(r"(\w[\w+.-]*://)[^\s/'\"]*@[^\s/'\")]*")
-#: The query of a URL, which may contain a signature or a secret.
-_QUERY: Final = re.compile(r"(\w[\w+.-]*:/[^\s'\"?#»)]*)[?#][^\s'\"»)]*")
 _TASK_ID: Final = re.compile(r"(?i)\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f-]{19,22}\b")
 #: Shortest quoted piece of a user's text that is redacted, in characters.
 _MIN_PIECE: Final = 8
@@ -43,7 +41,7 @@ class Redactor:
         """The text in one line, without key, user names, accounts and URL queries."""
         text = mask_key(text, self._key)
         text = _USER.sub("~", self._folder.sub("~", text))
-        text = _QUERY.sub(r"\1", _ACCOUNT.sub(r"\1[account]", text))
+        text = without_queries(_ACCOUNT.sub(r"\1[account]", text))
         return " ".join(_TASK_ID.sub(r"\1…", text).split())
 
 

@@ -402,7 +402,7 @@ def test_public_gateway_cannot_redirect_to_a_private_address(tmp_path: Path) -> 
                 PUBLIC,
                 f"{outer.url}/v.mp4",
                 tmp_path / "v.part",
-                is_private=lambda ip: ip != "203.0.113.1" and next(seen),
+                is_private=lambda peer, _own: peer != "203.0.113.1" and next(seen),
             )
             assert len(outer.seen) == 2
         assert inner.seen == []
@@ -422,6 +422,11 @@ def test_private_gateway_can_link_to_a_private_address(tmp_path: Path) -> None:
         ("192.168.0.1", True), ("169.254.169.254", True), ("100.100.100.200", True),
         ("0.0.0.0", True), ("::1", True), ("::", True), ("fe80::1%eth0", True), ("fd00::1", True),
         ("::ffff:10.0.0.1", True), ("172.32.0.1", False), ("8.8.8.8", False),
+        ("224.0.0.1", True), ("255.255.255.255", True), ("192.0.0.192", True),
+        ("168.63.129.16", True), ("fec0::1", True), ("ff02::1", True), ("64:ff9b:1::1", True),
+        ("::10.0.0.1", True), ("64:ff9b::10.0.0.1", True), ("64:ff9b::808:808", False),
+        ("2002:a00:1::1", True), ("2002:808:808::1", False), ("2606:4700::5efe:a00:1", True),
+        ("2606:4700::200:5efe:192.168.0.1", True), ("2001::f5ff:fffe", True),
         ("198.18.0.7", False), ("2606:4700::1111", False), ("::ffff:8.8.8.8", False),
     ],
 )  # fmt: skip
