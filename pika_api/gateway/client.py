@@ -188,7 +188,7 @@ class Client:
             with closing(self._media_session()) as session:
                 response = get_following_redirects(session, url, exchange, timeouts)
                 with closing(response):
-                    if not response.ok:
+                    if response.status_code != requests.codes.ok:
                         raise requests.HTTPError(f"HTTP {response.status_code}")
                     return read_limited(response, exchange, timeouts, limits)
         except TRANSPORT_ERRORS as error:

@@ -47,7 +47,7 @@ class Poller:
 
     async def _read(self, task_id: str, observer: ProgressObserver) -> Task:
         """Read the feed once and record what it says."""
-        task = await self._workers.network(observer, self._client.feed, task_id)
+        task = await self._workers.read(observer, self._client.feed, task_id)
         try:
             await self._workers.disk(observer, self._record, task)
         except JournalError as error:

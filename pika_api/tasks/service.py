@@ -51,7 +51,9 @@ class Service:
         self.journal = journal
         self.output = output.absolute()  # recorded paths must not depend on the working directory
         self._client = Client(settings, timeouts=policy.timeouts, limits=policy.size_limits)
-        self._workers = Workers(journal, settings.max_requests, policy.rate_limit_pause)
+        self._workers = Workers(
+            journal, settings.max_requests, policy.rate_limit_pause, policy.exit_grace
+        )
         self._submitter = Submitter(settings, self._client, journal, self._workers, policy)
         self._poller = Poller(settings, self._client, journal, self._workers, policy)
         self._collector = Collector(
