@@ -99,6 +99,7 @@ class Service:
 
         Raises:
             TaskNotFound: The gateway does not know the task.
+            OtherGateway: The task belongs to another gateway, which was not asked.
             FeedRefused: The gateway does not accept key or address.
             FeedError: The feed could not be read this time.
         """
@@ -121,6 +122,7 @@ class Service:
             TaskFailed: The gateway ended it with an error.
             TaskTimeout: It is not finished yet.
             TaskNotFound: The gateway does not know it. A new task may be unknown for a minute.
+            OtherGateway: The task belongs to another gateway, which was not asked.
             FeedRefused: The gateway does not accept key or address.
         """
         self.settings.require_key()

@@ -407,7 +407,7 @@ def test_unsafe_characters_are_replaced(tmp_path: Path, character: str) -> None:
     ):
         raw = answer(200, json.dumps({"videos": [video]}).encode())
         with RawServer(raw) as server, service_at(server.url, tmp_path) as service:
-            task = run(service.status("b"))
+            task = run(service.status(f"b-{len(raw)}"))
         assert character not in task.result_url + task.raw_status
 
 
