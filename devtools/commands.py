@@ -45,6 +45,8 @@ FREE_TESTS = ("tests", *(f"--ignore={path}" for path in NEEDS_COMFYUI))
 CORES = os.cpu_count() or 1
 WORKERS = min(2 * CORES, 6)
 PARALLEL = ("-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder")
+#: A test that hangs ends its worker. A new worker would start with the same test.
+PARALLEL += ("--max-worker-restart=0",)
 COVERAGE = ("--cov", "--cov-report=term:skip-covered")
 #: On another Python the tests must pass; rare values are searched for on the main one only.
 QUICK = ("--ignore=tests/simulator", "-m", "not slow", "--hypothesis-profile=quick")
