@@ -44,7 +44,7 @@ FREE_TESTS = ("tests", *(f"--ignore={path}" for path in NEEDS_COMFYUI))
 #: tests/support/schedule.py. Many tests wait for a server: two for each core keep the cores busy.
 CORES = os.cpu_count() or 1
 WORKERS = min(2 * CORES, 6)
-PARALLEL = ("-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder")
+PARALLEL: tuple[str, ...] = ("-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder")
 #: A test that hangs ends its worker. A new worker would start with the same test.
 PARALLEL += ("--max-worker-restart=0",)
 COVERAGE = ("--cov", "--cov-report=term:skip-covered")
