@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 
 from devtools import ROOT, mutation
 from devtools.registry import comfy_cli
+from devtools.setup import javascript
 from devtools.setup.browser import ensure_chromium
 from devtools.setup.environment import Environment, Host, cache_folder, host, prepare
 from devtools.setup.processes import Terminated, unwind_on_termination
@@ -88,7 +89,8 @@ def test(arguments: list[str]) -> int:
     coverage = () if arguments else COVERAGE
     all_tests: Command = [python, "-m", "pytest", "tests", *PARALLEL, *coverage, *arguments]
     with _on_oldest(oldest) as code_on_oldest:
-        code = max(call(command, environment) for command in _checks(python))
+        checks = [*_checks(python), *javascript.gates(javascript.prepare())]
+        code = max(call(command, environment) for command in checks)
         code = max(code, code_on_oldest())
     return max(code, call(all_tests, environment))
 
@@ -144,6 +146,8 @@ def _set_up(everything: bool, oldest: Path | None) -> Environment:
     with ThreadPoolExecutor(2) as pool:
         environment = pool.submit(prepare)
         rest: list[Future[Any]] = [pool.submit(comfy_cli)]
+        if everything:
+            rest.append(pool.submit(javascript.prepare))
         if everything and sys.platform != "win32":
             rest.append(pool.submit(mutation.interpreter_with_mutmut))
         if oldest is not None:

@@ -40,15 +40,22 @@ class Module:
 MODULES: Final[Mapping[str, Module]] = {
     "retry": Module(["gateway/retry.py"], ["tests/gateway/test_retry.py"]),
     "request": Module(
-        ["request/values.py", "request/checks.py", "request/extra.py", "request/fingerprint.py"],
         [
+            "request/aspect_ratio.py",
+            "request/checks.py",
+            "request/extra.py",
+            "request/fingerprint.py",
+            "request/values.py",
+        ],
+        [
+            "tests/request/test_aspect_ratio.py",
             "tests/request/test_body.py",
             "tests/request/test_input_errors.py",
             "tests/request/test_fingerprint.py",
         ],
     ),
     "journal": Module(
-        ["journal/store.py", "journal/queries.py", "journal/entries.py"],
+        ["journal/store.py", "journal/transitions.py", "journal/queries.py", "journal/entries.py"],
         [
             "tests/journal/test_states.py",
             "tests/journal/test_queries.py",

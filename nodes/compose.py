@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..pika_api.errors import InvalidInput
 from ..pika_api.request import (
     ASPECT_RATIOS,
     CAMERA_MOVES,
@@ -20,6 +19,7 @@ from ..pika_api.request import (
     Camera,
     Options,
     Parameters,
+    parse_aspect_ratio,
     parse_extra,
 )
 from .sockets import (
@@ -235,7 +235,9 @@ class PikaOptions(io.ComfyNode):
         """Return the value."""
         return io.NodeOutput(
             Options(
-                aspect_ratio=_ratio(aspect_ratio, custom_aspect_ratio),
+                aspect_ratio=parse_aspect_ratio(
+                    aspect_ratio, "aspect_ratio", {CUSTOM: custom_aspect_ratio, STILL_IMAGE: None}
+                ),
                 frame_rate=frame_rate,
                 extend=extend,
                 parameters=parameters or Parameters(),
@@ -243,18 +245,3 @@ class PikaOptions(io.ComfyNode):
                 extra=parse_extra(extra_json),
             )
         )
-
-
-def _ratio(name: str, custom: float) -> float | str | None:
-    if name == STILL_IMAGE:
-        return None
-    if name == FROM_IMAGE:
-        return FROM_IMAGE
-    if name == CUSTOM:
-        return custom
-    if name in ASPECT_RATIOS:
-        return ASPECT_RATIOS[name]
-    known = ", ".join((*ASPECT_RATIOS, FROM_IMAGE, CUSTOM, STILL_IMAGE))
-    raise InvalidInput(
-        "aspect_ratio", f'"{name}" is not a valid choice.', f"Choose one of: {known}."
-    )

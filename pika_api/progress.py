@@ -1,4 +1,4 @@
-"""How a long call is watched from outside, and how blocking work waits without blocking."""
+"""Progress of a long call, and waiting for blocking work without blocking the event loop."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Final, TypeVar
 
 _T = TypeVar("_T")
 
-#: Seconds between two looks at whether the user wants to stop.
+#: Seconds between two checks whether the user wants to stop.
 CHECK_EVERY: Final = 0.2
 
 
 @dataclass(frozen=True)
 class Progress:
-    """Something to show while a call goes on.
+    """What to show while a call is running.
 
     Attributes:
-        text: A line for the person at the node.
-        progress: Per cent of the task, 0…100.
-        task_id: Empty before there is one.
+        text: A line for the user at the node.
+        progress: Progress of the task in percent, 0…100.
+        task_id: The gateway's id; empty while there is none.
         elapsed: Seconds since the task was submitted, as far as known.
-        poster_url: A picture to show meanwhile; empty where there is none.
+        poster_url: Address of a picture to show meanwhile; empty if there is none.
     """
 
     text: str
@@ -36,16 +36,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class ProgressObserver:
-    """Who watches a call.
+    """Callbacks of a long call.
 
     Attributes:
-        check: Called about every `CHECK_EVERY` seconds; raises to stop the waiting. It never
-            stops the task: what is paid for stays paid for.
-        report: Called with news.
+        check: Called about every `CHECK_EVERY` seconds; raises to stop the waiting. The task goes
+            on: it is paid for.
+        report: Called with each `Progress`.
     """
 
     check: Callable[[], None] = lambda: None
-    report: Callable[[Progress], None] = lambda _report: None
+    report: Callable[[Progress], None] = lambda _progress: None
 
 
 NO_OBSERVER: Final = ProgressObserver()
@@ -54,12 +54,12 @@ NO_OBSERVER: Final = ProgressObserver()
 async def run_in_thread(
     pool: Executor, observer: ProgressObserver, call: Callable[..., _T], *args: object
 ) -> _T:
-    """Run a blocking call in a thread, looking out for the user meanwhile.
+    """Run a blocking call in a thread, and check meanwhile whether the user wants to stop.
 
-    A call that is given up goes on in its thread: what it learns it must write down itself.
+    A call that is no longer awaited goes on in its thread, so it must record its own result.
     """
     future = asyncio.wrap_future(pool.submit(call, *args))
-    # If nobody asks for its error any more, that is not an accident to print on the console.
+    # Without this, asyncio prints the error of a call that nobody awaits any more.
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         while True:
@@ -68,14 +68,14 @@ async def run_in_thread(
                 return future.result()
             observer.check()
     except BaseException:
-        future.cancel()  # what has not begun in its thread never will
+        future.cancel()  # has an effect only if the call has not started yet
         raise
 
 
 async def pause(seconds: float, observer: ProgressObserver) -> None:
-    """Wait this long, looking out for the user meanwhile."""
+    """Wait, and check meanwhile whether the user wants to stop."""
     end = time.monotonic() + seconds
     observer.check()
-    while (left := end - time.monotonic()) > 0:
-        await asyncio.sleep(min(left, CHECK_EVERY))
+    while (remaining := end - time.monotonic()) > 0:
+        await asyncio.sleep(min(remaining, CHECK_EVERY))
         observer.check()

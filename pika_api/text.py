@@ -1,13 +1,24 @@
-"""Measures as a person reads them."""
+"""Text for people: formatting of values, and cleaning of text from outside."""
 
 from __future__ import annotations
 
 import re
 from typing import Final
 
+#: Maximum length of a message that is shown or stored. Characters.
+MAX_MESSAGE: Final = 600
+#: Maximum length of a task id. Characters.
+MAX_TASK_ID: Final = 255
+
+#: Characters that could overwrite a line in a terminal, reverse the direction of text, or that a
+#: database rejects: control characters except tab and line feed, direction marks, and surrogates.
+_UNSAFE: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+
 
 def format_duration(seconds: float) -> str:
-    """Seconds as a person reads them: ``48 s``, ``3 min 20 s``, ``1 h 5 min``."""
+    """A duration for people: ``48 s``, ``3 min 20 s``, ``1 h 5 min``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -17,38 +28,35 @@ def format_duration(seconds: float) -> str:
 
 
 def format_size(count: int) -> str:
-    """Bytes as a person reads them."""
+    """A number of bytes for people: ``0.5 kB``, ``3.2 MB``, ``1.0 GB``."""
     if count >= 1_000_000_000:
         return f"{count / 1e9:.1f} GB"
     return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
 
 
-#: More of an answer than this helps nobody on a node.
-MAX_MESSAGE: Final = 600
-
-
-#: What could write over a line of a terminal, turn a text around, or not be kept in a database:
-#: control characters but tab and line feed, marks of direction, halves of characters.
-_UNSAFE: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
-)
-
-
 def shorten(text: str) -> str:
-    """At most `MAX_MESSAGE` characters of it, harmless."""
+    """The first `MAX_MESSAGE` characters of a text, sanitized."""
     return sanitize(text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…")
 
 
 def sanitize(text: str) -> str:
-    """A text of the other side's with a mark for each character that could do something."""
+    """A text from outside, with each unsafe character replaced by U+FFFD."""
     return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
 
 
-#: A longer task id than this is none. Characters.
-MAX_TASK_ID: Final = 255
+def mask_key(text: str, key: str) -> str:
+    """The text with each occurrence of the API key replaced by ``[key]``.
+
+    Args:
+        key: The key; empty if there is none.
+    """
+    return text.replace(key, "[key]") if key else text
 
 
 def is_task_id(text: str) -> bool:
-    """Whether it can be kept in every database, shown, and asked for as one part of a path."""
-    named = text not in ("", "0", "True", "False", ".", "..")
-    return named and len(text) <= MAX_TASK_ID and text.isprintable()
+    """Whether the text can be a task id: printable, and safe as one segment of a URL path.
+
+    ``0``, ``True`` and ``False`` are excluded: they are JSON values that mean "no id".
+    """
+    is_name = text not in ("", "0", "True", "False", ".", "..")
+    return is_name and len(text) <= MAX_TASK_ID and text.isprintable()

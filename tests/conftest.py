@@ -1,11 +1,11 @@
-"""Fixtures: a simulated gateway, a real ComfyUI, a real browser."""
+"""Fixtures: a simulated gateway, and real ComfyUIs that many tests share."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
@@ -18,39 +18,33 @@ from support.graphs import PROBES
 from support.sizes import sized
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
-
     from simulator import Simulator
-    from support.browser import PageErrors
-
-
-def install_probes(base_dir: Path) -> None:
-    """Put the tests' own nodes into a ComfyUI that is about to start."""
-    place = base_dir / "custom_nodes" / PROBES.name
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if not place.exists():
-        install_pack(PROBES, place)
 
 
 pytest_plugins = ["support.fixtures", "support.schedule"]
 
-ComfyFactory = Callable[..., Comfy]
+
+def install_probes(base_dir: Path) -> None:
+    """Install the tests' own nodes into a ComfyUI that is about to start."""
+    place = base_dir / "custom_nodes" / PROBES.name
+    place.parent.mkdir(parents=True)
+    install_pack(PROBES, place)
 
 
 def pytest_configure() -> None:
-    """Let a termination reach the fixtures' clean-up, as Ctrl-C does."""
+    """Let SIGTERM run the fixtures' clean-up, as Ctrl-C does."""
     unwind_on_termination()
 
 
 def _register_profiles() -> None:
-    """Speed is no matter of these tests: a machine under load is slow at everything."""
+    """Without deadlines: no test measures speed, and a busy machine is slow."""
     ours = hypothesis.settings(
         deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
     )
     hypothesis.settings.register_profile("ours", parent=ours)
-    # On a further Python the point is that the code works there, not to look for rare values.
+    # For further Python versions: the code works there; rare values are found on the main one.
     hypothesis.settings.register_profile("quick", parent=ours, max_examples=10)
-    # A mutant that lived must not be caught by chance the next time, nor by a machine under load.
+    # For mutants: the same result each time, whatever the load.
     hypothesis.settings.register_profile(
         "steady", parent=ours, max_examples=50, derandomize=True, database=None
     )
@@ -58,12 +52,12 @@ def _register_profiles() -> None:
     hypothesis.settings.load_profile(sized("ours", "long"))
 
 
-_register_profiles()  # before hypothesis' own plugin takes the one that was asked for
+_register_profiles()  # before Hypothesis' own plugin selects the profile of the command line
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_proxy() -> Iterator[None]:
-    """No test's traffic to this machine takes a way round through the user's proxy."""
+    """Requests to this machine do not go through the user's proxy."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.lower().endswith("_proxy"):
@@ -73,14 +67,14 @@ def _no_proxy() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def _no_own_account(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test spends the developer's credits."""
+    """Tests do not use the developer's key, and spend none of its credits."""
     monkeypatch.delenv("PIKA_API_KEY", raising=False)
     monkeypatch.delenv("PIKA_BASE_URL", raising=False)
 
 
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
-    """A gateway of the test's own, on quick tasks."""
+    """A gateway for one test, with quick tasks."""
     from simulator import Simulator
 
     with Simulator() as running:
@@ -88,73 +82,67 @@ def simulator() -> Iterator[Simulator]:
 
 
 @pytest.fixture(scope="session")
-def gateway() -> Iterator[Simulator]:
-    """The gateway behind `comfy`. A test that scripts it undoes that, or uses its own."""
+def shared_gateway() -> Iterator[Simulator]:
+    """The gateway of the ComfyUIs below. Tests use it as `gateway`."""
     from simulator import Simulator
 
-    # A key that no file has by chance: a test looks for it everywhere.
-    with Simulator(key="gateway-key-b81f6d0c", height=64, clip_seconds=0.5) as running:
+    # No file contains this key, or its last four characters, by chance: tests search for both.
+    key = "gateway-key-5d1f07a4e2-QW7Z"
+    with Simulator(key=key, height=64, clip_seconds=0.5) as running:
         yield running
 
 
+@pytest.fixture
+def gateway(shared_gateway: Simulator) -> Iterator[Simulator]:
+    """The gateway of `comfy` and `keyed`. Faults that a test leaves are removed."""
+    yield shared_gateway
+    shared_gateway.clear_faults()
+
+
+# A start of ComfyUI takes seconds of CPU time. So there are two for all tests, one with a key in
+# its environment and one without a key; each test that needs its own says why. Tests do not meet
+# in a journal: `support.graphs.generate` makes each request a different one.
+
+
 @pytest.fixture(scope="session")
-def comfy(gateway: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
-    """The ComfyUI with the pack that most tests share."""
-    env = {"PIKA_API_KEY": gateway.key, "PIKA_BASE_URL": gateway.url}
+def comfy(shared_gateway: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
+    """The ComfyUI that most tests share: key and address are in its environment."""
+    env = {"PIKA_API_KEY": shared_gateway.key, "PIKA_BASE_URL": shared_gateway.url}
     base_dir = tmp_path_factory.mktemp("comfy")
     install_probes(base_dir)
     with Comfy.start(base_dir, env=env, pack=ROOT) as running:
         yield running
 
 
-@pytest.fixture
-def comfy_factory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyFactory]:
-    """Starts ComfyUIs of the test's own: `comfy_factory(base_dir=None, **Comfy.start's)`."""
-    started: list[Comfy] = []
+@pytest.fixture(scope="session")
+def unconfigured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
+    """A ComfyUI as it is after the pack's installation. Tests use it as `keyless` or `keyed`.
 
-    def start(base_dir: Path | None = None, **given: Any) -> Comfy:
-        base_dir = base_dir or tmp_path_factory.mktemp("comfy")
-        install_probes(base_dir)
-        running = Comfy.start(base_dir, **given)
-        started.append(running)
-        return running
-
-    try:
-        yield start
-    finally:
-        for running in started:
-            running.stop()
-
-
-# Not for the whole session: while Playwright's sync API is on, its event loop counts as running in
-# this thread, and `asyncio.run` in any other test would refuse to work.
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """A Chromium for the tests of one file."""
-    from support.browser import browser
-
-    with browser() as running:
+    It listens on all addresses, and is started by a developer who has a key.
+    """
+    base_dir = tmp_path_factory.mktemp("keyless")
+    install_probes(base_dir)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PIKA_API_KEY", "the-developers-own-key")
+        extra_args = ("--listen", "0.0.0.0")
+        running = Comfy.start(base_dir, env={"PIKA_X": "set"}, pack=ROOT, extra_args=extra_args)
+    with running:
         yield running
 
 
 @pytest.fixture
-def page_errors() -> PageErrors:
-    """What went wrong on `page` so far."""
-    from support.browser import PageErrors
+def keyless(unconfigured: Comfy) -> Comfy:
+    """A ComfyUI whose pack has no settings. Its journal may have tasks of other tests."""
+    from support.routes import settings_file
 
-    return PageErrors()
+    settings_file(unconfigured).unlink(missing_ok=True)
+    return unconfigured
 
 
 @pytest.fixture
-def page(chromium: Browser, page_errors: PageErrors) -> Iterator[Page]:
-    """A page with nothing in its cookies and storage; open `comfy.url` in it."""
-    from support.browser import VIEWPORT_HEIGHT, VIEWPORT_WIDTH
+def keyed(keyless: Comfy, gateway: Simulator) -> Comfy:
+    """The same ComfyUI, with key and address as the editor saves them."""
+    from support.routes import save_settings
 
-    size = {"width": VIEWPORT_WIDTH, "height": VIEWPORT_HEIGHT}
-    context = chromium.new_context(viewport=size, locale="en-US", service_workers="block")
-    opened = context.new_page()
-    page_errors.observer(opened)
-    try:
-        yield opened
-    finally:
-        context.close()
+    save_settings(keyless, base_url=gateway.url, api_key=gateway.key)
+    return keyless

@@ -1,4 +1,4 @@
-"""The log: one line begins with what it is about, and a run that goes well is one line."""
+"""The log: each line begins with its subject, and a normal run is one line."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pytest
 
 from devtools import ROOT
 from pika_api.errors import FeedError, SubmitUnknown
-from support.api import Desk, run
+from support.api import ServiceHarness, run
 
 SOURCES = [*sorted((ROOT / "pika_api").rglob("*.py")), *sorted((ROOT / "nodes").rglob("*.py"))]
-#: What a line may begin with, and how the first value that it tells ends in the source.
+#: How a line may begin, and how the expression of its first value ends in the source.
 BEGINNINGS = {
     "task %s: ": ("task_id", "task.id"),
     "request #%d: ": ("entry.id",),
@@ -27,7 +27,7 @@ BEGINNINGS = {
 
 
 def calls(path: Path) -> Iterator[tuple[int, list[ast.expr]]]:
-    """A file's calls of the log: the line, and the arguments from the text on."""
+    """The log calls of a file: line number, and the arguments from the text on."""
     for item in ast.walk(ast.parse(path.read_text("utf-8"))):
         if (
             isinstance(item, ast.Call)
@@ -42,17 +42,18 @@ def calls(path: Path) -> Iterator[tuple[int, list[ast.expr]]]:
 CALLS = [(path, line, args) for path in SOURCES for line, args in calls(path)]
 
 
-def test_there_are_calls_to_look_at() -> None:
-    """The tests below see the log's calls."""
+def test_log_calls_are_found() -> None:
+    """Otherwise the tests below would check nothing."""
     assert len(CALLS) > 10
 
 
 @pytest.mark.parametrize(
     ("path", "line", "args"), CALLS, ids=[f"{path.stem}:{line}" for path, line, _ in CALLS]
 )
-def test_a_line_begins_with_what_it_is_about(path: Path, line: int, args: list[ast.expr]) -> None:
-    """With the task's id, else the request's number, …; and its values are as many as it has
-    places for: the log must not fail where money is at stake."""
+def test_line_begins_with_its_subject(path: Path, line: int, args: list[ast.expr]) -> None:
+    """The id of the task, the number of the request, and so on. A line has as many values as
+    placeholders: a log call must not fail while money is at stake.
+    """
     text = args[0]
     assert isinstance(text, ast.Constant)
     assert isinstance(text.value, str)
@@ -67,7 +68,7 @@ def test_a_line_begins_with_what_it_is_about(path: Path, line: int, args: list[a
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: path.name)
 def test_there_is_one_logger(path: Path) -> None:
-    """It is made in one place, and nobody prints but the command line."""
+    """It is created in one module, and only the command line prints."""
     text = path.read_text("utf-8")
     assert ("getLogger" in text) == (path.name == "log.py")
     prints = path.name == "__main__.py" or path.parent.name == "cli"
@@ -75,72 +76,74 @@ def test_there_is_one_logger(path: Path) -> None:
 
 
 def lines(caplog: pytest.LogCaptureFixture, level: int = logging.INFO) -> list[str]:
-    """Ours, from this level on."""
-    ours = [record for record in caplog.records if record.name == "pika"]
-    return [record.getMessage() for record in ours if record.levelno >= level]
+    """The messages of the pack, from this level on."""
+    records = [record for record in caplog.records if record.name == "pika"]
+    return [record.getMessage() for record in records if record.levelno >= level]
 
 
-def test_a_run_is_one_line(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    """What was charged; the same again is none."""
+def test_normal_run_is_one_line(harness: ServiceHarness, caplog: pytest.LogCaptureFixture) -> None:
+    """The charge. A second run of the same request adds no line."""
     caplog.set_level(logging.DEBUG)
     for _ in range(2):
-        task_id = desk.submit()
-        run(desk.service.collect(task_id))
+        task_id = harness.submit()
+        run(harness.service.collect(task_id))
     assert lines(caplog) == [f"task {task_id}: submitted (request #1)"]
-    told = lines(caplog, logging.DEBUG)
-    assert f"task {task_id}: reused, no new charge" in told
-    assert all(line.startswith(f"task {task_id}: ") for line in told)
+    messages = lines(caplog, logging.DEBUG)
+    assert f"task {task_id}: reused, no new charge" in messages
+    assert all(line.startswith(f"task {task_id}: ") for line in messages)
 
 
-def test_trouble_is_told_with_the_id(desk: Desk, caplog: pytest.LogCaptureFixture) -> None:
-    """One line for a feed that fails time and again, one for each download that breaks off."""
+def test_errors_are_logged_with_the_task_id(
+    harness: ServiceHarness, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One line for a feed that fails several times, and one for each interrupted download."""
     caplog.set_level(logging.INFO)
-    task_id = desk.submit()
-    desk.gateway.fault("feed", status=502, times=2)
-    desk.gateway.fault("media", status=500)
-    run(desk.service.collect(task_id))
+    task_id = harness.submit()
+    harness.gateway.fault("feed", status=502, times=2)
+    harness.gateway.fault("media", status=500)
+    run(harness.service.collect(task_id))
     first, feed, download = lines(caplog)
     assert first == f"task {task_id}: submitted (request #1)"
     assert feed.startswith(f"task {task_id}: retry: HTTP 502")
     assert download.startswith(f"task {task_id}: HTTP 500 from")
 
 
-def test_before_there_is_an_id_it_is_the_number(
-    desk: Desk, caplog: pytest.LogCaptureFixture
+def test_request_without_an_id_is_logged_with_its_number(
+    harness: ServiceHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A request that the gateway puts off."""
+    """The gateway asks to send it later."""
     caplog.set_level(logging.INFO)
-    desk.gateway.fault("submit", status=429, headers={"Retry-After": "0"})
-    task_id = desk.submit()
-    put_off, submitted = lines(caplog)
-    assert put_off.startswith("request #1: not accepted, retry in ")
+    harness.gateway.fault("submit", status=429, headers={"Retry-After": "0"})
+    task_id = harness.submit()
+    postponed, submitted = lines(caplog)
+    assert postponed.startswith("request #1: not accepted, retry in ")
     assert submitted == f"task {task_id}: submitted (request #1)"
 
 
-def test_a_strangers_line_breaks_make_no_lines(
-    desk: Desk, caplog: pytest.LogCaptureFixture
+def test_line_breaks_of_the_gateway_do_not_forge_lines(
+    harness: ServiceHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The gateway cannot write a line of its own into the log."""
     caplog.set_level(logging.INFO)
-    task_id = desk.submit()
-    words = "busy\ntask 42: saved\r\n\tas x"
-    desk.gateway.fault("feed", status=502, body={"message": words})
+    task_id = harness.submit()
+    message = "busy\ntask 42: saved\r\n\tas x"
+    harness.gateway.fault("feed", status=502, body={"message": message})
     with pytest.raises(FeedError):
-        run(desk.service.status(task_id))
-    run(desk.service.wait(task_id))
-    desk.gateway.fault("feed", status=502, body={"message": words})
-    run(desk.service.wait(task_id))
+        run(harness.service.status(task_id))
+    run(harness.service.wait(task_id))
+    harness.gateway.fault("feed", status=502, body={"message": message})
+    run(harness.service.wait(task_id))
     assert len(lines(caplog)) == 2
     assert all("\n" not in line and "\r" not in line for line in lines(caplog))
     assert "busy task 42: saved as x" in lines(caplog)[1]
 
 
-def test_an_unclear_request_is_an_error_and_no_line(
-    desk: Desk, caplog: pytest.LogCaptureFixture
+def test_unknown_submit_is_not_logged_twice(
+    harness: ServiceHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The error is the node's to show, and ComfyUI logs it: it is not told twice."""
+    """ComfyUI logs the error of the node."""
     caplog.set_level(logging.INFO)
-    desk.gateway.fault("submit", status=500)
+    harness.gateway.fault("submit", status=500)
     with pytest.raises(SubmitUnknown):
-        desk.submit()
+        harness.submit()
     assert lines(caplog) == []

@@ -1,4 +1,4 @@
-"""What SECURITY.md promises of the code as a whole, and that each of its rows has its test."""
+"""What SECURITY.md states about the whole code, and that each row of it names a test."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ import pytest
 from test_layout import INSIDES, ROOT, imports, sources, top
 
 SECURITY = ROOT / "SECURITY.md"
-OURS = [ROOT / "__init__.py", *sources("pika_api"), *sources("nodes")]
+SOURCES = [ROOT / "__init__.py", *sources("pika_api"), *sources("nodes")]
 ROUTES = ROOT / "nodes" / "routes" / "__init__.py"
-PAGES = [path for path in sorted((ROOT / "web").rglob("*.*js")) if path.is_file()]
+SCRIPTS = [path for path in sorted((ROOT / "web").rglob("*.*js")) if path.is_file()]
 
-#: What would run code or programs that nobody reviewed, or read data that can be code.
+#: Modules that run other code or programs, or read data that can contain code.
 MODULES = {
     "code", "ctypes", "dill", "ensurepip", "joblib", "marshal", "multiprocessing",
     "pickle", "pip", "pty", "runpy", "shelve", "simulator", "subprocess", "telnetlib", "yaml",
@@ -35,22 +35,24 @@ VARIABLES = {
     "PIKA_ALLOWED_HOSTS", "PIKA_API_KEY", "PIKA_BASE64_STYLE", "PIKA_BASE_URL", "PIKA_HOME",
     "PIKA_JOURNAL_URL", "PIKA_MAX_BODY_MB", "PIKA_MAX_REQUESTS",
 }  # fmt: skip
-#: Names of sockets' types, which look like variables.
+#: Types of sockets, whose names look like variables.
 SOCKETS = {"PIKA_CAMERA", "PIKA_OPTIONS", "PIKA_PARAMETERS"}
 
-by_name = pytest.mark.parametrize("path", OURS, ids=lambda path: path.relative_to(ROOT).as_posix())
+each_source = pytest.mark.parametrize(
+    "path", SOURCES, ids=lambda path: path.relative_to(ROOT).as_posix()
+)
 
 
 def calls(path: Path) -> Iterator[str]:
-    """What a file calls, as far as it is a name, or a name of a module's."""
+    """The names that a file calls, such as ``compile`` or ``os.system``."""
     for item in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(item, ast.Call):
             yield ast.unparse(item.func)
 
 
-@by_name
-def test_no_code_from_outside_is_run(path: Path) -> None:
-    """No eval, no pickle, no other program, nothing installed; the simulator is for the desk."""
+@each_source
+def test_no_foreign_code_is_run(path: Path) -> None:
+    """No eval, no pickle, no other program, no installation, and no simulator."""
     assert not {top(name) for name in imports(path)} & MODULES
     called = set(calls(path))
     assert not called & BUILTINS
@@ -60,16 +62,16 @@ def test_no_code_from_outside_is_run(path: Path) -> None:
     assert not called & {f"os.{name}" for name in OF_OS}
 
 
-@by_name
-def test_nothing_switches_certificates_off(path: Path) -> None:
-    """No argument, no setting and no variable of ours does."""
+@each_source
+def test_certificates_are_always_verified(path: Path) -> None:
+    """No argument, setting or environment variable disables the verification."""
     text = path.read_text("utf-8")
-    found = re.findall(
+    matches = re.findall(
         r"\bverify\b|cert_reqs|CERT_NONE|CERT_OPTIONAL|check_hostname|assert_hostname|"
         r"assert_fingerprint|disable_warnings|_create_unverified|set_ciphers|ssl_version",
         text,
     )
-    assert found == []
+    assert matches == []
     assert set(re.findall(r"\bPIKA_[A-Z0-9_]+\b", text)) <= VARIABLES | SOCKETS
 
 
@@ -81,45 +83,45 @@ def test_every_variable_is_documented(name: str) -> None:
     assert set(re.findall(r"\bPIKA_[A-Z0-9_]+\b", text)) == VARIABLES
 
 
-def test_ruffs_rules_of_security_are_on() -> None:
-    """For all that users run, without a blanket exception; the few that are off say why."""
+def test_ruffs_security_rules_are_enabled() -> None:
+    """They hold for all code that users run, without a general exception."""
     tomllib = pytest.importorskip("tomllib")  # from Python 3.11
     lint = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["ruff"]["lint"]
     assert "S" in lint["select"]
-    off = {rule for rule in lint["ignore"] if re.fullmatch(r"S\d*", rule)}
-    # asserts, chance without secrets, and two that are held by the tests above
-    assert off <= {"S101", "S311", "S404", "S603"}
+    disabled = {rule for rule in lint["ignore"] if re.fullmatch(r"S\d*", rule)}
+    # assert, random numbers that are no secrets, and two rules that the tests above replace
+    assert disabled <= {"S101", "S311", "S404", "S603"}
     for pattern, rules in lint["per-file-ignores"].items():
-        if any(path.relative_to(ROOT).match(pattern) for path in OURS):
+        if any(path.relative_to(ROOT).match(pattern) for path in SOURCES):
             assert not [rule for rule in rules if re.fullmatch(r"S\d*|ALL", rule)], pattern
-    for path in OURS:
+    for path in SOURCES:
         exceptions = re.findall(r"# noqa\b(.*)", path.read_text("utf-8"))
         assert not [each for each in exceptions if not re.match(r": (?!S\d)[A-Z]+\d+", each)], path
 
 
-#: Runs in a process of its own; fails at the first thing that an import must not do.
+#: A script that imports all modules, and fails at the first side effect.
 _IMPORT_ALL = """
 import importlib, pkgutil, sys
 sys.dont_write_bytecode = True
 import pika_api
 walk = pkgutil.walk_packages(pika_api.__path__, "pika_api.")
 names = [each.name for each in walk if not each.name.endswith("__main__")]
-def look(event, arguments):
+def audit(event, arguments):
     writes = event == "open" and isinstance(arguments[1], str) and set(arguments[1]) & set("wax+")
     if writes or event.startswith(("subprocess.", "os.system", "os.mkdir", "urllib.")):
         raise SystemExit(f"{event}: {arguments}")
     if event in ("socket.connect", "socket.bind", "socket.getaddrinfo", "socket.sendto"):
         raise SystemExit(f"{event}: {arguments}")
-import requests, sqlalchemy  # theirs
-sys.addaudithook(look)
+import requests, sqlalchemy  # with side effects of their own
+sys.addaudithook(audit)
 for name in names:
     importlib.import_module(name)
 print(len(names))
 """
 
 
-def test_an_import_does_nothing() -> None:
-    """No connection, no look-up, no program, no file: ComfyUI's start reaches nobody for us."""
+def test_import_has_no_side_effects() -> None:
+    """No connection, no name lookup, no program, no file: when ComfyUI starts, nothing is sent."""
     done = subprocess.run(
         [sys.executable, "-c", _IMPORT_ALL], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -127,40 +129,41 @@ def test_an_import_does_nothing() -> None:
     assert int(done.stdout) == len(sources("pika_api")) - 2  # __init__ and __main__
 
 
-def test_one_thing_is_installed() -> None:
-    """requests; SQLAlchemy, Pillow and PyAV are ComfyUI's own. Nothing is fetched later."""
+def test_only_requests_is_installed() -> None:
+    """SQLAlchemy, Pillow and PyAV come with ComfyUI. Nothing is downloaded later."""
     lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
-    wanted = [line for line in lines if line and not line.startswith("#")]
-    assert wanted == ["requests"]
+    assert [line for line in lines if line and not line.startswith("#")] == ["requests"]
     assert 'dependencies = ["requests"]' in (ROOT / "pyproject.toml").read_text("utf-8")
     known = {*sys.stdlib_module_names, "requests", "urllib3", "sqlalchemy", "PIL", "av", "numpy"}
-    known |= {"pika_api"}  # by name where it is run by its path
+    known |= {"pika_api"}  # imported by name if it is run by its path
     known |= INSIDES | {"comfy_api", "comfyui_version", "torch", "aiohttp"}  # ComfyUI's
-    for path in OURS:
+    for path in SOURCES:
         absolute = {top(name) for name in imports(path) if not name.startswith(".")}
         assert absolute <= known, path
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.name)
-def test_the_editors_side_makes_no_markup_of_data(path: Path) -> None:
-    """Texts are set as texts; no code is made of them; nothing is loaded from elsewhere."""
-    text = path.read_text("utf-8")
-    found = re.findall(
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.name)
+def test_scripts_never_turn_data_into_markup_or_code(path: Path) -> None:
+    """Texts are set as texts, and nothing is loaded from other hosts."""
+    # The types in JSDoc comments are imported with import().
+    comments = re.compile(r"/\*.*?\*/|^\s*//[^\n]*", re.DOTALL | re.MULTILINE)
+    text = comments.sub("", path.read_text("utf-8"))
+    matches = re.findall(
         r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|createContextualFragment|"
         r"DOMParser|srcdoc|\beval\(|new Function|\bimport\(|javascript:|"
         r"set(?:Timeout|Interval)\(\s*['\"`]",
         text,
     )
-    assert found == []
+    assert matches == []
     assert re.findall(r"(?:from|import)\s+['\"](?!\.{1,2}/)", text) == []
     assert re.findall(r"['\"`]https?://", text) == []
     assert not re.search(r"(?:local|session)Storage|document\.cookie|indexedDB", text)
 
 
 def test_every_route_is_guarded() -> None:
-    """No handler is registered but behind the guard, and nowhere but in one place."""
+    """One file registers all handlers, each of them behind the guard."""
     registering = re.compile(r"\broutes\.(get|post|put|delete|patch|view|static)\b|add_routes?\b")
-    for path in OURS:
+    for path in SOURCES:
         if path != ROUTES:
             assert not registering.search(path.read_text("utf-8")), path
     tree = ast.parse(ROUTES.read_text("utf-8"))
@@ -179,8 +182,8 @@ def test_every_route_is_guarded() -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
 @pytest.mark.parametrize("first", ["settings", "journal"])
-def test_the_private_folder_is_private(tmp_path: Path, first: str) -> None:
-    """Whichever part of the pack makes it: no other user of the machine may look into it."""
+def test_other_users_cannot_read_the_private_folder(tmp_path: Path, first: str) -> None:
+    """Whichever part of the pack creates it."""
     from pika_api.journal import Journal
     from pika_api.settings import save_settings, sqlite_url
 
@@ -197,18 +200,18 @@ def test_the_private_folder_is_private(tmp_path: Path, first: str) -> None:
 
 
 def tables(text: str) -> list[list[str]]:
-    """The rows of its tables, cell by cell, without their heads."""
-    found, last = [], ""
+    """The cells of each row of its tables, without the heads."""
+    rows, last = [], ""
     for line in text.splitlines():
         if line.startswith("|") and last.startswith("|") and not re.match(r"\|[\s:|-]+\|$", line):
-            found.append([cell.strip() for cell in line.strip("|").split("|")])
+            rows.append([cell.strip() for cell in line.strip("|").split("|")])
         last = line
-    return found
+    return rows
 
 
 @functools.cache
 def functions(path: Path) -> set[str]:
-    """The names of a file's functions; none where there is no such file."""
+    """The names of a file's functions; empty if the file does not exist."""
     if not path.is_file():
         return set()
     body = ast.parse(path.read_text("utf-8")).body
@@ -219,41 +222,43 @@ ROWS = tables(SECURITY.read_text("utf-8"))
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0][:40])
-def test_every_row_names_a_test_that_exists(row: list[str]) -> None:
-    """What is promised is held: a row's last cell names its tests, and they are there."""
+def test_every_row_names_existing_tests(row: list[str]) -> None:
+    """The last cell of a row names its tests, and they exist."""
     assert len(row) == 3
-    named = re.findall(r"`(tests/[\w/]+\.py::\w+)`", row[-1])
-    assert named, f"no test is named for «{row[0]}»"
-    places = (place.split("::") for place in named)
-    assert [name for file, name in places if name not in functions(ROOT / file)] == []
+    tests = re.findall(r"`(tests/[\w/]+\.py::\w+)`", row[-1])
+    assert tests, f"«{row[0]}» names no test"
+    pairs = (test.split("::") for test in tests)
+    assert [name for file, name in pairs if name not in functions(ROOT / file)] == []
 
 
-def test_the_tables_are_read() -> None:
-    """A test of rows that finds none would pass."""
+def test_security_md_has_its_rows() -> None:
+    """Without rows the test above would pass."""
     assert len(ROWS) > 40
 
 
-def test_the_limits_are_those_of_the_code() -> None:
-    """A figure that was changed in one place is wrong in the other."""
+def test_limits_are_those_of_the_code() -> None:
+    """SECURITY.md has the current value of each limit."""
     from pika_api import text as text_module
-    from pika_api.gateway import client, downloads, feed, network_guard, sessions
-    from pika_api.media import probe as media
+    from pika_api.gateway import SizeLimits, Timeouts
+    from pika_api.gateway.feed import MAX_LINK
+    from pika_api.media import DecodeLimits
 
+    time, size, decode = Timeouts(), SizeLimits(), DecodeLimits()
     text = SECURITY.read_text("utf-8")
-    for told in (
-        f"{sessions.MAX_RESPONSE // 2**20} MiB",
-        f"{sessions.RESPONSE_TIMEOUT:g} s",
-        f"{sessions.CONNECT_TIMEOUT:g} s",
-        f"{sessions.READ_TIMEOUT:g} s",
-        f"{client.SUBMIT_TIMEOUT:g} s",
-        f"{network_guard.HEAD_TIMEOUT:g} s",
-        f"{downloads.MAX_FILE // 2**30} GiB",
-        f"{downloads.MIN_BYTES // 2**10} KiB in {downloads.RATE_WINDOW:g} s",
-        f"{downloads.DOWNLOAD_TIMEOUT / 3600:g} h",
-        f"{media.MAX_PIXELS // 10**6} million pixels",
-        f"{media.DECODE_TIME:g} s",
+    for figure in (
+        f"{size.response // 2**20} MiB",
+        f"{time.response:g} s",
+        f"{time.connect:g} s",
+        f"{time.read:g} s",
+        f"{time.submit:g} s",
+        f"{time.head:g} s",
+        f"{size.file // 2**30} GiB",
+        f"{size.rate_window // 2**10} KiB in {time.rate_window:g} s",
+        f"{time.download / 3600:g} h",
+        f"{decode.pixels // 10**6} million pixels",
+        f"{decode.seconds:g} s",
         f"{text_module.MAX_MESSAGE} characters",
-        f"{feed.MAX_LINK} characters",
+        f"{MAX_LINK} characters",
         f"{text_module.MAX_TASK_ID} characters",
     ):
-        assert told in text, told
+        assert figure in text, figure

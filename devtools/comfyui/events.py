@@ -18,7 +18,8 @@ import aiohttp
 # Types of binary messages, from `protocol.py` of ComfyUI.
 PREVIEW, TEXT, PREVIEW_WITH_METADATA = 1, 3, 4
 #: Seconds.
-CONNECT_WITHIN = 30.0
+CONNECT_WITHIN = 120.0
+EVENT_WITHIN = 120.0
 FEATURES = {"type": "feature_flags", "data": {"supports_preview_metadata": True}}
 
 
@@ -105,7 +106,7 @@ class Listener:
             seen += len(fresh)
             yield from fresh
 
-    def wait_for(self, wanted: Callable[[Event], bool], timeout: float = 10.0) -> Event:
+    def wait_for(self, wanted: Callable[[Event], bool], timeout: float = EVENT_WITHIN) -> Event:
         """The first event, past or future, for which `wanted` is true. Raises as `follow` does."""
         return next(event for event in self.follow(timeout) if wanted(event))
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 EXAMPLES = ROOT / "example_workflows"
-#: Milliseconds.
-OPENS_WITHIN = 60_000
+#: Seconds; only for hangs.
+WITHIN = 120.0
 
 #: The name of the Run button in English and Chinese.
 _RUN = re.compile("^(Run|运行)")
@@ -57,7 +57,7 @@ def examples() -> list[Path]:
 def open_editor(page: Page, url: str) -> None:
     """Open the editor and wait until the pack's nodes are registered."""
     page.goto(url)
-    page.wait_for_function(_READY, timeout=OPENS_WITHIN)
+    page.wait_for_function(_READY, timeout=WITHIN * 1000)
 
 
 def open_workflow(page: Page, path: Path) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def press_run(page: Page) -> None:
     named.or_(queue.and_(page.locator("button"))).first.click()
 
 
-def start_run(page: Page, within: float = 60.0) -> None:
+def start_run(page: Page, within: float = WITHIN) -> None:
     """Press Run without waiting. After `within` seconds the end of the run is ``no end``."""
     page.evaluate(_WATCH_RUN, within * 1000)
     press_run(page)
@@ -87,7 +87,7 @@ def run_end(page: Page) -> str:
     return str(page.evaluate("() => window.pikaRun.end"))
 
 
-def run_workflow(page: Page, within: float = 60.0) -> str:
+def run_workflow(page: Page, within: float = WITHIN) -> str:
     """Press Run and wait until that run has ended, at most `within` seconds.
 
     Returns:
@@ -107,13 +107,13 @@ def playing(page: Page) -> list[str]:
     return list(page.evaluate(_PLAYING))
 
 
-def wait_for_videos(page: Page, count: int, within: float = 60.0) -> list[str]:
+def wait_for_videos(page: Page, count: int, within: float = WITHIN) -> list[str]:
     """Wait, at most `within` seconds, until this many videos play. Returns their addresses."""
     enough = f"(count) => ({_PLAYING})().length >= count"
     page.wait_for_function(enough, arg=count, timeout=within * 1000)
     return playing(page)
 
 
-def wait_for_video(page: Page, within: float = 60.0) -> str:
+def wait_for_video(page: Page, within: float = WITHIN) -> str:
     """Wait, at most `within` seconds, until a video plays. Returns its address."""
     return wait_for_videos(page, 1, within)[0]

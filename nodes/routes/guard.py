@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from ...pika_api.settings import is_loopback
+
 #: The header that the editor sends. Its value is the version of the routes' protocol.
 HEADER: Final = "X-Pika-Editor"
 #: Further host names at which ComfyUI may be opened, separated by commas.
@@ -87,9 +89,9 @@ def _is_same_origin(origin: str, host: str) -> bool:
 
 def _is_known(name: str, listen: Sequence[str], environ: Mapping[str, str]) -> bool:
     allowed = {host.strip().lower() for host in environ.get(VARIABLE, "").split(",")} - {""}
-    if name in allowed or name == "localhost" or _is_loopback(name):
+    if name in allowed or is_loopback(name):
         return True
-    if all(address == "localhost" or _is_loopback(address) for address in listen):
+    if all(is_loopback(address) for address in listen):
         return False
     # DNS rebinding needs a name: an address cannot be rebound to another machine.
     return _is_address(name) or name in _own_names(listen)
@@ -107,7 +109,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_loopback(name: str) -> bool:
-    return _is_address(name) and ipaddress.ip_address(name).is_loopback

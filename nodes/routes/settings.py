@@ -26,7 +26,7 @@ from .. import host
 from .replies import Problem, read_object
 
 if TYPE_CHECKING:
-    from ...pika_api.gateway import Finding
+    from ...pika_api.gateway import HealthResult
 
 #: The last so many characters of a key are shown, unless it is shorter than the second.
 _HINT: Final = 4
@@ -48,8 +48,8 @@ async def change(request: web.Request) -> web.Response:
 async def test(request: web.Request) -> web.Response:
     """POST: whether the gateway can be reached and knows the key. Costs nothing."""
     await read_object(request)
-    found = await asyncio.to_thread(_tested)
-    return web.json_response({"verdict": found.verdict, "message": found.message})
+    result = await asyncio.to_thread(_tested)
+    return web.json_response({"verdict": result.verdict.value, "message": result.message})
 
 
 async def diagnostics(request: web.Request) -> web.Response:
@@ -82,16 +82,16 @@ def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:
     return {**_described(), "key_cleared": dropped}
 
 
-def _tested() -> Finding:
+def _tested() -> HealthResult:
     # Imported late, as in host: requests would weigh on ComfyUI's start.
-    from ...pika_api.gateway import health
+    from ...pika_api.gateway import HealthCheck, HealthResult, Verdict
 
     try:
-        return health.check(load_settings(host.home()))
+        return HealthCheck(load_settings(host.home())).run()
     except SettingsError as error:
         named = error.name == "base_url"
-        verdict = health.BAD_ADDRESS if named else health.TROUBLE
-        return health.Finding(verdict, str(error))
+        verdict = Verdict.BAD_ADDRESS if named else Verdict.TROUBLE
+        return HealthResult(verdict, str(error))
 
 
 def _described() -> dict[str, Any]:
@@ -107,10 +107,11 @@ def _described() -> dict[str, Any]:
         problem = str(error)  # told, not raised: this is the page where it is mended
     else:
         has_key = bool(settings.api_key)
-        problem = settings.missing_key if settings.withheld else ""
+        problem = settings.missing_key if settings.withheld_key_origin else ""
     described: dict[str, Any] = {name: _shown(name, found[name]) for name in found}
     described["api_key"] = _shown_key(found["api_key"]) if has_key else _NO_KEY
-    described["base_url"]["locked"] = lock_reason("base_url", found)
+    lock = lock_reason("base_url", found)
+    described["base_url"]["locked"] = lock.value if lock else ""
     described["base64_style"]["choices"] = BASE64_STYLES
     for name, (low, high) in RANGES.items():
         described[name] |= {"min": low, "max": high}
@@ -124,10 +125,10 @@ def _shown(name: str, found: RawSetting) -> dict[str, Any]:
     except SettingsError:
         # An address that is none may have a password in it.
         value = "" if name == "base_url" else str(value)
-    return {"value": value, "source": found.source, "default": DEFAULTS[name]}
+    return {"value": value, "source": found.source.value, "default": DEFAULTS[name]}
 
 
 def _shown_key(found: RawSetting) -> dict[str, Any]:
     key = found.value
     hint = key[-_HINT:] if len(key) >= _HINTED else ""
-    return {"set": True, "hint": hint, "source": found.source}
+    return {"set": True, "hint": hint, "source": found.source.value}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,8 +30,8 @@ async def list_tasks(request: web.Request) -> web.Response:
     query = request.query
     limit = min(max(_number(query.get("limit", _PAGE_SIZE), "limit"), 1), _MAX_PAGE_SIZE)
     if "since" in query:
-        since = _moment(query["since"])
-        return web.json_response(await asyncio.to_thread(_changes, since, limit))
+        cursor = _cursor(query["since"])
+        return web.json_response(await asyncio.to_thread(_changes, cursor, limit))
     before = _number(query["before"], "before") if "before" in query else None
     return web.json_response(await asyncio.to_thread(_page, limit, before))
 
@@ -48,7 +47,12 @@ async def forget(request: web.Request) -> web.Response:
     await read_object(request)
     entry = await _entry(request)
     if not await asyncio.to_thread(host.journal().forget, entry.id):
-        raise Problem(409, "being_sent", f"Task #{entry.id} is being sent at this moment.")
+        raise Problem(
+            409,
+            "being_sent",
+            f"Task #{entry.id} is being sent right now, so it cannot "
+            "be forgotten. Try again in a moment.",
+        )
     return await _task_response(entry.id)
 
 
@@ -75,7 +79,7 @@ async def collect(request: web.Request) -> web.Response:
     if entry.task_id is None:
         raise Problem(409, "no_task", f"Request #{entry.id} has no task, and so no file.")
     if entry.state is State.FAILED:
-        raise Problem(409, "failed", f"Task {entry.task_id} has failed: {entry.last_error}")
+        raise Problem(409, "failed", f"Task {entry.task_id} failed: {entry.last_error}")
     # A task that is running, as far as the journal knows, is asked for once and not waited for.
     timeout = 0.0 if entry.state in ACTIVE else _LINK_TIMEOUT
     async with host.open_service() as service:
@@ -117,8 +121,8 @@ def _page(limit: int, before: int | None) -> dict[str, Any]:
     return _page_as_json(host.journal().page(limit=limit, before=before))
 
 
-def _changes(since: float, limit: int) -> dict[str, Any]:
-    return _page_as_json(host.journal().changed_since(since, limit=limit))
+def _changes(cursor: int, limit: int) -> dict[str, Any]:
+    return _page_as_json(host.journal().changed_since(cursor, limit=limit))
 
 
 def _page_as_json(page: Page) -> dict[str, Any]:
@@ -159,11 +163,11 @@ def _number(text: str | int, name: str) -> int:
         raise Problem(400, "invalid", f"{name} is not a whole number.") from error
 
 
-def _moment(text: str) -> float:
+def _cursor(text: str) -> int:
+    """The cursor of an earlier answer. An editor tab that is older than an update of the pack sends
+    a time, with or without a fraction; the journal then lists everything again.
+    """
     try:
-        since = float(text)
-    except ValueError:
-        since = math.nan
-    if not math.isfinite(since):
-        raise Problem(400, "invalid", "since is not a number.")
-    return since
+        return int(float(text))
+    except (ValueError, OverflowError) as error:
+        raise Problem(400, "invalid", "since is not a number.") from error

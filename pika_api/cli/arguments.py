@@ -18,6 +18,7 @@ from ..request import (
     GenerateRequest,
     Options,
     Parameters,
+    parse_aspect_ratio,
     parse_extra,
 )
 
@@ -118,23 +119,12 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     _add_waiting(parser)
 
 
-def _ratio(text: str) -> float | str | None:
-    if text in ("none", FROM_IMAGE):
-        return None if text == "none" else text
-    try:
-        return ASPECT_RATIOS[text] if text in ASPECT_RATIOS else float(text)
-    except ValueError as error:
-        raise InvalidInput(
-            "--aspect-ratio",
-            f"{text!r} is not an aspect ratio.",
-            "Use a name such as 16:9, or a number.",
-        ) from error
-
-
 def build_request(args: argparse.Namespace) -> GenerateRequest:
     """The request that the arguments describe. Raises `InvalidInput`."""
     options = Options(
-        aspect_ratio=_ratio(args.aspect_ratio),  # type: ignore[arg-type]
+        aspect_ratio=parse_aspect_ratio(
+            args.aspect_ratio, "--aspect-ratio", {"none": None}, numbers=True
+        ),
         frame_rate=args.frame_rate,
         extend=args.extend,
         parameters=Parameters(args.guidance_scale, args.motion, args.negative_prompt),

@@ -1,17 +1,24 @@
-"""HTTP with the gateway and the media host. Nothing here knows the journal."""
+"""HTTP calls to the gateway and the media host. This package does not know the journal."""
 
 from .client import Client
 from .feed import Status, Task
-from .health import Finding
-from .retry import SharedBackoff, poll_delay, resend_delay
+from .health import HEALTH_TIMEOUTS, HealthCheck, HealthResult, Verdict
+from .limits import SizeLimits, Timeouts
+from .retry import RetryPolicy, SharedBackoff, poll_delay, resend_delay
 from .sessions import root_cause
 
 __all__ = [
+    "HEALTH_TIMEOUTS",
     "Client",
-    "Finding",
+    "HealthCheck",
+    "HealthResult",
+    "RetryPolicy",
     "SharedBackoff",
+    "SizeLimits",
     "Status",
     "Task",
+    "Timeouts",
+    "Verdict",
     "poll_delay",
     "resend_delay",
     "root_cause",

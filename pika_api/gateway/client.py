@@ -1,311 +1,196 @@
-"""HTTP with the gateway and the media host: one call, one request; nothing is sent again here."""
+"""HTTP calls to the gateway and the media host. One call is one request; nothing is repeated."""
 
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, urlsplit
 
 import requests
 
-from ..errors import Busy, FeedError, FeedRefused, Refused, SubmitUnknown, TaskNotFound, Unreachable
+from ..errors import FeedError, SubmitUnknown
 from ..request import Payload
 from ..settings import Settings
-from ..text import format_size, is_task_id, sanitize, shorten
-from .downloads import download_file
+from ..text import is_task_id
+from .downloads import Downloader
 from .feed import Task
-from .network_guard import resolves_to_private_address
-from .responses import error_message, json_object
-from .retry import parse_retry_after
+from .limits import DEFAULT_SIZE_LIMITS, DEFAULT_TIMEOUTS, SizeLimits, Timeouts
+from .masking import KeyMask
+from .network_guard import AddressCheck, is_private_address, resolves_to_private_address
+from .rejections import broken_submit_error, connection_hint, feed_error, submit_error
+from .responses import json_object
 from .sessions import (
-    CONNECT_TIMEOUT,
-    READ_TIMEOUT,
     TRANSPORT_ERRORS,
     Bearer,
     NoAuth,
-    certificate_hint,
+    Reply,
+    get_reply,
     open_session,
     read_limited,
+    read_text,
     root_cause,
 )
 
-#: Seconds of silence while the answer to a submit is awaited.
-SUBMIT_TIMEOUT: Final = 120.0
-#: Where the id stands: the seed's name, then those of gateways that have another.
+#: Fields that may contain the id of a new task: the one of the API specification, then those of
+#: other gateways.
 _ID_FIELDS: Final = ("id", "task_id", "taskId")
-#: A decoded answer is kept this deep.
-_MAX_DEPTH: Final = 100
-#: Statuses of a submit that say the request was received and not carried out. 408, 425 and 499
-#: speak of the way there, not of the task, so they prove nothing.
-_UNPROVEN_4XX: Final = frozenset({408, 425, 499})
-_MOVED: Final = frozenset({301, 307, 308})
-
-_NETWORK_HINT: Final = (
-    "Check the network, PIKA_BASE_URL, and the proxy variables (HTTPS_PROXY, NO_PROXY)."
-)
 
 
 class Client:
-    """Blocking calls to one gateway; may be used from several threads.
+    """Blocking calls to one gateway. May be used from several threads.
 
     Args:
         settings: Key, base URL and limits.
         clock: Seconds since the epoch, for Retry-After dates.
+        timeouts: Time limits of all calls.
+        limits: Size limits of all calls.
+        is_private: Which addresses the links of a public gateway may not lead to.
     """
 
-    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        clock: Callable[[], float] = time.time,
+        timeouts: Timeouts = DEFAULT_TIMEOUTS,
+        limits: SizeLimits = DEFAULT_SIZE_LIMITS,
+        is_private: AddressCheck = is_private_address,
+    ) -> None:
         self._settings = settings
         self._clock = clock
-        self._feeds = open_session(
-            Bearer(settings.api_key), settings.max_requests, base_url=settings.base_url
+        self._timeouts = timeouts
+        self._limits = limits
+        self._is_private = is_private
+        self._mask = KeyMask(settings.api_key)
+        self._host = urlsplit(settings.base_url).netloc
+        self._feed_session = open_session(
+            Bearer(settings.api_key),
+            timeouts,
+            connections=settings.max_requests,
+            base_url=settings.base_url,
         )
 
     def close(self) -> None:
-        """Give the kept connections back."""
-        self._feeds.close()
+        """Close the open connections."""
+        self._feed_session.close()
 
     def submit(self, payload: Payload) -> str:
         """Send one paid request, once.
 
         Returns:
-            The task id.
+            The id of the new task.
 
         Raises:
-            Unreachable, Busy, Refused: It provably did not become a task.
-            SubmitUnknown: It may have.
+            Unreachable, Busy, Refused: The request certainly did not become a task.
+            SubmitUnknown: It may have become one.
+            InvalidInput: A media file changed while it was sent. No task.
         """
-        url = f"{self._settings.base_url}/pika/generate"
+        reply = self._post(payload)
+        if 200 <= reply.status < 300:
+            return self._new_task_id(reply)
+        raise submit_error(reply, self._host, self._mask, payload, self._clock())
+
+    def _post(self, payload: Payload) -> Reply:
         payload.reset()
-        # A connection of its own: a kept one that the other side has just closed would break
-        # after the request was written, which nobody could tell from a broken answer.
+        # A new connection for each submit. A kept one may be closed by the other side at this very
+        # moment: that breaks after the request was written, so it would prove nothing.
+        base_url, timeouts = self._settings.base_url, self._timeouts
         bearer = Bearer(self._settings.api_key)
-        with closing(open_session(bearer, base_url=self._settings.base_url)) as session:
+        with closing(open_session(bearer, timeouts, base_url=base_url)) as session:
             try:
-                answer = session.post(
-                    url,
+                response = session.post(
+                    f"{base_url}/pika/generate",
                     data=payload,
                     headers={"Content-Type": "application/json", "Accept": "application/json"},
-                    timeout=(CONNECT_TIMEOUT, SUBMIT_TIMEOUT),
+                    timeout=(timeouts.connect, timeouts.submit),
                     allow_redirects=False,
                     stream=True,
                 )
             except TRANSPORT_ERRORS as error:
-                raise self._submit_broke(error, payload) from self._without_key(error)
-            with closing(answer):
-                status, headers = answer.status_code, answer.headers
+                raise self._broken_submit(error, payload) from self._mask.cause(error)
+            with closing(response):
                 try:
-                    text = self._read(answer)[2]
+                    text = read_text(response, timeouts, self._limits)
                 except TRANSPORT_ERRORS as error:
-                    if not 300 <= status < 500:
-                        raise self._submit_broke(error, payload) from self._without_key(error)
-                    text = "(its answer broke off)"  # the status alone says what matters
-        if 200 <= status < 300:
-            return self._task_id(status, text)
-        raise self._submit_refused(status, headers, text, payload)
+                    if not 300 <= response.status_code < 500:
+                        raise self._broken_submit(error, payload) from self._mask.cause(error)
+                    text = "(the response broke off)"  # the status alone is proof
+                return Reply(response.status_code, response.headers, text)
 
-    def _submit_broke(self, error: Exception, payload: Payload) -> Unreachable | SubmitUnknown:
-        broke = self._clean(root_cause(error))
-        if not payload.started:
-            return Unreachable(f"No connection to {self._host}: {broke}.", hint=_hint_for(error))
-        if not payload.complete:
-            return Unreachable(
-                f"The connection to {self._host} broke before the request was sent whole: {broke}.",
-                connected=True,
-                hint="Queue again. If it happens every time, send a smaller image or video.",
-            )
-        return SubmitUnknown(
-            f"The request was sent to {self._host}, and no whole answer came back: {broke}."
-        )
+    def _broken_submit(self, error: Exception, payload: Payload) -> Exception:
+        return broken_submit_error(error, self._host, self._mask, payload)
 
-    def _task_id(self, status: int, text: str) -> str:
-        answer = json_object(text) or {}
-        inner = answer.get("data")
-        for place in (answer, inner if isinstance(inner, dict) else {}):
+    def _new_task_id(self, reply: Reply) -> str:
+        body = json_object(reply.text) or {}
+        inner = body.get("data")
+        for fields in (body, inner if isinstance(inner, dict) else {}):
             for name in _ID_FIELDS:
-                task_id = place.get(name)
+                task_id = fields.get(name)
                 if isinstance(task_id, (str, int)) and is_task_id(str(task_id).strip()):
                     return str(task_id).strip()
         raise SubmitUnknown(
-            f"The gateway answered HTTP {status} without a task id: {self._shown(text)}",
-            status=status,
+            f"The gateway answered HTTP {reply.status} without a task id: "
+            f"{self._mask.excerpt(reply.text)}",
+            status=reply.status,
         )
 
-    def _submit_refused(
-        self,
-        status: int,
-        headers: requests.structures.CaseInsensitiveDict[str],
-        text: str,
-        payload: Payload,
-    ) -> Busy | Refused | SubmitUnknown:
-        what = f"HTTP {status} from {self._host}: {self._words(text)}"
-        later = parse_retry_after(headers.get("Retry-After"), self._clock())
-        if status == 413:
-            return Refused(what, status=status, hint=_too_large(payload))
-        if status == 429 or (status == 503 and later is not None):
-            return Busy(
-                what,
-                status=status,
-                retry_after=later,
-                hint="The gateway is busy, or the account's limit is reached: try later.",
-            )
-        if status in _MOVED:
-            where = shorten(urlsplit(headers.get("Location", "")).netloc) or "nowhere"
-            return Refused(
-                f"HTTP {status} from {self._host}: it points to {where}. "
-                "A request that carries the key follows no redirect.",
-                status=status,
-                hint="If you trust that address, set PIKA_BASE_URL to it.",
-            )
-        if 400 <= status < 500 and status not in _UNPROVEN_4XX:
-            return Refused(
-                what, status=status, hint=_HINT_BY_STATUS.get(status, _CHANGE_INPUT_HINT)
-            )
-        return SubmitUnknown(what, status=status)
-
     def feed(self, task_id: str) -> Task:
-        """Ask once how a task is.
+        """Read the state of a task once.
 
         Raises:
-            TaskNotFound: 404: it does not exist, or does not exist yet.
-            FeedRefused: Key or address are not good.
-            FeedError: Anything else that asking again may mend.
+            TaskNotFound: 404: the task does not exist, or does not exist yet.
+            FeedRefused: The gateway rejects the key or the address.
+            FeedError: Any other error. It may be temporary.
         """
         url = f"{self._settings.base_url}/pika/feed/{quote(task_id, safe='')}"
         try:
-            answer = self._feeds.get(
-                url,
-                headers={"Accept": "application/json"},
-                timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-                allow_redirects=False,
-                stream=True,
-            )
-            with closing(answer):
-                status, headers, text = self._read(answer)
+            reply = get_reply(self._feed_session, url, self._timeouts, self._limits)
         except TRANSPORT_ERRORS as error:
             raise FeedError(
-                f"{self._host} could not be asked: {self._clean(root_cause(error))}.",
-                hint=_hint_for(error),
-            ) from self._without_key(error)
-        if status == 200:
-            found = json_object(text)
-            if found is None:
-                raise FeedError(f"The feed's answer is not JSON: {self._words(text)}", status=200)
-            return Task.from_feed(task_id, self._masked(found))
-        raise self._feed_refused(task_id, status, headers, text)
-
-    def _feed_refused(
-        self,
-        task_id: str,
-        status: int,
-        headers: requests.structures.CaseInsensitiveDict[str],
-        text: str,
-    ) -> FeedError | TaskNotFound:
-        what = f"HTTP {status} from {self._host}: {self._words(text)}"
-        if status == 404:
-            return TaskNotFound(task_id, what)
-        later = parse_retry_after(headers.get("Retry-After"), self._clock())
-        if status in (408, 425, 429) or status >= 500:
-            return FeedError(what, status=status, retry_after=later)
-        return FeedRefused(what, status=status, hint=_HINT_BY_STATUS.get(status, _NETWORK_HINT))
+                f"No response from {self._host}: {self._mask.text(root_cause(error))}.",
+                hint=connection_hint(error),
+            ) from self._mask.cause(error)
+        if reply.status != 200:
+            raise feed_error(task_id, reply, self._host, self._mask, self._clock())
+        response = json_object(reply.text)
+        if response is None:
+            message = self._mask.message(reply.text)
+            raise FeedError(f"The response of the feed is not JSON: {message}", status=200)
+        return Task.from_feed(task_id, self._mask.json(response))
 
     def download(self, task_id: str, url: str, part: Path, check: Callable[[], None]) -> None:
-        """Stream a finished file to ``part``; see `downloads.fetch`."""
+        """Stream a finished file to ``part``; see `Downloader.download`."""
         with closing(self._media_session()) as session:
-            download_file(session, task_id, url, part, check, self._words)
+            downloader = Downloader(session, self._timeouts, self._limits, self._mask.message)
+            downloader.download(task_id, url, part, check)
 
     def fetch_image(self, url: str) -> bytes:
-        """Fetch a poster, at most `MAX_RESPONSE` bytes. Raises `requests.RequestException`."""
+        """Fetch a small picture, at most `SizeLimits.response` bytes.
+
+        Raises:
+            requests.RequestException: It could not be fetched.
+        """
+        timeout = (self._timeouts.connect, self._timeouts.read)
         try:
             with closing(self._media_session()) as session:
-                answer = session.get(url, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True)
-                with closing(answer):
-                    answer.raise_for_status()
-                    return read_limited(answer)
+                response = session.get(url, timeout=timeout, stream=True)
+                with closing(response):
+                    response.raise_for_status()
+                    return read_limited(response, self._timeouts, self._limits)
         except requests.RequestException:
             raise
         except TRANSPORT_ERRORS as error:
             raise requests.ConnectionError(root_cause(error)) from error
 
     def _media_session(self) -> requests.Session:
-        """For links, which the gateway chooses: one from outside leads to nothing inside."""
+        """A session for links that the gateway chose; see `network_guard`."""
         host = urlsplit(self._settings.base_url).hostname or ""
-        return open_session(NoAuth(), public_only=not resolves_to_private_address(host))
-
-    @property
-    def _host(self) -> str:
-        return urlsplit(self._settings.base_url).netloc
-
-    def _read(
-        self, answer: requests.Response
-    ) -> tuple[int, requests.structures.CaseInsensitiveDict[str], str]:
-        return answer.status_code, answer.headers, read_limited(answer).decode("utf-8", "replace")
-
-    def _words(self, text: str) -> str:
-        # First too: once shortened, what is left of the key would not be known for it.
-        return self._clean(error_message(self._clean(text)))
-
-    def _masked(self, value: Any, depth: int = 0) -> Any:
-        """The decoded answer, without the key in any of its texts."""
-        if isinstance(value, str):
-            return self._clean(value)
-        if depth == _MAX_DEPTH and isinstance(value, (list, dict)):
-            return "…"
-        if isinstance(value, list):
-            return [self._masked(item, depth + 1) for item in value]
-        if isinstance(value, dict):
-            return {
-                self._clean(name): self._masked(item, depth + 1) for name, item in value.items()
-            }
-        return value
-
-    def _without_key(self, error: Exception) -> Exception | None:
-        """The cause of an error, for its traceback; none where it quotes the key."""
-        key = self._settings.api_key
-        quoted = key and key in "".join(traceback.format_exception(error))
-        return None if quoted else error
-
-    def _shown(self, text: str) -> str:
-        """An answer as it came, should there be an id in it that nobody expected there."""
-        return shorten(self._clean(text.strip())) or "(an empty answer)"
-
-    def _clean(self, text: str) -> str:
-        """Harmless, and without the key, should the other side quote it."""
-        key = self._settings.api_key
-        return sanitize(text.replace(key, "[key]") if key else text)
-
-
-_CHANGE_INPUT_HINT: Final = "Change the input that the message names, and queue again."
-_HINT_BY_STATUS: Final = {
-    401: "The gateway does not accept the key: check it in Settings → Pika, or PIKA_API_KEY.",
-    402: "The account's credit is used up: top it up at the gateway.",
-    403: "The gateway does not let this key do this: check the key's rights and PIKA_BASE_URL.",
-    404: "There is no such address at the gateway: check PIKA_BASE_URL.",
-    405: "There is no such call at the gateway: check PIKA_BASE_URL.",
-}
-
-
-def _too_large(payload: Payload) -> str:
-    told = f"The request was {format_size(len(payload))}"
-    if payload.heaviest is None:
-        return f"{told}: shorten the prompt."
-    name, size = payload.heaviest
-    told += f", of which the {name} takes {format_size(size)}"
-    if name == "video":
-        return f"{told}: connect a smaller video, or give video_url."
-    return (
-        f"{told}: connect a smaller image, choose image_format jpeg, lower PIKA_MAX_BODY_MB, "
-        "or give image_url."
-    )
-
-
-def _hint_for(error: Exception) -> str:
-    if not isinstance(error, requests.exceptions.SSLError):
-        return _NETWORK_HINT
-    return certificate_hint(error) or (
-        "What answers there does not speak TLS: check the address and its port. Behind a company's "
-        "proxy, set REQUESTS_CA_BUNDLE to its certificate file."
-    )
+        private_gateway = resolves_to_private_address(host, self._is_private)
+        return open_session(
+            NoAuth(),
+            self._timeouts,
+            refused_addresses=None if private_gateway else self._is_private,
+        )

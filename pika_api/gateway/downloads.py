@@ -1,4 +1,4 @@
-"""A finished file, from its link to the disk: streamed, bounded, going on where it broke off."""
+"""Download of a finished file: streamed, with limits, and resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
@@ -14,151 +15,164 @@ import requests
 from urllib3.exceptions import HTTPError as TransportError
 
 from ..errors import DownloadFailed, LinkRefused
+from .limits import SizeLimits, Timeouts
 from .network_guard import PrivateAddressError
 from .sessions import (
-    CONNECT_TIMEOUT,
-    READ_TIMEOUT,
+    CERTIFICATE_HINT,
     TRANSPORT_ERRORS,
-    certificate_hint,
+    is_untrusted_certificate,
     iter_raw,
-    read_limited,
+    read_text,
     root_cause,
 )
 
-#: The largest file that is fetched, in bytes.
-MAX_FILE: Final = 4 * 1024 * 1024 * 1024
-#: A download that brings fewer bytes than this in so many seconds is none.
-MIN_BYTES: Final = 64 * 1024
-RATE_WINDOW: Final = 60.0
-#: Seconds that one try may take; the next goes on from there.
-DOWNLOAD_TIMEOUT: Final = 2 * 3600.0
-
+_PRIVATE_ADDRESS_HINT: Final = (
+    "Links of a public gateway must not lead there, so nothing was fetched. If you trust the "
+    "gateway, get the link from Pika Status and open it in a browser."
+)
+#: A Content-Length that is believed: 1 to 18 digits.
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
 
 
-def download_file(
-    session: requests.Session,
-    task_id: str,
-    url: str,
-    part: Path,
-    check: Callable[[], None],
-    words: Callable[[str], str],
-) -> None:
-    """Stream a file to ``part``, going on where an earlier try broke off.
+@dataclass(frozen=True)
+class Downloader:
+    """Downloads files from the media host.
 
-    Its bytes are kept as they come: nothing is unpacked.
-
-    Args:
-        session: One without the key: the media host is somebody else.
-        check: Called between reads; may raise to stop.
-        words: What an answer says, fit to be shown.
-
-    Raises:
-        LinkRefused: The host says no: the link has expired, or the file is gone.
-        DownloadFailed: It broke off, drips or is too large. ``part`` keeps what arrived.
-        OSError: ``part`` cannot be written.
+    Attributes:
+        session: A session without the key: the media host is not the gateway.
+        timeouts: Time limits.
+        limits: Size limits.
+        describe: Turns the body of an error response into a text that can be shown.
     """
-    have = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity"}
-    if have:
-        headers["Range"] = f"bytes={have}-"
-    host = urlsplit(url).hostname
-    try:
-        answer = session.get(
-            url, headers=headers, timeout=(CONNECT_TIMEOUT, READ_TIMEOUT), stream=True
-        )
-    except TRANSPORT_ERRORS as error:
-        raise DownloadFailed(
-            task_id,
-            f"No answer from {host}: {root_cause(error)}.",
-            hint=_hint_for(error),
-        ) from error
-    with closing(answer):
-        if answer.status_code == 416 and have:
-            part.unlink()  # what is there is not of this file: the next try starts anew
-            raise DownloadFailed(task_id, f"{host} cannot go on from byte {have}.")
-        if answer.status_code not in (200, 206):
-            raise _refusal(task_id, answer, host, words)
-        start = 0
-        if answer.status_code == 206:
-            start = have
-            if not answer.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-                part.unlink()
-                raise DownloadFailed(task_id, f"{host} went on from another byte.")
-        _write(task_id, answer, part, start, check)
 
+    session: requests.Session
+    timeouts: Timeouts
+    limits: SizeLimits
+    describe: Callable[[str], str]
 
-def _refusal(
-    task_id: str, answer: requests.Response, host: str | None, words: Callable[[str], str]
-) -> DownloadFailed:
-    try:
-        text = read_limited(answer).decode("utf-8", "replace")
-    except (requests.RequestException, TransportError, OSError):
-        text = ""  # the status says what matters
-    what = f"HTTP {answer.status_code} from {host}: {words(text)}"
-    kind = LinkRefused if 400 <= answer.status_code < 500 else DownloadFailed
-    return kind(task_id, what)
+    def download(self, task_id: str, url: str, part: Path, check: Callable[[], None]) -> None:
+        """Stream a file to ``part``. If ``part`` exists, only the rest is requested.
 
+        The bytes are stored as they arrive, and never decompressed.
 
-def _write(
-    task_id: str,
-    answer: requests.Response,
-    part: Path,
-    start: int,
-    check: Callable[[], None],
-) -> None:
-    length = answer.headers.get("Content-Length", "")
-    expected = start + int(length) if _LENGTH.fullmatch(length) else None
-    if (expected or 0) > MAX_FILE:
-        raise DownloadFailed(task_id, f"The file is {expected} bytes, over the {MAX_FILE} kept.")
-    size = start
-    pace = _RateCheck(task_id, start)
-    with part.open("r+b" if start else "wb") as file:
-        file.seek(start)
+        Args:
+            task_id: For the errors.
+            url: The link. It is signed, so no error contains it.
+            part: The incomplete file.
+            check: Called between reads; may raise to stop.
+
+        Raises:
+            LinkRefused: The media host rejects the link: it has expired, or the file is gone.
+            DownloadFailed: The download broke off, was too slow or too large. ``part`` keeps what
+                arrived.
+            OSError: ``part`` cannot be written.
+        """
+        size = part.stat().st_size if part.exists() else 0
+        host = urlsplit(url).hostname
+        with closing(self._open(task_id, url, size)) as response:
+            if response.status_code == 416 and size:
+                part.unlink()  # it belongs to another file: the next attempt starts from byte 0
+                raise DownloadFailed(task_id, f"{host} cannot resume the file from byte {size}.")
+            if response.status_code not in (200, 206):
+                raise self._refusal(task_id, response, host)
+            start = 0
+            if response.status_code == 206:
+                start = size
+                if not response.headers.get("Content-Range", "").startswith(f"bytes {size}-"):
+                    part.unlink()
+                    raise DownloadFailed(task_id, f"{host} resumed the file from another byte.")
+            self._write(task_id, response, part, start, check)
+
+    def _open(self, task_id: str, url: str, size: int) -> requests.Response:
+        """Request a file from byte ``size`` on."""
+        headers = {"Accept-Encoding": "identity"}
+        if size:
+            headers["Range"] = f"bytes={size}-"
+        timeout = (self.timeouts.connect, self.timeouts.read)
         try:
-            for chunk in iter_raw(answer):
-                check()
-                size += len(chunk)
-                if size > MAX_FILE:
-                    raise DownloadFailed(task_id, f"The file is over {MAX_FILE} bytes.")
-                file.write(chunk)
-                pace.check(size)
-        except (requests.RequestException, TransportError) as error:
+            return self.session.get(url, headers=headers, timeout=timeout, stream=True)
+        except TRANSPORT_ERRORS as error:
+            what = f"No response from {urlsplit(url).hostname}: {root_cause(error)}."
+            hint = _hint_for(error)
+            raise DownloadFailed(task_id, what, hint=hint or "", retryable=hint is None) from error
+
+    def _refusal(
+        self, task_id: str, response: requests.Response, host: str | None
+    ) -> DownloadFailed:
+        try:
+            text = read_text(response, self.timeouts, self.limits)
+        except (requests.RequestException, TransportError, OSError):
+            text = ""  # the status is enough
+        status = response.status_code
+        kind = LinkRefused if 400 <= status < 500 else DownloadFailed
+        return kind(task_id, f"HTTP {status} from {host}: {self.describe(text)}")
+
+    def _write(
+        self,
+        task_id: str,
+        response: requests.Response,
+        part: Path,
+        start: int,
+        check: Callable[[], None],
+    ) -> None:
+        maximum = self.limits.file
+        length = response.headers.get("Content-Length", "")
+        expected = start + int(length) if _LENGTH.fullmatch(length) else None
+        if (expected or 0) > maximum:
             raise DownloadFailed(
-                task_id, f"The download broke off after {size} bytes: {root_cause(error)}."
-            ) from error
-    if expected is not None and size != expected:
-        raise DownloadFailed(task_id, f"The download broke off after {size} of {expected} bytes.")
+                task_id, f"The file has {expected} bytes, over the limit of {maximum}."
+            )
+        size = start
+        rate = _RateCheck(task_id, start, self.timeouts, self.limits)
+        with part.open("r+b" if start else "wb") as file:
+            file.seek(start)
+            try:
+                for chunk in iter_raw(response):
+                    check()
+                    size += len(chunk)
+                    if size > maximum:
+                        raise DownloadFailed(task_id, f"The file has over {maximum} bytes.")
+                    file.write(chunk)
+                    rate.check(size)
+            except (requests.RequestException, TransportError) as error:
+                raise DownloadFailed(
+                    task_id, f"The download broke off after {size} bytes: {root_cause(error)}."
+                ) from error
+        if expected is not None and size != expected:
+            raise DownloadFailed(
+                task_id, f"The download broke off after {size} of {expected} bytes."
+            )
 
 
 class _RateCheck:
-    """Whether a download goes on, or only drips. `requests` times each piece, however small."""
+    """Ends a download that is too slow. A read timeout does not: each single byte restarts it."""
 
-    def __init__(self, task_id: str, size: int) -> None:
+    def __init__(self, task_id: str, size: int, timeouts: Timeouts, limits: SizeLimits) -> None:
         self._task_id = task_id
-        self._size = size
-        self._begun = self._since = time.monotonic()
+        self._timeouts = timeouts
+        self._limits = limits
+        self._started = self._window_start = time.monotonic()
+        self._size_at_window_start = size
 
     def check(self, size: int) -> None:
-        """Look at it now that it has so many bytes. Raises `DownloadFailed`."""
+        """Check the size that the file has now. Raises `DownloadFailed`."""
         now = time.monotonic()
-        if now - self._begun > DOWNLOAD_TIMEOUT:
-            raise DownloadFailed(self._task_id, f"It took over {DOWNLOAD_TIMEOUT:g} s.")
-        if now - self._since < RATE_WINDOW:
-            return
-        if size - self._size < MIN_BYTES:
+        if now - self._started > self._timeouts.download:
             raise DownloadFailed(
-                self._task_id,
-                f"It all but stopped: {size - self._size} bytes in {now - self._since:.0f} s.",
+                self._task_id, f"The download took over {self._timeouts.download:g} s."
             )
-        self._size, self._since = size, now
+        if now - self._window_start < self._timeouts.rate_window:
+            return
+        arrived, seconds = size - self._size_at_window_start, now - self._window_start
+        if arrived < self._limits.rate_window:
+            raise DownloadFailed(
+                self._task_id, f"The download almost stopped: {arrived} bytes in {seconds:.0f} s."
+            )
+        self._size_at_window_start, self._window_start = size, now
 
 
-def _hint_for(error: Exception) -> str:
-    """What helps where trying again does not; empty where it may."""
+def _hint_for(error: Exception) -> str | None:
+    """What the user must change before another attempt can succeed; None if nothing."""
     if isinstance(error, PrivateAddressError):
-        return (
-            "A gateway outside has no business there, so nothing was fetched. If you trust it, "
-            "PikaStatus gives the link: open it in a browser."
-        )
-    return certificate_hint(error)
+        return _PRIVATE_ADDRESS_HINT
+    return CERTIFICATE_HINT if is_untrusted_certificate(error) else None

@@ -1,4 +1,8 @@
-"""What the feed says of a task. The answer's shape is from public reference pages."""
+"""The state of a task, as the feed ``GET /pika/feed/{task id}`` reports it.
+
+The shape of the response is that of the public reference pages of gateways of this family, read
+November 2026.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +15,12 @@ from urllib.parse import urlsplit
 from ..text import shorten
 from .responses import message_in
 
-#: A longer address than this is none. Characters.
+#: Maximum length of a link. Characters.
 MAX_LINK: Final = 8192
 
 
 class Status(str, Enum):
-    """Where a task stands. Anything the feed says beyond these is `UNKNOWN` and goes on."""
+    """The status of a task. A status that is not known here is `UNKNOWN`: the task goes on."""
 
     QUEUED = "queued"
     PENDING = "pending"
@@ -26,22 +30,23 @@ class Status(str, Enum):
 
     @property
     def over(self) -> bool:
-        """Whether the gateway will not change it any more."""
+        """Whether the status is final."""
         return self in (Status.FINISHED, Status.ERROR)
 
 
 @dataclass(frozen=True)
 class Task:
-    """One reading of the feed.
+    """A task as one response of the feed describes it.
 
     Attributes:
-        status: The known status.
-        raw_status: The gateway's own word for it, shown to the user.
-        progress: Per cent, 0…100; the gateway may leave it at 0 until the end.
-        result_url: The file's address; empty until finished.
-        poster_url: A picture to show meanwhile; empty where there is none.
-        error: The gateway's words where it failed.
-        response: The whole answer, as it came.
+        id: The gateway's id.
+        status: The status, as far as it is known here.
+        raw_status: The gateway's own word for it; shown to the user.
+        progress: Percent, 0…100. The gateway may leave it at 0 until the task is finished.
+        result_url: Link to the file; empty until the task is finished.
+        poster_url: Link to a picture of the video; empty if there is none.
+        error: The gateway's message if the task failed; else empty.
+        response: The whole response.
     """
 
     id: str
@@ -54,37 +59,37 @@ class Task:
     response: Mapping[str, Any]
 
     @classmethod
-    def from_feed(cls, task_id: str, answer: Mapping[str, Any]) -> Task:
-        """Read one answer of ``GET /pika/feed/{task id}``.
+    def from_feed(cls, task_id: str, response: Mapping[str, Any]) -> Task:
+        """Read a response of the feed.
 
-        Any field may be missing before the task is finished, and ``videos`` may be empty (public);
-        some gateways wrap the answer in ``data`` (public).
+        Before a task is finished any field may be missing, and ``videos`` may be empty. Some
+        gateways wrap the response in ``data``. (Public reference pages.)
         """
-        inner = answer.get("data")
-        feed: Mapping[str, Any] = inner if isinstance(inner, Mapping) else answer
+        inner = response.get("data")
+        feed: Mapping[str, Any] = inner if isinstance(inner, Mapping) else response
         videos = feed.get("videos")
         first = videos[0] if isinstance(videos, list) and videos else {}
         video: Mapping[str, Any] = first if isinstance(first, Mapping) else {}
-        # Only the video's own status can end a task: an error about the answer itself, with
-        # HTTP 200, is the gateway's trouble of the moment.
-        raw = shorten(_text(video.get("status")) or _trouble(feed)) or Status.QUEUED.value
+        # Only the status of the video can end a task. An error about the response as a whole, with
+        # HTTP 200, is a temporary error of the gateway.
+        raw = shorten(_text(video.get("status")) or _feed_trouble(feed)) or Status.QUEUED.value
         url = _link(video.get("resultUrl"))
         return cls(
             id=task_id,
             status=_status(raw, url),
             raw_status=raw,
-            progress=_per_cent(video.get("progress")),
+            progress=_percent(video.get("progress")),
             result_url=url,
             poster_url=_link(video.get("videoPoster")) or _link(video.get("imageThumb")),
             error=shorten(message_in(video.get("error"))),
-            response=answer,
+            response=response,
         )
 
     @classmethod
     def finished(cls, task_id: str, result_url: str) -> Task:
-        """A task that is known to be finished, without a reading of the feed."""
-        done = Status.FINISHED
-        return cls(task_id, done, done.value, 100, result_url, "", "", {})
+        """A task that is known to be finished, without a response of the feed."""
+        status = Status.FINISHED
+        return cls(task_id, status, status.value, 100, result_url, "", "", {})
 
 
 def _status(raw: str, url: str) -> Status:
@@ -93,14 +98,14 @@ def _status(raw: str, url: str) -> Status:
     except ValueError:
         return Status.UNKNOWN
     if status is Status.FINISHED and not url:
-        return Status.PENDING  # the link may come a moment after the word
+        return Status.PENDING  # the link may follow a moment later
     return status
 
 
-def _trouble(feed: Mapping[str, Any]) -> str:
-    """What an answer without a video's status says; empty where it says nothing."""
-    words = message_in(feed)
-    return f"no status: {words}" if words else _text(feed.get("status")) and "no status"
+def _feed_trouble(feed: Mapping[str, Any]) -> str:
+    """What a response without a video status says instead; empty if it says nothing."""
+    message = message_in(feed)
+    return f"no status: {message}" if message else _text(feed.get("status")) and "no status"
 
 
 def _text(value: object) -> str:
@@ -117,7 +122,7 @@ def _link(value: object) -> str:
         return ""
 
 
-def _per_cent(value: object) -> int:
+def _percent(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
         return 0
     return int(min(max(value, 0), 100))

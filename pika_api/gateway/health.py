@@ -1,7 +1,7 @@
-"""Does it work: is there a gateway at the address, and does it know the key? Costs nothing.
+"""Tests the connection: whether there is a gateway at the address, and whether it accepts the key.
 
-There is no call for this at the gateway. So its feed is asked of a task that cannot be, with the
-key and without: a gateway turns away who has no key, before it looks for the task.
+It costs nothing. The API has no call for this, so the feed is asked about a task that cannot exist,
+first with the key and then without: a gateway rejects a missing key before it looks for the task.
 """
 
 from __future__ import annotations
@@ -10,169 +10,179 @@ import http.client
 import uuid
 from contextlib import closing
 from dataclasses import dataclass
+from enum import Enum
 from typing import Final
 from urllib.parse import urlsplit
 
 import requests
 
 from ..settings import Settings
+from ..text import mask_key
+from .limits import DEFAULT_SIZE_LIMITS, SizeLimits, Timeouts
 from .responses import error_message, is_html, json_object
 from .sessions import (
     TRANSPORT_ERRORS,
     Bearer,
     NoAuth,
+    Reply,
     cause_chain,
+    get_reply,
     open_session,
-    read_limited,
     root_cause,
 )
 
-GOOD: Final = "good"
-NO_KEY: Final = "no_key"
-BAD_KEY: Final = "bad_key"
-BAD_ADDRESS: Final = "bad_address"
-TROUBLE: Final = "trouble"
+#: Shorter than for other calls: the user is waiting in the settings dialog.
+HEALTH_TIMEOUTS: Final = Timeouts(connect=5.0, read=10.0, response=10.0)
 
-#: Seconds to make a connection, of silence, and for a whole answer: somebody sits and waits.
-_CONNECT_TIME: Final = 5.0
-_READ_TIME: Final = 10.0
 _TRY_LATER: Final = (
-    "The gateway has trouble at the moment, or with the account: its words say which. Try again."
+    "The gateway has a temporary problem, or a problem with the account; its message says which. "
+    "Try again later."
 )
 _CHECK_ADDRESS: Final = "Check the base URL, the network, and the proxy variables (HTTPS_PROXY)."
 
 
+class Verdict(str, Enum):
+    """The result of a test. The values are part of the routes' JSON."""
+
+    GOOD = "good"
+    NO_KEY = "no_key"
+    BAD_KEY = "bad_key"
+    BAD_ADDRESS = "bad_address"
+    TROUBLE = "trouble"
+
+
 @dataclass(frozen=True)
-class Finding:
-    """What a test came to.
+class HealthResult:
+    """The result of a test.
 
     Attributes:
-        verdict: `GOOD`, `NO_KEY`, `BAD_KEY`, `BAD_ADDRESS` or `TROUBLE`.
-        message: What was seen and what helps, for a person. Never the key.
+        verdict: The result.
+        message: What was observed, and what helps; for the user. It never contains the key.
     """
 
-    verdict: str
+    verdict: Verdict
     message: str
 
 
 @dataclass(frozen=True)
-class _Answer:
-    """One answer: its status, what it says, and where it points to."""
+class HealthCheck:
+    """A test of key and base URL.
 
-    status: int
-    text: str
-    location: str = ""
+    Attributes:
+        settings: The settings to test.
+        timeouts: Time limits of each request.
+        limits: Size limits of each response.
+    """
+
+    settings: Settings
+    timeouts: Timeouts = HEALTH_TIMEOUTS
+    limits: SizeLimits = DEFAULT_SIZE_LIMITS
+
+    def run(self) -> HealthResult:
+        """Send one or two requests to the gateway; none of them is paid."""
+        if missing := self.settings.missing_key:
+            return HealthResult(Verdict.NO_KEY, missing)
+        url = f"{self.settings.base_url}/pika/feed/{uuid.uuid4()}"
+        try:
+            with_key = self._get(url, Bearer(self.settings.api_key))
+            result = self._judge_first(with_key)
+            if result is None:
+                result = self._judge_both(with_key, self._get(url, NoAuth()))
+        except TRANSPORT_ERRORS as error:
+            result = self._judge_broken(error)
+        return HealthResult(result.verdict, mask_key(result.message, self.settings.api_key))
 
     @property
-    def refuses(self) -> bool:
-        return self.status in (401, 403)
+    def _host(self) -> str:
+        return urlsplit(self.settings.base_url).netloc
 
-    @property
-    def not_now(self) -> bool:
-        """The gateway is there, and has to do with itself or with the account."""
-        return self.status in (402, 408, 425, 429) or self.status >= 500
+    def _get(self, url: str, auth: requests.auth.AuthBase) -> Reply:
+        session = open_session(auth, self.timeouts, base_url=self.settings.base_url)
+        with closing(session):
+            reply = get_reply(session, url, self.timeouts, self.limits)
+        # Masked before it is shortened: the rest of a cut key would not be recognized.
+        return Reply(reply.status, reply.headers, mask_key(reply.text, self.settings.api_key))
 
+    def _judge_first(self, reply: Reply) -> HealthResult | None:
+        """What the response to a request with the key says; None if a second request must tell."""
+        status, host = reply.status, self._host
+        observed = f"{host} answered HTTP {status}: {error_message(reply.text)}"
+        if _is_temporary(status):
+            return HealthResult(Verdict.TROUBLE, f"{observed}\n{_TRY_LATER}")
+        if 300 <= status < 400:
+            target = urlsplit(reply.headers.get("Location", "")).netloc or "no address"
+            return HealthResult(
+                Verdict.BAD_ADDRESS,
+                f"{host} answered HTTP {status} and redirects to {target}. The key is not sent "
+                "there.\nIf you trust that address, enter it as the base URL.",
+            )
+        if is_html(reply.text):
+            return HealthResult(
+                Verdict.BAD_ADDRESS,
+                f"{observed}\nThis is a web page, not the response of a gateway: check the base "
+                "URL, and whether a proxy or a sign-in page is in between.",
+            )
+        if _refuses(reply):
+            return HealthResult(
+                Verdict.BAD_KEY,
+                f"{observed}\nThe gateway is reachable and does not accept the key: check that the "
+                f"key is complete, and that it belongs to this gateway ({self.settings.base_url}).",
+            )
+        return None
 
-def check(settings: Settings) -> Finding:
-    """Ask the gateway once or twice; never anything that is paid for."""
-    if missing := settings.missing_key:
-        return Finding(NO_KEY, missing)
-    host = urlsplit(settings.base_url).netloc
-    url = f"{settings.base_url}/pika/feed/{uuid.uuid4()}"
-    try:
-        with_key = _get(settings, url, Bearer(settings.api_key))
-        found = _from_first(settings, with_key, host)
-        if found is None:
-            found = _from_both(with_key, _get(settings, url, NoAuth()), host)
-    except TRANSPORT_ERRORS as error:
-        found = _from_broken(error, host)
-    return Finding(found.verdict, _clean(found.message, settings.api_key))
-
-
-def _get(settings: Settings, url: str, auth: requests.auth.AuthBase) -> _Answer:
-    with closing(open_session(auth, base_url=settings.base_url)) as session:
-        answer = session.get(
-            url,
-            headers={"Accept": "application/json"},
-            timeout=(_CONNECT_TIME, _READ_TIME),
-            allow_redirects=False,
-            stream=True,
+    def _judge_both(self, with_key: Reply, without: Reply) -> HealthResult:
+        """What both responses say. Only a gateway that answers differently has checked the key."""
+        host = self._host
+        if _refuses(without) and not is_html(without.text):
+            message = f"The gateway at {host} responds and accepts the key."
+            return HealthResult(Verdict.GOOD, message)
+        observed = (
+            f"{host} answered HTTP {with_key.status} with the key and HTTP {without.status} "
+            f"without one: {error_message(with_key.text)}"
         )
-        with closing(answer):
-            text = read_limited(answer, _READ_TIME).decode("utf-8", "replace")
-            # Before it is shortened: what is left of a key would not be known for it.
-            text = _clean(text, settings.api_key)
-            return _Answer(answer.status_code, text, answer.headers.get("Location", ""))
+        if _is_temporary(without.status):
+            return HealthResult(Verdict.TROUBLE, f"{observed}\n{_TRY_LATER}")
+        if with_key.status == 404 or json_object(with_key.text) is None:
+            return HealthResult(
+                Verdict.BAD_ADDRESS,
+                f"{observed}\nThis does not look like a gateway: check the base URL. If it is "
+                "correct, this test cannot tell whether the key is valid.",
+            )
+        return HealthResult(
+            Verdict.TROUBLE, f"{observed}\nThis does not show whether the key is valid."
+        )
+
+    def _judge_broken(self, error: Exception) -> HealthResult:
+        """What it means that there was no complete response."""
+        host, cause = self._host, root_cause(error)
+        if isinstance(error, requests.exceptions.SSLError):
+            return HealthResult(
+                Verdict.BAD_ADDRESS,
+                f"No secure connection to {host}: {cause}.\nCheck the base URL. Behind a company's "
+                "proxy, set REQUESTS_CA_BUNDLE to its certificate file.",
+            )
+        late = isinstance(error, requests.exceptions.ReadTimeout)
+        if late or any(_broke_off(each) for each in cause_chain(error)):
+            return HealthResult(
+                Verdict.TROUBLE,
+                f"{host} sent no complete response: {cause}.\nTry again. {_CHECK_ADDRESS}",
+            )
+        return HealthResult(
+            Verdict.BAD_ADDRESS, f"No connection to {host}: {cause}.\n{_CHECK_ADDRESS}"
+        )
 
 
-def _from_first(settings: Settings, answer: _Answer, host: str) -> Finding | None:
-    """What the answer to the key says; None where it takes another one to tell."""
-    seen = f"{host} answered HTTP {answer.status}: {error_message(answer.text)}"
-    if answer.not_now:
-        return Finding(TROUBLE, f"{seen}\n{_TRY_LATER}")
-    if 300 <= answer.status < 400:
-        place = urlsplit(answer.location).netloc or "nowhere"
-        return Finding(
-            BAD_ADDRESS,
-            f"{host} answered HTTP {answer.status} and points to {place}. The key is not sent "
-            "along.\nIf you trust that address, enter it as the base URL.",
-        )
-    if is_html(answer.text):
-        return Finding(
-            BAD_ADDRESS,
-            f"{seen}\nThat is a page for people, not a gateway's answer: check the base URL, and "
-            "whether a proxy or a sign-in page is in between.",
-        )
-    if answer.refuses:
-        return Finding(
-            BAD_KEY,
-            f"{seen}\nThe gateway is there and does not accept the key: check that it is whole, "
-            f"and of this gateway ({settings.base_url}).",
-        )
-    return None
+def _refuses(reply: Reply) -> bool:
+    """Whether the response rejects the key, or that there is none."""
+    return reply.status in (401, 403)
 
 
-def _from_both(with_key: _Answer, without: _Answer, host: str) -> Finding:
-    """What two answers say: only a gateway that tells the two apart has looked at the key."""
-    if without.refuses and not is_html(without.text):
-        return Finding(GOOD, f"The gateway at {host} answers and accepts the key.")
-    seen = (
-        f"{host} answered HTTP {with_key.status} with the key and HTTP {without.status} without "
-        f"one: {error_message(with_key.text)}"
-    )
-    if without.not_now:
-        return Finding(TROUBLE, f"{seen}\n{_TRY_LATER}")
-    if with_key.status == 404 or json_object(with_key.text) is None:
-        return Finding(
-            BAD_ADDRESS,
-            f"{seen}\nThis does not look like a gateway's address: check the base URL. If it is "
-            "right, it cannot be told from here whether the key is good.",
-        )
-    return Finding(TROUBLE, f"{seen}\nWhether the key is good cannot be told from that.")
-
-
-def _from_broken(error: Exception, host: str) -> Finding:
-    """No whole answer: nobody there, or one who does not get through."""
-    words = root_cause(error)
-    if isinstance(error, requests.exceptions.SSLError):
-        return Finding(
-            BAD_ADDRESS,
-            f"No safe connection to {host}: {words}.\nCheck the base URL. Behind a company's "
-            "proxy, set REQUESTS_CA_BUNDLE to its certificate file.",
-        )
-    late = isinstance(error, requests.exceptions.ReadTimeout)
-    if late or any(_broke_off(each) for each in cause_chain(error)):
-        return Finding(
-            TROUBLE, f"{host} gave no whole answer: {words}.\nTry again. {_CHECK_ADDRESS}"
-        )
-    return Finding(BAD_ADDRESS, f"No connection to {host}: {words}.\n{_CHECK_ADDRESS}")
+def _is_temporary(status: int) -> bool:
+    """Whether the gateway is there, and has a problem of its own or with the account."""
+    return status in (402, 408, 425, 429) or status >= 500
 
 
 def _broke_off(error: BaseException) -> bool:
-    """Whether a connection stood, and broke."""
-    broke = (ConnectionResetError, BrokenPipeError, http.client.IncompleteRead)
-    return isinstance(error, broke)
-
-
-def _clean(text: str, key: str) -> str:
-    return text.replace(key, "[key]")
+    """Whether there was a connection that broke."""
+    broken = (ConnectionResetError, BrokenPipeError, http.client.IncompleteRead)
+    return isinstance(error, broken)

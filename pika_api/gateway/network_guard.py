@@ -1,25 +1,26 @@
-"""How connections are made: in bounded time, and not into the user's own network at a stranger's
-word.
+"""Connections with a deadline for the response head, and the SSRF guard.
+
+The gateway chooses the links that are downloaded. If the gateway is public, its links may only
+lead to public addresses, also through redirects: never to this machine or to the user's network.
 """
 
 from __future__ import annotations
 
 import contextlib
+import functools
 import ipaddress
 import socket
 import threading
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
-#: Seconds in which the head of an answer must have come. Longer than any silence that is waited
-#: through, so that it ends nothing but a head that drips in, or never ends.
-HEAD_TIMEOUT: Final = 180.0
-
-#: This machine, and networks that nobody reaches from outside. 198.18.0.0/15 is not among them:
-#: behind a local proxy of a common kind, every name in the world has an address there.
+#: Networks that are not reachable from the internet: this machine, private, link-local and shared
+#: networks. 198.18.0.0/15 is not listed: common local proxies give every host name an address
+#: there.
 _PRIVATE_NETWORKS: Final = tuple(
     ipaddress.ip_network(each)
     for each in (
@@ -36,119 +37,122 @@ _PRIVATE_NETWORKS: Final = tuple(
     )
 )
 
+#: Tells whether an IP address is private. Injected by tests.
+AddressCheck = Callable[[str], bool]
+
 
 class PrivateAddressError(ValueError):
-    """An address that a stranger named is of this machine or its own network."""
+    """A link of a public gateway leads to a private address."""
 
 
 def is_private_address(address: str) -> bool:
-    """Whether an IP address is of this machine or of a network like the one at home."""
+    """Whether an IP address belongs to this machine or to a network behind a router."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     ip = getattr(ip, "ipv4_mapped", None) or ip
     return any(ip in network for network in _PRIVATE_NETWORKS)
 
 
-def resolves_to_private_address(host: str) -> bool:
-    """Whether a name or an address leads there; a name that cannot be looked up does not."""
+def resolves_to_private_address(host: str, is_private: AddressCheck = is_private_address) -> bool:
+    """Whether a host name or address leads to a private address; False if it does not resolve."""
     try:
-        found = socket.getaddrinfo(host, None)
+        results = socket.getaddrinfo(host, None)
     except (OSError, UnicodeError):
         return False
-    return any(is_private_address(str(each[4][0])) for each in found)
+    return any(is_private(str(result[4][0])) for result in results)
 
 
 class _HeadDeadline:
-    """A connection whose answers begin within `HEAD_TIMEOUT`.
+    """Mixin for connections: the head of each response must arrive within `head_timeout` seconds.
 
-    A time-out of the socket's own is for each piece: who sends a byte now and then, or one
-    «100 Continue» after the other, would hold a thread for days.
+    The timeout of a socket applies to each read. A server that sends one byte now and then, or one
+    "100 Continue" after another, would occupy the thread for days.
     """
 
     sock: Any
+    head_timeout: float
 
     def getresponse(self) -> Any:
         late = threading.Event()
-        timer = threading.Timer(HEAD_TIMEOUT, _shut, (self.sock, late))
+        timer = threading.Timer(self.head_timeout, _shut_down, (self.sock, late))
         timer.daemon = True
         timer.start()
         try:
-            answer = super().getresponse()  # type: ignore[misc]
+            response = super().getresponse()  # type: ignore[misc]
         finally:
             timer.cancel()
-        if late.is_set():  # a head that was cut off would pass for a short one
-            answer.close()
-            raise TimeoutError(f"the answer had not begun after {HEAD_TIMEOUT:g} s")
-        return answer
+        if late.is_set():  # a head that was cut off looks like a short one
+            response.close()
+            raise TimeoutError(f"the response had not begun after {self.head_timeout:g} s")
+        return response
 
 
-def _shut(sock: socket.socket, late: threading.Event) -> None:
-    """End a connection, under the hands of whoever reads from it."""
+def _shut_down(sock: socket.socket, late: threading.Event) -> None:
+    """End a connection that another thread is reading from."""
     late.set()
     with contextlib.suppress(OSError):
-        # The socket's own, past TLS, whose state belongs to the thread that reads.
+        # The method of the plain socket: the state of TLS belongs to the reading thread.
         socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
 
 class _PublicOnly:
-    """A connection to public addresses only. It is looked at once it stands: a name can have
-    another address each time it is looked up.
+    """Mixin for connections: only to public addresses.
+
+    The address is checked after the connection is made. A check of the name before would not help:
+    a name can resolve to another address each time.
     """
 
     sock: Any
+    is_private: AddressCheck
 
     def connect(self) -> None:
         super().connect()  # type: ignore[misc]
         address = str(self.sock.getpeername()[0])
-        if is_private_address(address):
+        if self.is_private(address):
             self.sock.close()
             raise PrivateAddressError(
-                f"it leads to {address}, which is in this machine's own network"
+                f"it leads to {address}, which is a private address of this machine or its network"
             )
 
 
-class _Http(_HeadDeadline, HTTPConnection):
-    pass
+@functools.lru_cache(maxsize=16)
+def _pools(head_timeout: float, is_private: AddressCheck | None) -> Mapping[str, Any]:
+    """The connection pools of urllib3 by scheme, with connections that have these limits.
 
-
-class _Https(_HeadDeadline, HTTPSConnection):
-    pass
-
-
-class _PublicHttp(_PublicOnly, _Http):
-    pass
-
-
-class _PublicHttps(_PublicOnly, _Https):
-    pass
-
-
-def _pools(plain: type[HTTPConnection], safe: type[HTTPSConnection]) -> dict[str, Any]:
+    Args:
+        is_private: Which addresses are refused; None to allow all.
+    """
+    mixins = (_HeadDeadline,) if is_private is None else (_PublicOnly, _HeadDeadline)
+    limits: dict[str, Any] = {"head_timeout": head_timeout}
+    if is_private is not None:
+        limits["is_private"] = staticmethod(is_private)
+    http = type("Connection", (*mixins, HTTPConnection), limits)
+    https = type("Connection", (*mixins, HTTPSConnection), limits)
     return {
-        "http": type("Pool", (HTTPConnectionPool,), {"ConnectionCls": plain}),
-        "https": type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": safe}),
+        "http": type("Pool", (HTTPConnectionPool,), {"ConnectionCls": http}),
+        "https": type("Pool", (HTTPSConnectionPool,), {"ConnectionCls": https}),
     }
 
 
-_POOLS: Final = _pools(_Http, _Https)
-_PUBLIC_POOLS: Final = _pools(_PublicHttp, _PublicHttps)
-
-
 class GuardedAdapter(HTTPAdapter):
-    """Makes such connections, and sends nothing again.
+    """Transport of a session: guarded connections, and no automatic retries.
 
     Args:
-        connections: How many are kept.
-        outside: Whether they may lead to public addresses only. Through a proxy it is the proxy
-            that looks names up, and decides what may be reached.
+        connections: How many connections are kept open.
+        head_timeout: Seconds until the head of a response must have arrived.
+        is_private: Which addresses are refused; None to allow all. Through a proxy, the proxy
+            resolves the names and decides what can be reached.
     """
 
-    def __init__(self, connections: int, *, public_only: bool) -> None:
+    def __init__(
+        self, connections: int, *, head_timeout: float, is_private: AddressCheck | None
+    ) -> None:
+        self._head_timeout = head_timeout
         super().__init__(pool_connections=2, pool_maxsize=connections, max_retries=0)
-        self.poolmanager.pool_classes_by_scheme = _PUBLIC_POOLS if public_only else _POOLS
+        self.poolmanager.pool_classes_by_scheme = _pools(head_timeout, is_private)
 
     def proxy_manager_for(self, proxy: str, **proxy_kwargs: Any) -> Any:
         """The pools of connections through a proxy."""
         manager = super().proxy_manager_for(proxy, **proxy_kwargs)
-        if proxy.lower().startswith("http"):  # one of another kind has connections of its own
-            manager.pool_classes_by_scheme = _POOLS
+        if proxy.lower().startswith("http"):  # a SOCKS proxy has connection classes of its own
+            manager.pool_classes_by_scheme = _pools(self._head_timeout, None)
         return manager

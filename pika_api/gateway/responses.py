@@ -1,7 +1,8 @@
-"""Reading what a gateway says when it says no, in whichever of the shapes it uses.
+"""Reading the message in a response, in any of the forms that gateways use.
 
-Public reference pages show ``{"error": {"message", "type", "code"}}``, ``{"message": …}``,
-``{"code": …, "message": …}``, ``{"detail": …}``, plain text, and a proxy's HTML page.
+Forms on the public reference pages of gateways of this family (read November 2026):
+``{"error": {"message", "type", "code"}}``, ``{"message": …}``, ``{"code": …, "message": …}``,
+``{"detail": …}``, plain text, and the HTML page of a proxy.
 """
 
 from __future__ import annotations
@@ -14,35 +15,37 @@ from typing import Any, Final
 
 from ..text import shorten
 
-#: As much of an HTML page is looked at: on broken markup the time grows with the square of it.
+#: How much of an HTML page is read. Characters. On broken markup the regular expressions take
+#: quadratic time.
 _MAX_PAGE: Final = 16 * 1024
-#: A message is looked for this deep in an answer.
+#: How deep a message is searched for in nested JSON. Levels.
 _MAX_DEPTH: Final = 16
 
 _FIELDS: Final = ("message", "detail", "msg", "error", "error_description", "title", "reason")
 
 
 def error_message(text: str) -> str:
-    """The message in an answer's text; never empty.
+    """The message in the body of a response.
 
     Args:
-        text: The answer's body, whatever it is.
+        text: The body, in any form.
 
     Returns:
-        The gateway's own words, at most `MAX_MESSAGE` characters, or a note that there were none.
+        The gateway's own words, at most `MAX_MESSAGE` characters; ``(an empty response)`` if there
+        are none. Never empty.
     """
     text = text.strip()
     if not text:
-        return "(an empty answer)"
+        return "(an empty response)"
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return shorten(_from_html(text[:_MAX_PAGE]) if is_html(text) else text)
+        return shorten(_text_of_html(text[:_MAX_PAGE]) if is_html(text) else text)
     return shorten(message_in(value) or text)
 
 
 def message_in(value: object, depth: int = 0) -> str:
-    """The message in a decoded JSON value: empty where there is none."""
+    """The message in a decoded JSON value; empty if there is none."""
     if isinstance(value, str):
         return value.strip()
     if depth == _MAX_DEPTH:
@@ -51,16 +54,16 @@ def message_in(value: object, depth: int = 0) -> str:
         return "; ".join(filter(None, (message_in(item, depth + 1) for item in value)))
     if not isinstance(value, Mapping):
         return ""
-    inner = (message_in(value.get(name), depth + 1) for name in _FIELDS)
-    found = next(filter(None, inner), "")
+    messages = (message_in(value.get(name), depth + 1) for name in _FIELDS)
+    message = next(filter(None, messages), "")
     code = value.get("code") or value.get("type")
-    if found and isinstance(code, (str, int)) and str(code) not in found:
-        found = f"{found} ({code})"
-    return found
+    if message and isinstance(code, (str, int)) and str(code) not in message:
+        message = f"{message} ({code})"
+    return message
 
 
 def json_object(text: str) -> Mapping[str, Any] | None:
-    """The JSON object in an answer's text, or None where it is anything else."""
+    """The JSON object in the body of a response; None if the body is anything else."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
@@ -69,11 +72,11 @@ def json_object(text: str) -> Mapping[str, Any] | None:
 
 
 def is_html(text: str) -> bool:
-    """Whether an answer's text is a web page."""
+    """Whether the body of a response is an HTML page."""
     return bool(re.match(r"\s*<(!doctype|html|head|body)\b", text, re.IGNORECASE))
 
 
-def _from_html(page: str) -> str:
+def _text_of_html(page: str) -> str:
     page = re.sub(r"(?is)<(script|style)\b.*?</\1>", " ", page)
     text = html.unescape(re.sub(r"<[^>]*>", " ", page))
     return "an HTML page: " + " ".join(text.split())

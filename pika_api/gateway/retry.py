@@ -1,42 +1,56 @@
-"""When to ask again, and whether: pure rules, with time and chance handed in."""
+"""When a request is repeated: pure rules; time and randomness are passed in."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from random import Random
 from typing import Final
 
-from ..errors import Busy, NotAccepted, Unreachable
+from ..errors import Busy, NotAccepted
 
-#: A Retry-After is honoured up to here, in seconds.
+#: Maximum wait that a Retry-After header can ask for, in seconds.
 MAX_RETRY_AFTER: Final = 120.0
-#: A gateway that says «at once» is given this many seconds all the same.
+#: Minimum wait before a submit is sent again, in seconds, even if the gateway says 0.
 MIN_DELAY: Final = 1.0
-#: How long, in seconds, a submit that the gateway asks to be sent later is held in all. A list of
-#: fifty on an account that runs three at a time needs this much.
-BUSY_PATIENCE: Final = 1800.0
-#: Of a feed that does not tell its progress: seconds between two looks at first and soon, in the
-#: first minute, then the part of the age; and the most at any time.
-_FIRST: Final = 0.8
-_EVENLY: Final = 1.9
-_MINUTE: Final = 60.0
-_GROWTH: Final = 0.115
-_SELDOM: Final = 60.0
-#: How long, in seconds, a submit that finds no connection is tried again.
-UNREACHABLE_PATIENCE: Final = 20.0
+
+# Polling of a feed that does not report its progress. In the first minute: from _FIRST_DELAY,
+# growing to _FIRST_MINUTE_DELAY. Afterwards _DELAY_PER_AGE of the age. Never over _MAX_POLL_DELAY.
+_FIRST_DELAY: Final = 0.8  # seconds
+_FIRST_MINUTE_DELAY: Final = 1.9  # seconds
+_FIRST_MINUTE: Final = 60.0  # seconds
+_DELAY_PER_AGE: Final = 0.115  # seconds per second
+_MAX_POLL_DELAY: Final = 60.0  # seconds
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How long a submit is repeated that certainly was not accepted.
+
+    Attributes:
+        unreachable_patience: Seconds since the first attempt, if no connection is made.
+        busy_patience: Seconds since the first attempt, if the gateway asks to wait. A list of
+            fifty prompts on an account that runs three tasks at a time needs the default.
+    """
+
+    unreachable_patience: float = 20.0
+    busy_patience: float = 1800.0
+
+
+DEFAULT_RETRY_POLICY: Final = RetryPolicy()
 
 
 def parse_retry_after(value: str | None, now: float) -> float | None:
-    """Seconds to wait by a Retry-After header: whole seconds or an HTTP date (RFC 9110, 10.2.3).
+    """Read a Retry-After header: whole seconds or an HTTP date (RFC 9110, section 10.2.3).
 
     Args:
-        value: The header, or None where there is none.
-        now: The time, in seconds since the epoch.
+        value: The header; None if there is none.
+        now: The current time, in seconds since the epoch.
 
     Returns:
-        0…`MAX_RETRY_AFTER`, or None where the header is missing or says nothing readable.
+        Seconds to wait, 0…`MAX_RETRY_AFTER`; None if the header is missing or not readable.
     """
     if value is None:
         return None
@@ -50,69 +64,83 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
     return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
-def resend_delay(error: NotAccepted, attempt: int, waited: float, random: Random) -> float | None:
-    """Seconds until a submit may be sent again, or None if it must not be by itself.
-
-    Only two kinds come again, both proven not to have become a task: no connection was made, and
-    the gateway asked to be asked later.
+def resend_delay(
+    error: NotAccepted,
+    attempt: int,
+    waited: float,
+    random: Random,
+    policy: RetryPolicy = DEFAULT_RETRY_POLICY,
+) -> float | None:
+    """When a submit that was not accepted is sent again.
 
     Args:
         error: Why it was not accepted.
-        attempt: How many times it has been sent; from 1.
-        waited: Seconds since the first.
+        attempt: How many times it has been sent, from 1.
+        waited: Seconds since it was sent first.
+        random: For the jitter.
+        policy: How long it is repeated.
+
+    Returns:
+        Seconds to wait; None if it must not be sent again automatically.
     """
-    if isinstance(error, Busy):
-        patience = BUSY_PATIENCE
-        asked = error.retry_after
-        delay = _doubled(1.0, attempt, 30.0) if asked is None else max(asked, MIN_DELAY)
-    elif isinstance(error, Unreachable) and not error.connected:
-        patience = UNREACHABLE_PATIENCE
-        delay = _doubled(0.5, attempt, 5.0)
-    else:
+    if not error.retryable:
         return None
+    if isinstance(error, Busy):
+        patience = policy.busy_patience
+        asked = error.retry_after
+        delay = _back_off(1.0, attempt, 30.0) if asked is None else max(asked, MIN_DELAY)
+    else:
+        patience = policy.unreachable_patience
+        delay = _back_off(0.5, attempt, 5.0)
     if waited + delay > patience:
         return None
-    # Never earlier than asked; a little later each, so that many do not come back at once.
+    # Never earlier than the gateway asked for, and not all requests at the same moment.
     return delay * (1.0 + random.uniform(0.0, 0.25)) + random.uniform(0.0, 0.25)
 
 
-def _doubled(seconds: float, times: int, most: float) -> float:
-    # Nine times is beyond every `most`, and a power with no bound would not fit into a float.
-    return min(seconds * 2.0 ** min(times, 9), most)
+def _back_off(seconds: float, attempts: int, maximum: float) -> float:
+    # Nine doublings exceed every maximum here; without a bound the power would overflow a float.
+    return min(seconds * 2.0 ** min(attempts, 9), maximum)
 
 
 def poll_delay(age: float, progress: int, failures: int, random: Random) -> float:
-    """Seconds until the feed is asked again.
+    """When the feed of a task is read again.
 
-    A feed that tells its progress tells about when the task will be over: far from that it is
-    asked seldom, near it often. One that stays at 0 is asked evenly for a minute, since most
-    tasks are over then, and in steps that grow with the age afterwards: under 60 times in ten
-    minutes.
+    With progress, the end of the task can be estimated: the feed is read rarely while it is far
+    away, and often when it is near. Without progress, the feed is read at an even pace in the first
+    minute, in which most tasks finish, and then in intervals that grow with the age: under 60
+    requests in ten minutes.
 
     Args:
         age: Seconds since the task was submitted.
-        progress: Per cent, as the feed last told.
+        progress: Percent, as the feed reported it last.
         failures: How many times in a row the feed could not be read.
+        random: For the jitter.
+
+    Returns:
+        Seconds to wait.
     """
     if 0 < progress < 100:
-        left = age * (100.0 / progress - 1.0)
-        often, seldom = max(0.7, 0.03 * age), max(_EVENLY, 0.15 * age)
-        delay = min(max(0.5 * left, often), seldom)
+        remaining = age * (100.0 / progress - 1.0)
+        shortest, longest = max(0.7, 0.03 * age), max(_FIRST_MINUTE_DELAY, 0.15 * age)
+        delay = min(max(0.5 * remaining, shortest), longest)
+    elif age < _FIRST_MINUTE:
+        delay = min(_FIRST_DELAY + 0.1 * age, _FIRST_MINUTE_DELAY)
     else:
-        delay = min(_FIRST + 0.1 * age, _EVENLY) if age < _MINUTE else _GROWTH * age
-    delay = min(delay, _SELDOM)
+        delay = _DELAY_PER_AGE * age
+    delay = min(delay, _MAX_POLL_DELAY)
     if failures:
-        delay = max(delay, _doubled(0.5, failures, 30.0))
+        delay = max(delay, _back_off(0.5, failures, 30.0))
     return delay * random.uniform(0.9, 1.1)
 
 
 class SharedBackoff:
-    """One brake for all requests with a key: when one is told to slow down, all are.
+    """One back-off for all requests with a key: a 429 to one of them slows all of them down.
 
     Safe to use from several threads and event loops.
 
     Args:
-        clock: Monotonic seconds.
+        clock: Monotonic time in seconds.
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
@@ -121,11 +149,11 @@ class SharedBackoff:
         self._until = 0.0
 
     def slow_down(self, seconds: float) -> None:
-        """Let nothing be sent for this long."""
+        """Hold all requests for at least this long."""
         with self._lock:
             self._until = max(self._until, self._clock() + seconds)
 
     def wait(self) -> float:
-        """Seconds until something may be sent: 0 when it may be now."""
+        """Seconds until the next request may be sent; 0 if it may be sent now."""
         with self._lock:
             return max(self._until - self._clock(), 0.0)

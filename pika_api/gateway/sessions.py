@@ -1,4 +1,4 @@
-"""How requests leave: sessions that give nobody a key that is not theirs, and bounded answers."""
+"""HTTP sessions that send the key to the gateway only, and responses that are read with limits."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import ssl
 import time
 import zlib
 from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from http.client import HTTPException, IncompleteRead
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
@@ -15,25 +17,22 @@ from urllib3.exceptions import HTTPError as TransportError
 from urllib3.util.ssl_match_hostname import CertificateError
 
 from ..text import sanitize
-from .network_guard import GuardedAdapter
+from .limits import SizeLimits, Timeouts
+from .network_guard import AddressCheck, GuardedAdapter
 
-#: Seconds to make a connection.
-CONNECT_TIMEOUT: Final = 10.0
-#: Seconds of silence while a feed or a file is read.
-READ_TIMEOUT: Final = 30.0
-#: Seconds in which an answer that has begun must be there whole.
-RESPONSE_TIMEOUT: Final = 60.0
-#: An answer of the gateway is small; more than this is not read. Bytes.
-MAX_RESPONSE: Final = 4 * 1024 * 1024
-#: What can come out of a request that breaks. A ValueError is an address that the other side
-#: gave in a Location and that is none.
+#: Everything that a failed request may raise. ValueError: a Location header that is not a URL.
 TRANSPORT_ERRORS: Final = (requests.RequestException, TransportError, OSError, ValueError)
+#: What helps if the certificate of the other side is not trusted.
+CERTIFICATE_HINT: Final = (
+    "The certificate is not trusted. Behind a company's proxy, set REQUESTS_CA_BUNDLE to its "
+    "certificate file."
+)
 
-_CHUNK: Final = 256 * 1024
+_CHUNK_BYTES: Final = 256 * 1024
 
 
 class Bearer(requests.auth.AuthBase):
-    """The key, for the gateway only. Being set, it also keeps a .netrc from replacing it."""
+    """Sends the key. For the gateway only. It also keeps a .netrc entry from replacing the key."""
 
     def __init__(self, key: str) -> None:
         self._key = key
@@ -44,14 +43,14 @@ class Bearer(requests.auth.AuthBase):
 
 
 class NoAuth(requests.auth.AuthBase):
-    """Nothing, for the media host: neither our key nor a .netrc entry goes there."""
+    """Sends no credentials, neither the key nor a .netrc entry. For the media host."""
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         return request
 
 
 class _Session(requests.Session):
-    """One that takes nothing from .netrc for a host that it is redirected to."""
+    """A session that takes no credentials from .netrc when it follows a redirect."""
 
     def rebuild_auth(
         self,
@@ -63,124 +62,169 @@ class _Session(requests.Session):
 
 def open_session(
     auth: requests.auth.AuthBase,
-    connections: int = 1,
+    timeouts: Timeouts,
     *,
+    connections: int = 1,
     base_url: str = "",
-    public_only: bool = False,
+    refused_addresses: AddressCheck | None = None,
 ) -> requests.Session:
-    """A session of its own kind.
+    """Open a session.
 
     Args:
-        base_url: The gateway's, where the session is for it.
-        outside: Whether it may connect to public addresses only, through redirects too.
+        auth: The credentials that it sends.
+        timeouts: Here for the head of a response; the other limits are given with each request.
+        connections: How many connections are kept open.
+        base_url: The base URL of the gateway; empty for the media host.
+        refused_addresses: Which addresses it may not connect to, also through redirects; None to
+            allow all.
     """
-    made = _Session()
-    made.auth = auth
-    # Plain http goes to this machine only; a proxy would carry the key readable over the network.
-    made.trust_env = not base_url.startswith("http:")
-    made.headers["User-Agent"] = "ComfyUI-Pika"
-    # A few bytes that unpack to gigabytes are nothing to ask for.
-    made.headers["Accept-Encoding"] = "identity"
-    made.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = GuardedAdapter(connections, public_only=public_only)
-    made.mount("https://", adapter)
-    made.mount("http://", adapter)
-    return made
+    session = _Session()
+    session.auth = auth
+    # Plain http only goes to this machine. A proxy would carry the key unencrypted.
+    session.trust_env = not base_url.startswith("http:")
+    session.headers["User-Agent"] = "ComfyUI-Pika"
+    # Compression is not needed, and a few bytes can decompress to gigabytes.
+    session.headers["Accept-Encoding"] = "identity"
+    session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    adapter = GuardedAdapter(connections, head_timeout=timeouts.head, is_private=refused_addresses)
+    session.mount("https://", adapter)
+    session.mount("http://", adapter)
+    return session
 
 
-def read_limited(answer: requests.Response, seconds: float | None = None) -> bytes:
-    """A small answer, whole: neither endless in bytes, packed or not, nor dripping in for ever.
+@dataclass(frozen=True)
+class Reply:
+    """A small response that was read completely.
 
-    Args:
-        seconds: In which it must be there; `RESPONSE_TIMEOUT` where left out.
+    Attributes:
+        status: The HTTP status.
+        headers: The headers; names in any case.
+        text: The body as UTF-8; invalid bytes are replaced.
+    """
+
+    status: int
+    headers: requests.structures.CaseInsensitiveDict[str]
+    text: str
+
+
+def get_reply(session: requests.Session, url: str, timeouts: Timeouts, limits: SizeLimits) -> Reply:
+    """Send one GET and read the response. It follows no redirect.
+
+    Raises:
+        TRANSPORT_ERRORS: There was no complete response.
+    """
+    response = session.get(
+        url,
+        headers={"Accept": "application/json"},
+        timeout=(timeouts.connect, timeouts.read),
+        allow_redirects=False,
+        stream=True,
+    )
+    with closing(response):
+        return Reply(response.status_code, response.headers, read_text(response, timeouts, limits))
+
+
+def read_text(response: requests.Response, timeouts: Timeouts, limits: SizeLimits) -> str:
+    """The body of a small response as text. Raises like `read_limited`."""
+    return read_limited(response, timeouts, limits).decode("utf-8", "replace")
+
+
+def read_limited(response: requests.Response, timeouts: Timeouts, limits: SizeLimits) -> bytes:
+    """The body of a small response, read with a limit of size and one of time.
+
+    Raises:
+        requests.exceptions.ContentDecodingError: It is larger than `limits.response`, compressed
+            or decompressed, or it cannot be decompressed.
+        requests.exceptions.ReadTimeout: It took longer than `timeouts.response`.
+        requests.ConnectionError: The connection broke.
     """
     data = bytearray()
-    seconds = RESPONSE_TIMEOUT if seconds is None else seconds
-    deadline = time.monotonic() + seconds
-    for chunk in iter_raw(answer):
+    deadline = time.monotonic() + timeouts.response
+    for chunk in iter_raw(response):
         data += chunk
-        if len(data) > MAX_RESPONSE:
-            raise _too_large()
+        if len(data) > limits.response:
+            raise _too_large(limits)
         if time.monotonic() > deadline:
-            raise requests.exceptions.ReadTimeout(f"the answer took over {seconds:g} s to read")
-    zipped = answer.headers.get("Content-Encoding", "").lower() in ("gzip", "x-gzip", "deflate")
-    return _decompress(bytes(data)) if zipped else bytes(data)
+            raise requests.exceptions.ReadTimeout(
+                f"the response took over {timeouts.response:g} s to read"
+            )
+    encoding = response.headers.get("Content-Encoding", "").lower()
+    compressed = encoding in ("gzip", "x-gzip", "deflate")
+    return _decompress(bytes(data), limits) if compressed else bytes(data)
 
 
-def _decompress(data: bytes) -> bytes:
-    """What a proxy has zipped unasked, up to the limit."""
+def _decompress(data: bytes, limits: SizeLimits) -> bytes:
+    """Decompress up to the limit. Some proxies compress although it was not asked for."""
     try:
-        plain = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(data, MAX_RESPONSE + 1)
+        plain = zlib.decompressobj(zlib.MAX_WBITS | 32).decompress(data, limits.response + 1)
     except zlib.error as error:
-        raise requests.exceptions.ContentDecodingError(f"it does not unzip: {error}") from error
-    if len(plain) > MAX_RESPONSE:
-        raise _too_large()
+        raise requests.exceptions.ContentDecodingError(
+            f"the response cannot be decompressed: {error}"
+        ) from error
+    if len(plain) > limits.response:
+        raise _too_large(limits)
     return plain
 
 
-def _too_large() -> Exception:
-    return requests.exceptions.ContentDecodingError(f"the answer is over {MAX_RESPONSE} bytes")
+def _too_large(limits: SizeLimits) -> Exception:
+    return requests.exceptions.ContentDecodingError(f"the response is over {limits.response} bytes")
 
 
-def iter_raw(answer: requests.Response) -> Iterator[bytes]:
-    """What arrives, as it arrives and never unpacked. `iter_content` waits for a whole chunk, and
-    unpacks one whole however large that gets.
+def iter_raw(response: requests.Response) -> Iterator[bytes]:
+    """The bytes of a response as they arrive, not decompressed.
+
+    `Response.iter_content` would wait until a chunk is full, and decompresses without a limit.
 
     Raises:
-        requests.ConnectionError: It broke off.
+        requests.ConnectionError: The connection broke.
     """
-    raw = answer.raw
+    raw = response.raw
     try:
         if not hasattr(raw, "read1"):
             yield from _iter_raw_urllib3_v1(raw)
             return
-        while piece := raw.read1(_CHUNK, decode_content=False):
-            yield piece
+        while chunk := raw.read1(_CHUNK_BYTES, decode_content=False):
+            yield chunk
     except (TransportError, HTTPException, OSError) as error:
         raise requests.exceptions.ConnectionError(error) from error
 
 
 def _iter_raw_urllib3_v1(raw: Any) -> Iterator[bytes]:
-    """The same with urllib3 1, which has no such call: Python's own answer is below it."""
-    left = raw.length_remaining  # None where the other side did not say
-    while left is None or left > 0:
-        piece = raw._fp.read1(_CHUNK if left is None else min(left, _CHUNK))
-        if not piece and left:
-            raise IncompleteRead(b"", left)
-        if not piece:
+    """The same for urllib3 1, which has no `read1`: read from the response of http.client."""
+    remaining = raw.length_remaining  # None if the other side did not send a length
+    while remaining is None or remaining > 0:
+        chunk = raw._fp.read1(_CHUNK_BYTES if remaining is None else min(remaining, _CHUNK_BYTES))
+        if not chunk and remaining:
+            raise IncompleteRead(b"", remaining)
+        if not chunk:
             return
-        left = None if left is None else left - len(piece)
-        yield piece
+        remaining = None if remaining is None else remaining - len(chunk)
+        yield chunk
 
 
 def cause_chain(error: BaseException) -> Sequence[BaseException]:
-    """An error and what is inside it: transport errors wrap each other several deep."""
-    found = [error]
+    """An error and its causes, outermost first. Transport errors wrap each other several times."""
+    chain = [error]
     while True:
-        inner = found[-1]
+        inner = chain[-1]
         reason = getattr(inner, "reason", None)
-        nested = reason if isinstance(reason, BaseException) else None
-        nested = nested or inner.__cause__
-        nested = nested or (None if inner.__suppress_context__ else inner.__context__)
-        if nested is None:  # urllib3 1 hands some on so
-            nested = next((each for each in inner.args if isinstance(each, BaseException)), None)
-        if nested is None or nested in found:
-            return found
-        found.append(nested)
+        cause = reason if isinstance(reason, BaseException) else None
+        cause = cause or inner.__cause__
+        cause = cause or (None if inner.__suppress_context__ else inner.__context__)
+        if cause is None:  # urllib3 1 passes some causes as an argument
+            cause = next((each for each in inner.args if isinstance(each, BaseException)), None)
+        if cause is None or cause in chain:
+            return chain
+        chain.append(cause)
 
 
 def root_cause(error: BaseException) -> str:
-    """The innermost cause in plain words."""
+    """The text of the innermost cause: one line, sanitized, without a full stop; never empty."""
     inner = cause_chain(error)[-1]
     return (sanitize(" ".join(str(inner).split())) or type(inner).__name__).rstrip(".")
 
 
-def certificate_hint(error: BaseException) -> str:
-    """What helps where the other side's certificate was not accepted; empty where it was."""
+def is_untrusted_certificate(error: BaseException) -> bool:
+    """Whether a request failed because the certificate of the other side is not trusted."""
     untrusted = (ssl.SSLCertVerificationError, CertificateError)
-    if not any(isinstance(each, untrusted) for each in cause_chain(error)):
-        return ""
-    return (
-        "The certificate was not accepted. Behind a company's proxy, set REQUESTS_CA_BUNDLE "
-        "to its certificate file."
-    )
+    return any(isinstance(each, untrusted) for each in cause_chain(error))

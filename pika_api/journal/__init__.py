@@ -1,6 +1,6 @@
 """The record of every paid task, on disk. Nothing here sends a request."""
 
-from .entries import Entry, Intent, Page
+from .entries import Claim, Entry, Intent, Page
 from .leases import LeaseKeeper
 from .schema import SCHEMA_VERSION
 from .states import ACTIVE, REUSABLE, SUBMITTING, State
@@ -12,6 +12,7 @@ __all__ = [
     "REUSABLE",
     "SCHEMA_VERSION",
     "SUBMITTING",
+    "Claim",
     "Entry",
     "Intent",
     "Journal",

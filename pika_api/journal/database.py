@@ -1,4 +1,4 @@
-"""The journal's database: its tables, how they are opened, and how an older one is kept."""
+"""The journal's database: how it is opened, upgraded, read and written."""
 
 from __future__ import annotations
 
@@ -10,53 +10,59 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import JournalError
-from .schema import METADATA, SCHEMA_VERSION, UPGRADES, VERSION
+from .schema import METADATA, REVISION, SCHEMA_VERSION, TASKS, TRIGGERS, UPGRADES, VERSION
 
-#: Seconds that a SQLite file which another process writes to is waited for.
-_PATIENCE: Final = 30.0
-
-
-class DuplicateRow(JournalError):
-    """A row with this value, which is unique in its table, is there already."""
+#: Seconds to wait for a SQLite file that another process is writing to.
+_BUSY_TIMEOUT: Final = 30.0
+#: The execution option that marks a connection as one for reading.
+_READING: Final = "pika_reading"
 
 
 class Database:
-    """Opened at its first use; safe in threads and processes.
+    """A SQLite or PostgreSQL database. Opened at its first use; safe in threads and processes.
 
     Args:
-        url: SQLAlchemy's address of a database; its folder is made if it is a SQLite file.
+        url: SQLAlchemy's URL of the database. The folder of a SQLite file is created if needed.
 
     Raises:
-        JournalError: The address is none.
+        JournalError: Not a valid URL, or not one of these databases.
     """
 
     def __init__(self, url: str) -> None:
         try:
-            self._engine = _engine(url)
+            self._engine = _create_engine(url)
         except ValueError:
-            # Not told which, nor chained: what is no number is often a piece of the password.
+            # Neither quoted nor chained: the text that is not a number is often a part of the
+            # password.
             raise JournalError(
                 "PIKA_JOURNAL_URL is not an address of a database: its port is not a number.",
                 hint="Write @, : and / within a password as %40, %3A and %2F.",
             ) from None
         except (SQLAlchemyError, ImportError) as error:
-            words = str(error).replace(url, "…")  # some versions quote it, the password too
+            words = str(error).replace(url, "…")  # some versions quote it, with the password
             raise JournalError(
                 f"PIKA_JOURNAL_URL is not an address of a database that works here: {words}.",
                 hint="Leave it out for a file in ComfyUI's user folder.",
             ) from error
+        if self.backend not in TRIGGERS:
+            raise JournalError(
+                f"PIKA_JOURNAL_URL names a database of the kind «{self.backend}». "
+                "The journal works with SQLite and PostgreSQL.",
+                hint="Leave it out for a file in ComfyUI's user folder.",
+            )
+        self._reading_engine = self._engine.execution_options(**{_READING: True})
         self._ready = False
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._engine.dispose()
 
     @property
     def backend(self) -> str:
-        """What kind of database it is, in SQLAlchemy's words: such as ``sqlite``."""
+        """The kind of database, by SQLAlchemy's name: ``sqlite`` or ``postgresql``."""
         return self._engine.url.get_backend_name()
 
     @property
@@ -70,22 +76,39 @@ class Database:
         """The folder of a SQLite journal, for the command line; empty for another database."""
         return str(self.file.parent) if self.file else ""
 
-    @property
-    def in_order(self) -> bool:
-        """Whether one transaction ends before the next begins, as in SQLite here."""
-        return self.backend == "sqlite"
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A transaction for reading. On SQLite it sees a snapshot and never waits for a writer."""
+        with self._explained_errors():
+            self._prepare_once()
+            with self._reading_engine.begin() as connection:
+                yield connection
 
     @contextmanager
-    def begin(self) -> Iterator[sa.Connection]:
-        """One transaction; the first opens the database and brings its tables up to date."""
-        try:
-            if not self._ready:
-                _prepare(self._engine)
-                self._ready = True
+    def write(self) -> Iterator[sa.Connection]:
+        """A transaction for writing. On SQLite it holds the write lock from its beginning."""
+        with self._explained_errors():
+            self._prepare_once()
             with self._engine.begin() as connection:
                 yield connection
-        except IntegrityError as error:
-            raise DuplicateRow(f"The journal holds such a row already: {error.orig}.") from error
+
+    def _prepare_once(self) -> None:
+        if self._ready:
+            return
+        if self.file:
+            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with self._reading_engine.begin() as connection:
+            current = _is_current(connection)
+        if not current:
+            with self._engine.begin() as connection:
+                _create_or_upgrade(connection)
+        self._ready = True
+
+    @contextmanager
+    def _explained_errors(self) -> Iterator[None]:
+        """Raise `JournalError` for errors of the database and of the disk."""
+        try:
+            yield
         except (SQLAlchemyError, OSError) as error:
             url = self._engine.url
             place = url.render_as_string(hide_password=True)
@@ -98,35 +121,37 @@ class Database:
             ) from error
 
 
-def _engine(url: str) -> sa.Engine:
+def _create_engine(url: str) -> sa.Engine:
     address = sa.make_url(url)
     if address.get_backend_name() != "sqlite":
         return sa.create_engine(address, pool_pre_ping=True)
-    engine = sa.create_engine(address, connect_args={"timeout": _PATIENCE})
+    engine = sa.create_engine(address, connect_args={"timeout": _BUSY_TIMEOUT})
 
     @sa.event.listens_for(engine, "connect")
-    def prepare(connection: Any, _record: object) -> None:
-        # The driver's own idea of when a transaction begins is switched off for the one below.
+    def configure(connection: Any, _record: object) -> None:
+        # The driver must not begin transactions by itself: `begin` below does.
         connection.isolation_level = None
-        _to_wal(connection)
+        _switch_to_wal(connection)
         # A commit is on the disk when it returns, even if the power fails the moment after.
         connection.execute("PRAGMA synchronous=FULL")
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:
-        # Take the write lock at once: a read that turns into a write could not wait for it.
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        # A writer takes the write lock at once: a transaction that has read before it writes
+        # cannot wait for the lock.
+        reading = connection.get_execution_options().get(_READING)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
 
     return engine
 
 
-def _to_wal(connection: sqlite3.Connection) -> None:
-    """Switch the write-ahead log on, once others let go of the file.
+def _switch_to_wal(connection: sqlite3.Connection) -> None:
+    """Switch the write-ahead log on.
 
-    For this one step SQLite does not wait by itself, whatever its timeout: several processes that
-    open a new journal at once would find it locked.
+    SQLite's own time-out does not apply to this statement: when several processes open a new
+    journal at once, some of them find it locked.
     """
-    deadline = time.monotonic() + _PATIENCE
+    deadline = time.monotonic() + _BUSY_TIMEOUT
     while True:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
@@ -138,27 +163,39 @@ def _to_wal(connection: sqlite3.Connection) -> None:
             return
 
 
-def _prepare(engine: sa.Engine) -> None:
-    """Make the tables, or bring those of an earlier version up to date, keeping the rows."""
-    if engine.url.get_backend_name() == "sqlite" and engine.url.database:
-        Path(engine.url.database).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with engine.begin() as connection:
-        METADATA.create_all(connection)
-        found = connection.execute(sa.select(VERSION.c.version)).scalar()
-        if found is None:
-            connection.execute(VERSION.insert().values(version=SCHEMA_VERSION))
-            return
-        if found > SCHEMA_VERSION:
-            raise JournalError(
-                f"The journal is of a newer version of this pack (schema {found}; "
-                f"this one knows {SCHEMA_VERSION}).",
-                charge_note="Nothing is sent.",
-                hint="Update ComfyUI-Pika, or set PIKA_JOURNAL_URL to another journal.",
-            )
-        for version in range(found, SCHEMA_VERSION):
-            for statement in UPGRADES[version]:
+def _is_current(connection: sa.Connection) -> bool:
+    """Whether the tables are there and those of this version."""
+    if not METADATA.tables.keys() <= set(sa.inspect(connection).get_table_names()):
+        return False
+    return connection.execute(sa.select(VERSION.c.version)).scalar() == SCHEMA_VERSION
+
+
+def _create_or_upgrade(connection: sa.Connection) -> None:
+    """Create the tables, or upgrade those of an earlier version. Rows are kept.
+
+    Everything is one transaction: what is interrupted has changed nothing and is done again.
+    """
+    METADATA.create_all(connection)
+    version = connection.execute(sa.select(VERSION.c.version)).scalar()
+    if version is None:
+        connection.execute(sa.insert(VERSION).values(version=SCHEMA_VERSION))
+    elif version > SCHEMA_VERSION:
+        raise JournalError(
+            f"The journal is of a newer version of this pack (schema {version}; "
+            f"this one knows {SCHEMA_VERSION}).",
+            charge_note="Nothing is sent.",
+            hint="Update ComfyUI-Pika, or set PIKA_JOURNAL_URL to another journal.",
+        )
+    else:
+        for step in range(version, SCHEMA_VERSION):
+            for statement in UPGRADES[step]:
                 connection.execute(sa.text(statement))
-        connection.execute(VERSION.update().values(version=SCHEMA_VERSION))
+        connection.execute(sa.update(VERSION).values(version=SCHEMA_VERSION))
+    if connection.execute(sa.select(REVISION.c.value)).scalar() is None:
+        newest = connection.execute(sa.select(sa.func.max(TASKS.c.revision))).scalar()
+        connection.execute(sa.insert(REVISION).values(value=newest or 0))
+    for statement in TRIGGERS[connection.dialect.name]:
+        connection.exec_driver_sql(statement)
 
 
 def _reason(error: Exception, url: sa.URL) -> str:

@@ -14,7 +14,14 @@ from .states import State
 
 @dataclass(frozen=True)
 class Intent:
-    """What is known of a request before it is sent."""
+    """A request before it is sent.
+
+    Attributes:
+        fingerprint: The identity of the request, as `request_fingerprint` computes it.
+        take: Which take of the same request it is, 0 to 2**64 - 1.
+        request: The body, with media described instead of contained.
+        node_id, prompt_id: ComfyUI's, where it comes from a workflow.
+    """
 
     fingerprint: str
     base_url: str
@@ -28,7 +35,9 @@ class Intent:
 
 @dataclass(frozen=True)
 class Entry:
-    """One row as it was read. Times are seconds since the epoch, None where not reached."""
+    """One row of the journal at the time it was read. Times are seconds since the epoch, None for
+    what has not happened.
+    """
 
     id: int
     state: State
@@ -54,10 +63,11 @@ class Entry:
     file_path: str
     last_error: str
     changed_at: float
+    revision: int
 
     @classmethod
     def of(cls, row: sa.RowMapping) -> Entry:
-        """The row of a query."""
+        """The entry of a row of `schema.TASKS`. Parses JSON, so call it outside of transactions."""
         values = {field.name: row[field.name] for field in fields(cls)}
         values |= {
             "state": State(row["state"]),
@@ -68,15 +78,28 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Page:
-    """A part of the list.
+class Claim:
+    """The answer to a claim on a fingerprint.
 
     Attributes:
-        entries: The rows.
-        cursor: What to ask `Entries.changed_since` with for what changes from now on.
-        more: Whether there are further rows.
+        entry: The entry that holds the fingerprint.
+        acquired: Whether the caller owns it now and may send the request.
+    """
+
+    entry: Entry
+    acquired: bool
+
+
+@dataclass(frozen=True)
+class Page:
+    """A part of the list of entries.
+
+    Attributes:
+        entries: The entries.
+        cursor: A revision; `JournalQueries.changed_since` continues from here.
+        more: Whether there are further entries.
     """
 
     entries: Sequence[Entry]
-    cursor: float
+    cursor: int
     more: bool

@@ -1,4 +1,4 @@
-"""Keeps the leases of those who are at work alive; a killed process stops doing so."""
+"""Renews the leases of running work. A process that was killed stops renewing."""
 
 from __future__ import annotations
 
@@ -6,27 +6,29 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Final
 
 from ..errors import JournalError
 from ..log import log
-from .store import LEASE, Journal
-
-_EVERY: Final = LEASE / 4
+from .store import Journal
 
 
 class LeaseKeeper:
-    """Renews the leases of its owners from one thread, which lives only while there are any."""
+    """Renews the leases of its owners from one thread, which runs only while there are owners.
+
+    Args:
+        journal: Its leases are renewed four times per `Journal.lease`.
+    """
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
+        self._interval = journal.lease / 4
         self._owners: Counter[str] = Counter()
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
 
     def close(self) -> None:
-        """End the thread: it would go on using a journal that is closed."""
+        """End the thread, so that the journal can be closed."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -54,7 +56,9 @@ class LeaseKeeper:
     def _run(self) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: self._closed or not self._owners, timeout=_EVERY)
+                self._changed.wait_for(
+                    lambda: self._closed or not self._owners, timeout=self._interval
+                )
                 owners = list(self._owners)
                 if self._closed or not owners:
                     self._thread = None
@@ -62,6 +66,5 @@ class LeaseKeeper:
             try:
                 self._journal.renew_leases(owners)
             except JournalError as error:
-                # The lease may lapse: then another process waits for nothing and says "unknown",
-                # which sends nothing.
+                # If the lease lapses, another process records "unknown", which sends nothing.
                 log.warning("journal: a lease could not be renewed: %s", error.what)

@@ -1,4 +1,4 @@
-"""Where a row of the journal stands."""
+"""The states of a journal entry."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 
 class State(str, Enum):
-    """Where a row stands."""
+    """The state of a journal entry. `transitions.TRANSITIONS` says how it changes."""
 
     INTENDED = "intended"
     SENT = "sent"
@@ -20,9 +20,9 @@ class State(str, Enum):
     SAVED = "saved"
 
 
-#: A task stands behind these, so an identical request takes it up.
+#: The entry has a task that an identical request reuses.
 REUSABLE: Final = frozenset({State.SUBMITTED, State.RUNNING, State.FINISHED, State.SAVED})
-#: In these the gateway is still at work, or may be.
+#: The gateway is working on the task, as far as the journal knows.
 ACTIVE: Final = frozenset({State.SUBMITTED, State.RUNNING})
-#: Somebody is between the claim and the answer.
+#: The entry is between its claim and the gateway's answer.
 SUBMITTING: Final = frozenset({State.INTENDED, State.SENT})

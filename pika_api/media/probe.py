@@ -1,9 +1,10 @@
-"""Pictures and videos: from arrays and files to what goes out, and a look at what came back."""
+"""Inspects media files that were received, with limits on what is decoded."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -12,31 +13,49 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from av.container import InputContainer
 
-#: What a video file may be, in FFmpeg's words.
+#: Container formats of a video file, by FFmpeg's names.
 _CONTAINERS: Final = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf"
-#: What a picture file may be, in Pillow's words.
+#: Formats of a picture file, by Pillow's names.
 PICTURES: Final = ("PNG", "JPEG", "GIF", "WEBP")
-#: More pixels than this are not decoded; 8K has 33 million.
-MAX_PIXELS: Final = 50_000_000
-#: Seconds that a clip may take to decode: a small file can hold years of nothing.
-DECODE_TIME: Final = 120.0
+
+
+@dataclass(frozen=True)
+class DecodeLimits:
+    """Limits of what is decoded.
+
+    Attributes:
+        pixels: Maximum number of pixels of a picture or a frame. 8K has 33 million.
+        seconds: Maximum time to decode a clip. A small file can contain years of one colour.
+    """
+
+    pixels: int = 50_000_000
+    seconds: float = 120.0
+
+
+DEFAULT_DECODE_LIMITS: Final = DecodeLimits()
+
+
+class MediaKind(str, Enum):
+    """What a media file contains."""
+
+    VIDEO = "video"
+    IMAGE = "image"
 
 
 @dataclass(frozen=True)
 class Probe:
-    """What a media file is, as read back from the file itself.
+    """What a media file is, as read from the file itself.
 
     Attributes:
-        kind: ``"video"`` or ``"image"``.
+        kind: Whether it is a video or a picture.
         container: The demuxer's names, such as ``mov,mp4,m4a,3gp,3g2,mj2``; an image's format.
-        codec: The first video stream's codec, such as ``h264``.
-        width: Pixels.
-        height: Pixels.
+        codec: The codec of the first video stream, such as ``h264``; an image's format.
+        width, height: Pixels.
         duration: Seconds; 0 for an image.
         frame_rate: Frames per second; 0 for an image.
     """
 
-    kind: str
+    kind: MediaKind
     container: str
     codec: str
     width: int
@@ -46,22 +65,26 @@ class Probe:
 
     @property
     def is_mp4_h264(self) -> bool:
-        """Whether the API can take the file as it is."""
+        """Whether the API accepts the file as it is."""
         return "mp4" in self.container.split(",") and self.codec == "h264"
 
 
 class NotMedia(Exception):
-    """A file that is neither a picture nor a video that can be decoded; the text says why."""
+    """The file is neither a picture nor a video that can be decoded. The text says why."""
 
 
-def probe_file(path: Path, *, decode: bool = False) -> Probe:
-    """Look at a picture or video.
+def probe_file(
+    path: Path, *, decode: bool = False, limits: DecodeLimits = DEFAULT_DECODE_LIMITS
+) -> Probe:
+    """Inspect a picture or video.
 
     Args:
-        decode: Also decode it from its first to its last frame, which a cut file does not stand.
+        decode: Whether to decode a video from its first to its last frame, which finds a file that
+            was cut off. A picture is always decoded.
+        limits: Limits of what is decoded.
 
     Raises:
-        NotMedia: It is something else, or breaks while decoding.
+        NotMedia: It is something else, cannot be decoded, or exceeds a limit.
         OSError: The file cannot be read.
     """
     with path.open("rb") as file:
@@ -69,8 +92,8 @@ def probe_file(path: Path, *, decode: bool = False) -> Probe:
     if not head:
         raise NotMedia("the file is empty")
     if _is_picture(head):
-        return _probe_picture(path)
-    return _probe_video(path, decode)
+        return _probe_picture(path, limits)
+    return _probe_video(path, decode, limits)
 
 
 def _is_picture(head: bytes) -> bool:
@@ -80,107 +103,112 @@ def _is_picture(head: bytes) -> bool:
     )  # fmt: skip
 
 
-def _probe_picture(path: Path) -> Probe:
+def _probe_picture(path: Path, limits: DecodeLimits) -> Probe:
     from PIL import Image
 
     try:
         with Image.open(path, formats=PICTURES) as picture:
-            check_size(picture.width, picture.height)
+            check_size(picture.width, picture.height, limits)
             picture.load()
             form = (picture.format or "").lower()
-            return Probe("image", form, form, picture.width, picture.height, 0.0, 0.0)
+            size = picture.width, picture.height
+            return Probe(MediaKind.IMAGE, form, form, *size, 0.0, 0.0)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise NotMedia(f"the picture does not decode: {error}") from error
+        raise NotMedia(f"the picture cannot be decoded: {error}") from error
 
 
-def check_size(width: int, height: int) -> None:
-    """Raise `NotMedia` where a picture, or a clip's frame, would fill the memory.
+def check_size(width: int, height: int, limits: DecodeLimits = DEFAULT_DECODE_LIMITS) -> None:
+    """Raise `NotMedia` if a picture or a frame has too many pixels to be decoded.
 
-    Pillow's own limit is one that any other pack may have switched off.
+    Pillow has a limit of its own, but any other pack can disable it.
     """
-    if width * height > MAX_PIXELS:
-        raise NotMedia(f"{width}x{height} is more than {MAX_PIXELS // 1_000_000} million pixels")
+    if width * height > limits.pixels:
+        raise NotMedia(f"{width}x{height} is more than {limits.pixels // 1_000_000} million pixels")
 
 
-def _open(path: Path, **options: str) -> InputContainer:
+def _open(path: Path, limits: DecodeLimits, **options: str) -> InputContainer:
     """Open a file as a video and as nothing else.
 
-    FFmpeg also reads play lists, which name further files, and draws texts: what comes over the
-    network must not choose that.
+    FFmpeg also reads playlists, which name further files, and renders text. A file from the network
+    must not be able to choose that.
     """
     import av
 
     allowed = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
     container = av.open(str(path), options={**allowed, **options})
     for stream in container.streams.video:
-        # PyAV before 18 has none where it knows no decoder, and dies if it is to decode.
+        # Without a decoder PyAV before 18 has no codec context, and crashes when it decodes.
         if getattr(stream, "codec_context", None) is None:
             container.close()
             raise NotMedia("there is no decoder for it")
-        # The decoder's own limit: what the header says is not what the frames must be.
-        stream.codec_context.options = {"max_pixels": str(MAX_PIXELS)}
+        # Also a limit for the decoder: the frames can be larger than the header says.
+        stream.codec_context.options = {"max_pixels": str(limits.pixels)}
     return container
 
 
-def _probe_video(path: Path, decode: bool) -> Probe:
+def _probe_video(path: Path, decode: bool, limits: DecodeLimits) -> Probe:
     import av
 
     try:
-        with _open(path) as container:
+        with _open(path, limits) as container:
             if not container.streams.video:
-                raise NotMedia("there is no picture in it, only sound")
+                raise NotMedia("it has sound but no video stream")
             stream = container.streams.video[0]
-            check_size(stream.width, stream.height)
+            check_size(stream.width, stream.height, limits)
             rate = float(stream.average_rate or stream.guessed_rate or 0)
             seconds = float(container.duration / av.time_base) if container.duration else 0.0
             expected = stream.frames
             if decode:
-                frames = _count_frames(path)
-                # A file that was cut inside its media data opens well and ends too soon.
+                frames = _count_frames(path, limits)
+                # A file that was cut inside its media data opens without an error and ends early.
                 if frames == 0 or (expected and frames < expected):
-                    raise NotMedia(f"it breaks off: {frames} of {expected or '?'} frames decode")
+                    raise NotMedia(
+                        f"it is cut off: {frames} of {expected or '?'} frames can be decoded"
+                    )
             codec = stream.codec_context.name
-            return Probe(
-                "video", container.format.name, codec, stream.width, stream.height, seconds, rate
-            )
+            name, size = container.format.name, (stream.width, stream.height)
+            return Probe(MediaKind.VIDEO, name, codec, *size, seconds, rate)
     except av.FFmpegError as error:
-        raise NotMedia(f"it does not decode: {error.strerror}") from error
+        raise NotMedia(f"it cannot be decoded: {error.strerror}") from error
 
 
-def _count_frames(path: Path) -> int:
-    deadline = time.monotonic() + DECODE_TIME
-    # A trimmed clip has an edit list, which hides samples that the header counts.
-    with _open(path, ignore_editlist="1") as container:
+def _count_frames(path: Path, limits: DecodeLimits) -> int:
+    deadline = time.monotonic() + limits.seconds
+    # The edit list of a trimmed clip hides samples that the header counts.
+    with _open(path, limits, ignore_editlist="1") as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         count = 0
         for _frame in container.decode(stream):
             count += 1
             if time.monotonic() > deadline:
-                raise NotMedia(f"it takes over {DECODE_TIME:g} s to decode")
+                raise NotMedia(f"it takes over {limits.seconds:g} s to decode")
         return count
 
 
-def first_frame(path: Path) -> npt.NDArray[np.float32]:
-    """A video's first frame, or a picture: ``[1,H,W,3]`` floats in 0…1.
+def first_frame(
+    path: Path, limits: DecodeLimits = DEFAULT_DECODE_LIMITS
+) -> npt.NDArray[np.float32]:
+    """The first frame of a video, or a picture: ``[1,H,W,3]`` floats in 0…1.
 
     Raises:
-        NotMedia: Nothing decodes.
+        NotMedia: It cannot be decoded, or exceeds a limit.
+        OSError: The file cannot be read.
     """
     import numpy as np
     from PIL import Image
 
-    if probe_file(path).kind == "image":
+    if probe_file(path, limits=limits).kind is MediaKind.IMAGE:
         with Image.open(path) as picture:
             pixels = np.asarray(picture.convert("RGB"))
     else:
         import av
 
         try:
-            with _open(path) as container:
+            with _open(path, limits) as container:
                 frame = next(container.decode(video=0), None)
         except av.FFmpegError as error:
-            raise NotMedia(f"it does not decode: {error.strerror}") from error
+            raise NotMedia(f"it cannot be decoded: {error.strerror}") from error
         if frame is None:
             raise NotMedia("it has no frame")
         pixels = frame.to_ndarray(format="rgb24")

@@ -1,4 +1,4 @@
-"""An encoded picture or video that a request contains."""
+"""An encoded picture or video in a request."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from typing import Final
 
 from ..errors import InvalidInput
 
-#: Read sizes are multiples of 3 so that Base64 of the parts is Base64 of the whole.
-_CHUNK: Final = 3 * 256 * 1024
+#: How many bytes are read at a time. A multiple of 3: then the Base64 of the chunks, joined, is the
+#: Base64 of the whole.
+_CHUNK_BYTES: Final = 3 * 256 * 1024
 
 
 @dataclass(frozen=True)
 class Media:
-    """One picture or video on its way out.
+    """A picture or video that is sent.
 
     Attributes:
-        digest: SHA-256 of what the user gave (a picture's 8-bit pixels, a video's file), which
-            stays the same when the encoding changes.
-        mime: The type of `data`.
-        width: Pixels.
-        height: Pixels.
-        data: The encoded bytes, or the file they are in.
-        size: How many bytes `data` has.
+        digest: SHA-256 of the input, 64 hexadecimal digits: of the 8-bit pixels of a picture, or
+            the file of a video. It does not change with the encoding.
+        mime: The MIME type of `data`.
+        width, height: Pixels.
+        data: The encoded bytes, or the file that contains them.
+        size: Size of `data` in bytes.
     """
 
     digest: str
@@ -38,25 +38,27 @@ class Media:
 
     @property
     def base64_size(self) -> int:
-        """How many characters it has in Base64."""
+        """Length of its Base64, in characters."""
         return 4 * ((self.size + 2) // 3)
 
     def base64_chunks(self) -> Iterator[bytes]:
-        """Its Base64 in parts; a file is read as it goes, never as a whole.
+        """Its Base64 in chunks. A file is read chunk by chunk.
 
         Raises:
-            InvalidInput: The file has another size than when it was looked at.
+            InvalidInput: The size of the file is not `size` any more.
             OSError: The file cannot be read.
         """
         sent = 0
         source = io.BytesIO(self.data) if isinstance(self.data, bytes) else self.data.open("rb")
         with source:
-            while chunk := source.read(_CHUNK):
+            while chunk := source.read(_CHUNK_BYTES):
                 sent += len(chunk)
                 if sent > self.size:
                     break
                 yield base64.b64encode(chunk)
         if sent != self.size:
             raise InvalidInput(
-                "video", "the file changed while it was being sent.", "Queue again when it is done."
+                "video",
+                "the file changed while it was being sent.",
+                "Queue again when the file is complete.",
             )

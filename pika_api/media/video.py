@@ -1,4 +1,4 @@
-"""A video file as it is sent."""
+"""Reads a video file for a request."""
 
 from __future__ import annotations
 
@@ -6,24 +6,25 @@ import hashlib
 from pathlib import Path
 
 from ..errors import InvalidInput
-from .probe import NotMedia, probe_file
+from .probe import MediaKind, NotMedia, probe_file
 from .types import Media
 
 
 def read_video_file(path: Path) -> Media | None:
-    """A video file as it is, if it is MP4 with H.264; None if it must be encoded first.
+    """The file as it is, if it is MP4 with H.264; None if it must be encoded first.
 
     Raises:
-        InvalidInput: Not a video, or not readable.
+        InvalidInput: The file is not a video, or cannot be read. The message names the file
+            without its folder.
     """
-    hint = "Connect a VIDEO that plays in ComfyUI's own video preview."
+    hint = "Connect a VIDEO that ComfyUI's own video preview can play."
     try:
-        seen = probe_file(path)
+        probe = probe_file(path)
     except (NotMedia, OSError) as error:
-        raise InvalidInput("video", f"{path.name} is no video: {error}.", hint) from error
-    if seen.kind != "video":
+        raise InvalidInput("video", f"{path.name} is not a video: {error}.", hint) from error
+    if probe.kind is not MediaKind.VIDEO:
         raise InvalidInput("video", f"{path.name} is a picture.", hint)
-    if not seen.is_mp4_h264:
+    if not probe.is_mp4_h264:
         return None
     digest = hashlib.sha256()
     size = 0
@@ -31,4 +32,4 @@ def read_video_file(path: Path) -> Media | None:
         while chunk := file.read(1024 * 1024):
             size += len(chunk)
             digest.update(chunk)
-    return Media(digest.hexdigest(), "video/mp4", seen.width, seen.height, path, size)
+    return Media(digest.hexdigest(), "video/mp4", probe.width, probe.height, path, size)

@@ -1,18 +1,22 @@
-"""The request body of ``POST /pika/generate``: its values, fingerprint and Base64 stream."""
+"""The request body of ``POST /pika/generate``: values, fingerprint and JSON stream."""
 
+from .aspect_ratio import (
+    ASPECT_RATIOS,
+    FROM_IMAGE,
+    MAX_ASPECT_RATIO,
+    MIN_ASPECT_RATIO,
+    AspectRatio,
+    parse_aspect_ratio,
+)
 from .checks import check_choice, check_url
 from .extra import parse_extra
 from .fingerprint import describe_body, request_fingerprint
 from .payload import Payload
 from .values import (
-    ASPECT_RATIOS,
     CAMERA_MOVES,
-    FROM_IMAGE,
-    MAX_ASPECT_RATIO,
     MAX_FRAME_RATE,
     MAX_GUIDANCE_SCALE,
     MAX_MOTION,
-    MIN_ASPECT_RATIO,
     MIN_FRAME_RATE,
     MIN_GUIDANCE_SCALE,
     MIN_MOTION,
@@ -36,6 +40,7 @@ __all__ = [
     "MIN_GUIDANCE_SCALE",
     "MIN_MOTION",
     "PIKAFFECTS",
+    "AspectRatio",
     "Camera",
     "GenerateRequest",
     "Options",
@@ -44,6 +49,7 @@ __all__ = [
     "check_choice",
     "check_url",
     "describe_body",
+    "parse_aspect_ratio",
     "parse_extra",
     "request_fingerprint",
 ]

@@ -1,4 +1,4 @@
-"""Checks of single values; each raises an `InvalidInput` that names the input."""
+"""Checks of single values. Each raises an `InvalidInput` that names the input."""
 
 from __future__ import annotations
 
@@ -8,28 +8,29 @@ from ..errors import InvalidInput
 
 
 def check_url(url: str, name: str) -> str:
-    """The URL, stripped, if the gateway could fetch it.
+    """The URL without surrounding white space, if the gateway could fetch it.
 
     Raises:
-        InvalidInput: Blank, not http or https, or without a host.
+        InvalidInput: It is blank, not http or https, or has no host.
     """
     url = url.strip()
-    hint = "Give a whole http:// or https:// address, or connect the media itself."
+    hint = "Use a complete http:// or https:// address, or connect the media itself."
     if not url:
         raise InvalidInput(name, "the address is empty.", hint)
     try:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError as error:
-        raise InvalidInput(name, f"«{url[:80]}» is not an address: {error}.", hint) from error
+        raise InvalidInput(name, f"«{url[:80]}» is not a valid address: {error}.", hint) from error
     if parts.scheme not in ("http", "https") or not host:
         raise InvalidInput(name, f"«{url[:80]}» is not an http or https address.", hint)
     if any(character.isspace() for character in url):
-        raise InvalidInput(name, f"«{url[:80]}» has a space in it.", hint)
+        raise InvalidInput(name, f"«{url[:80]}» contains a space.", hint)
     return url
 
 
 def check_integer(name: str, value: object, low: int, high: int) -> None:
+    """Raise an `InvalidInput` unless the value is an integer from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise InvalidInput(name, f"{value!r} is not an integer.", f"Use {low} to {high}.")
     if not low <= value <= high:
@@ -37,7 +38,7 @@ def check_integer(name: str, value: object, low: int, high: int) -> None:
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
-    """Raise an `InvalidInput` that names the choices, if the value is none of them."""
+    """Raise an `InvalidInput` that lists the choices, unless the value is one of them."""
     if value not in choices:
         known = ", ".join(choices)
-        raise InvalidInput(name, f"{value!r} is not known.", f"Choose one of: {known}.")
+        raise InvalidInput(name, f"{value!r} is not a valid choice.", f"Choose one of: {known}.")

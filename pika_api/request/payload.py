@@ -1,4 +1,4 @@
-"""The request body as JSON, written to the wire in parts."""
+"""The request body as a stream of JSON."""
 
 from __future__ import annotations
 
@@ -11,33 +11,36 @@ from ..media import Media
 
 
 class Payload:
-    """A JSON body whose media are read and put into Base64 while it is being sent.
+    """A JSON body whose media are read and encoded as Base64 while it is sent.
 
-    Memory does not grow with the media. It has a length, so the request carries a Content-Length,
-    and it knows how much of it has been handed over, which is what proves that a request which
-    broke off cannot have become a task.
+    The memory that it needs does not grow with the media. Its length is known, so the request has a
+    Content-Length. It records how much was handed over: a request that broke off before its end
+    certainly did not become a task.
 
     Attributes:
-        started: Whether any of it was handed over.
-        complete: Whether all of it was.
+        started: Whether any byte was handed over.
+        complete: Whether all bytes were.
         sent: How many bytes were.
 
     Args:
-        body: The body, with `Media` values in it.
-        data_uri: Write media as ``data:<type>;base64,…`` rather than as bare Base64.
+        body: The body; it may contain `Media`.
+        data_uri: Write media as ``data:<type>;base64,…`` instead of bare Base64.
+
+    Raises:
+        TypeError: The body contains a value that is neither JSON nor `Media`.
     """
 
     def __init__(self, body: Mapping[str, Any], *, data_uri: bool = False) -> None:
         media: dict[str, Media] = {}
 
-        def mark(value: object) -> str:
+        def add_placeholder(value: object) -> str:
             if not isinstance(value, Media):
-                raise TypeError(f"{type(value).__name__} cannot stand in a request")
+                raise TypeError(f"{type(value).__name__} cannot be part of a request")
             name = f"media-{uuid.uuid4()}"
             media[name] = value
             return name
 
-        text = json.dumps(body, default=mark)
+        text = json.dumps(body, default=add_placeholder)
         self._parts: list[bytes | Media] = []
         for name, value in media.items():
             before, text = text.split(name)
@@ -59,25 +62,26 @@ class Payload:
 
         Raises:
             InvalidInput: A media file changed meanwhile.
+            OSError: A media file cannot be read.
         """
         self.reset()
         self.started = True
         for part in self._parts:
-            for piece in part.base64_chunks() if isinstance(part, Media) else (part,):
-                yield piece
-                self.sent += len(piece)
-        # Said before the closing brace leaves: from here on it may have arrived whole.
+            for chunk in part.base64_chunks() if isinstance(part, Media) else (part,):
+                yield chunk
+                self.sent += len(chunk)
+        # Set before the last bytes leave: from here on the whole body may have arrived.
         self.complete = True
         yield self._end
 
     def reset(self) -> None:
-        """Forget an earlier try: it proves nothing of the next one."""
+        """Forget an earlier attempt: it proves nothing about the next one."""
         self.started = self.complete = False
         self.sent = 0
 
     @property
     def heaviest(self) -> tuple[str, int] | None:
-        """The largest media in it: ``image`` or ``video``, and how many bytes it takes up."""
+        """The largest media: ``image`` or ``video``, and its size in the body in bytes."""
         media = [part for part in self._parts if isinstance(part, Media)]
         if not media:
             return None

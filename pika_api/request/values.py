@@ -1,7 +1,7 @@
-"""The request: frozen values that become the JSON body of ``POST /pika/generate``.
+"""The request: immutable values that become the JSON body of ``POST /pika/generate``.
 
-Field names, order and the defaults come from the seed (the API's specification); the ranges and
-the last six effects come from public reference pages of the same gateway family.
+Field names, their order and the defaults are those of the API specification. The ranges and the
+last six effects are from public reference pages of gateways of this family, read November 2026.
 """
 
 from __future__ import annotations
@@ -9,29 +9,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from ..errors import InvalidInput
 from ..media import Media
+from .aspect_ratio import FROM_IMAGE, MAX_ASPECT_RATIO, MIN_ASPECT_RATIO, AspectRatio
 from .checks import check_choice, check_integer, check_url
 from .extra import Extra, merge_extra
 from .fingerprint import describe_body
 
-#: Width over height by the name shown in the editor.
-ASPECT_RATIOS: Final[Mapping[str, float]] = {
-    "16:9": 16 / 9,
-    "9:16": 9 / 16,
-    "1:1": 1.0,
-    "4:5": 4 / 5,
-    "5:4": 5 / 4,
-    "4:3": 4 / 3,
-    "3:4": 3 / 4,
-    "3:2": 3 / 2,
-    "2:3": 2 / 3,
-    "5:2": 5 / 2,
-}
-MIN_ASPECT_RATIO: Final = 0.4
-MAX_ASPECT_RATIO: Final = 2.5
+#: Frames per second.
 MIN_FRAME_RATE: Final = 8
 MAX_FRAME_RATE: Final = 24
 MIN_GUIDANCE_SCALE: Final = 5
@@ -39,7 +26,7 @@ MAX_GUIDANCE_SCALE: Final = 25
 MIN_MOTION: Final = 0
 MAX_MOTION: Final = 4
 
-#: The seed's ten, then six more that public pages name.
+#: The ten effects of the API specification, and six from the public reference pages.
 PIKAFFECTS: Final = (
     "Ta-da",
     "Deflate",
@@ -59,7 +46,7 @@ PIKAFFECTS: Final = (
     "Tear",
 )
 
-#: Each camera move with the directions it can take (public).
+#: The directions of each camera move, from the public reference pages.
 CAMERA_MOVES: Final[Mapping[str, tuple[str, str]]] = {
     "zoom": ("in", "out"),
     "pan": ("left", "right"),
@@ -67,12 +54,17 @@ CAMERA_MOVES: Final[Mapping[str, tuple[str, str]]] = {
     "rotate": ("cw", "ccw"),
 }
 
-FROM_IMAGE: Final = "from image"
-
 
 @dataclass(frozen=True)
 class Parameters:
-    """``options.parameters``: guidance scale 5…25, motion 0…4, negative prompt (may be empty)."""
+    """``options.parameters``.
+
+    Attributes:
+        guidance_scale: 5…25.
+        motion: 0…4.
+        negative_prompt: What to keep out of the video; may be empty.
+        extra: Merged over the result of `body`.
+    """
 
     guidance_scale: int = 12
     motion: int = 1
@@ -85,17 +77,22 @@ class Parameters:
 
     def body(self) -> dict[str, Any]:
         """The value of ``options.parameters``."""
-        made = {
+        parameters = {
             "guidanceScale": self.guidance_scale,
             "motion": self.motion,
             "negativePrompt": self.negative_prompt,
         }
-        return merge_extra(made, self.extra)
+        return merge_extra(parameters, self.extra)
 
 
 @dataclass(frozen=True)
 class Camera:
-    """``options.camera``: each move is a direction, or None for no such move."""
+    """``options.camera``.
+
+    Attributes:
+        zoom, pan, tilt, rotate: One of the directions in `CAMERA_MOVES`; None for no such move.
+        extra: Merged over the result of `body`.
+    """
 
     zoom: str | None = None
     pan: str | None = None
@@ -110,23 +107,25 @@ class Camera:
                 check_choice(move, value, directions)
 
     def body(self) -> dict[str, Any]:
-        """The value of ``options.camera``: ``{}`` where nothing is set, as in the seed."""
+        """The value of ``options.camera``; ``{}`` without a move, as in the API specification."""
         moves = {move: getattr(self, move) for move in CAMERA_MOVES}
         return merge_extra({move: value for move, value in moves.items() if value}, self.extra)
 
 
 @dataclass(frozen=True)
 class Options:
-    """``options``: the video's settings.
+    """``options``.
 
     Attributes:
-        aspect_ratio: Width over height, 0.4…2.5; ``"from image"`` takes the image's; None leaves
-            it out, which makes a still image (seed).
+        aspect_ratio: Width divided by height, 0.4…2.5; ``"from image"`` for the ratio of the image;
+            None to leave it out, which asks for a still image (API specification).
         frame_rate: Frames per second, 8…24.
-        extend: Whether the request's video is extended.
+        extend: Whether to extend the request's video.
+        parameters, camera: The nested objects.
+        extra: Merged over the result of `body`.
     """
 
-    aspect_ratio: float | Literal["from image"] | None = 16 / 9
+    aspect_ratio: AspectRatio = 16 / 9
     frame_rate: int = 24
     extend: bool = False
     parameters: Parameters = field(default_factory=Parameters)
@@ -146,9 +145,9 @@ class Options:
         """The value of ``options`` for a request with this image.
 
         Raises:
-            InvalidInput: ``from image``, and there is no image whose size is known.
+            InvalidInput: The ratio is ``from image``, and there is no image of known size.
         """
-        made: dict[str, Any] = {
+        options: dict[str, Any] = {
             "frameRate": self.frame_rate,
             "camera": self.camera.body(),
             "parameters": self.parameters.body(),
@@ -158,8 +157,8 @@ class Options:
         if ratio == FROM_IMAGE:
             ratio = _ratio_of(image)
         if ratio is not None:
-            made = {"aspectRatio": ratio, **made}
-        return merge_extra(made, self.extra)
+            options = {"aspectRatio": ratio, **options}
+        return merge_extra(options, self.extra)
 
 
 def _check_ratio(ratio: float) -> None:
@@ -175,22 +174,27 @@ def _ratio_of(image: Media | str | None) -> float:
     if not isinstance(image, Media):
         raise InvalidInput(
             "aspect_ratio",
-            "«from image» needs an image connected to PikaGenerate.",
-            "Connect one to image, or choose a ratio such as 16:9.",
+            '"from image" needs an image connected to Pika Generate.',
+            "Connect an image, or choose a ratio such as 16:9.",
         )
     return min(max(image.width / image.height, MIN_ASPECT_RATIO), MAX_ASPECT_RATIO)
 
 
 @dataclass(frozen=True)
 class GenerateRequest:
-    """One whole request.
+    """A complete request.
 
     Attributes:
-        prompt_text: What to make; not blank.
-        pikaffect: One of ``PIKAFFECTS``, or None for no effect.
-        model: The model version; blank leaves it to the gateway.
-        image: The reference image: media to encode, a URL, or None.
-        video: The reference video, or the one to extend.
+        prompt_text: What the video should show; not blank.
+        pikaffect: One of `PIKAFFECTS`; None for no effect.
+        model: The version of the model; blank to leave the choice to the gateway.
+        options: The nested object.
+        image: The reference image: media, a URL, or None.
+        video: The reference video, or the video to extend: media, a URL, or None.
+        extra: Merged over the result of `body`.
+
+    Raises:
+        InvalidInput: A value is invalid, or the values do not fit together.
     """
 
     prompt_text: str
@@ -215,25 +219,26 @@ class GenerateRequest:
             raise InvalidInput(
                 "extend",
                 "there is no video to extend.",
-                "Connect one to PikaGenerate's video (or give video_url), or switch extend off.",
+                "Connect one to the video input of Pika Generate or set video_url. Or switch "
+                "extend off.",
             )
-        # Built once here, so that whatever only the whole can show is told at construction.
+        # The body is built once here: some errors only show in the whole.
         _check_unicode(describe_body(self.body()))
 
     def body(self) -> dict[str, Any]:
-        """The request body in the seed's order; media stand in it as `Media`."""
-        made: dict[str, Any] = {}
+        """The request body, in the order of the API specification. It may contain `Media`."""
+        body: dict[str, Any] = {}
         if self.pikaffect is not None:
-            made["pikaffect"] = self.pikaffect
-        made["promptText"] = self.prompt_text
+            body["pikaffect"] = self.pikaffect
+        body["promptText"] = self.prompt_text
         if self.model.strip():
-            made["model"] = self.model.strip()
-        made["options"] = self.options.body(self.image)
+            body["model"] = self.model.strip()
+        body["options"] = self.options.body(self.image)
         if self.image is not None:
-            made["image"] = self.image
+            body["image"] = self.image
         if self.video is not None:
-            made["video"] = self.video
-        return merge_extra(made, self.extra)
+            body["video"] = self.video
+        return merge_extra(body, self.extra)
 
 
 def _check_unicode(body: Mapping[str, Any]) -> None:
@@ -242,6 +247,6 @@ def _check_unicode(body: Mapping[str, Any]) -> None:
     except UnicodeEncodeError as error:
         raise InvalidInput(
             "prompt_text",
-            "it, or another text of the request, has half of a character in it.",
-            "Type the text anew; a program that cuts text in the middle of an emoji can do this.",
+            "the prompt, or another text of the request, contains half of a character.",
+            "Type the text again. A program that cuts text inside an emoji can cause this.",
         ) from error

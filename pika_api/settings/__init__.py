@@ -1,8 +1,11 @@
-"""Key, base URL and limits: their values, where they come from, and where they are stored."""
+"""Key, base URL and limits: allowed values, sources, and the settings file."""
 
+from .addresses import is_loopback
 from .paths import FOLDER, find_home, journal_url, sqlite_url
 from .store import (
+    Lock,
     RawSetting,
+    Source,
     load_settings,
     lock_reason,
     read_settings_file,
@@ -16,10 +19,13 @@ __all__ = [
     "DEFAULTS",
     "FOLDER",
     "RANGES",
+    "Lock",
     "RawSetting",
     "Settings",
+    "Source",
     "check_setting",
     "find_home",
+    "is_loopback",
     "journal_url",
     "load_settings",
     "lock_reason",

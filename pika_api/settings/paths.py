@@ -1,4 +1,4 @@
-"""Where settings and journal are, for the command line: the pack's own private folder."""
+"""Where the settings file and the journal are stored."""
 
 from __future__ import annotations
 
@@ -7,19 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-#: The folder's name in ComfyUI's user directory.
+#: Name of the pack's private folder in ComfyUI's user directory.
 FOLDER: Final = "__pika"
+#: The default journal's file name in the private folder.
+JOURNAL_FILE: Final = "journal.sqlite3"
 
 
 def find_home(environ: Mapping[str, str] = os.environ, pack: Path | None = None) -> Path:
-    """The private folder: ``PIKA_HOME``; else that of the ComfyUI this pack is installed in; else
+    """The private folder for the command line.
+
+    ``PIKA_HOME`` if it is set; else the folder in the ComfyUI that this pack is installed in; else
     ``~/.pika``.
 
     Args:
-        pack: The pack's own folder; found from this file where left out.
+        pack: The folder of the pack; None for the one that contains this file.
     """
-    if chosen := environ.get("PIKA_HOME", "").strip():
-        return Path(chosen).expanduser()
+    if home := environ.get("PIKA_HOME", "").strip():
+        return Path(home).expanduser()
     pack = pack or Path(__file__).parents[2]
     user = pack.parent.parent / "user"
     if pack.parent.name == "custom_nodes" and user.is_dir():
@@ -27,16 +31,11 @@ def find_home(environ: Mapping[str, str] = os.environ, pack: Path | None = None)
     return Path.home() / ".pika"
 
 
-def journal_url(home: Path, environ: Mapping[str, str] = os.environ) -> str:
-    """The journal's address: ``PIKA_JOURNAL_URL``, else a SQLite file in the private folder."""
-    from .paths import sqlite_url
-
-    return environ.get("PIKA_JOURNAL_URL", "").strip() or sqlite_url(home)
-
-
-JOURNAL_FILE: Final = "journal.sqlite3"
-
-
 def sqlite_url(home: Path) -> str:
-    """The default journal's address, in the pack's private folder."""
+    """The SQLAlchemy URL of the default journal, a SQLite file in the private folder."""
     return f"sqlite:///{(home / JOURNAL_FILE).as_posix()}"
+
+
+def journal_url(home: Path, environ: Mapping[str, str] = os.environ) -> str:
+    """The URL of the journal: ``PIKA_JOURNAL_URL``, else the default journal's."""
+    return environ.get("PIKA_JOURNAL_URL", "").strip() or sqlite_url(home)

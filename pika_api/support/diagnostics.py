@@ -20,7 +20,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ..errors import PikaError, SettingsError
-from ..gateway import health
+from ..gateway import HealthCheck, Verdict
 from ..journal import SCHEMA_VERSION, Journal
 from ..settings import RawSetting, journal_url, load_settings, read_settings_file, resolve_settings
 from ..text import format_size
@@ -124,10 +124,11 @@ def _settings(home: Path, environ: Mapping[str, str]) -> Iterator[_Check]:
         problem = str(error)
     settings = _raw_settings(home, environ)
     key = settings.pop("api_key")
-    yield _Check(f"api_key: {f'set ({key.source})' if key.value else 'not set'}", problem)
+    state = f"set ({key.source.value})" if key.value else "not set"
+    yield _Check(f"api_key: {state}", problem)
     for name, setting in settings.items():
         value = _host(setting.value) if name == "base_url" else setting.value
-        yield _Check(f"{name}: {value} ({setting.source})")
+        yield _Check(f"{name}: {value} ({setting.source.value})")
 
 
 def _raw_settings(home: Path, environ: Mapping[str, str]) -> dict[str, RawSetting]:
@@ -193,10 +194,10 @@ def _output(output: Path) -> Iterator[_Check]:
 
 def _connection(home: Path, environ: Mapping[str, str]) -> Iterator[_Check]:
     try:
-        result = health.check(load_settings(home, environ))
+        result = HealthCheck(load_settings(home, environ)).run()
     except SettingsError:
         yield _Check("not tested")  # the section on settings says why
         return
     # A missing key is a problem of the section on settings already.
-    problem = "" if result.verdict in (health.GOOD, health.NO_KEY) else result.message
-    yield _Check(f"{result.verdict}: {result.message}", problem)
+    problem = "" if result.verdict in (Verdict.GOOD, Verdict.NO_KEY) else result.message
+    yield _Check(f"{result.verdict.value}: {result.message}", problem)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ..journal import Entry
+from ..text import mask_key
 
 #: The home folder of a user, on any system. Error texts may double a backslash.
 _USER: Final = re.compile(
@@ -40,8 +41,7 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """The text in one line, without key, user names, accounts and URL queries."""
-        if self._key:
-            text = text.replace(self._key, "[key]")
+        text = mask_key(text, self._key)
         text = _USER.sub("~", self._folder.sub("~", text))
         text = _QUERY.sub(r"\1", _ACCOUNT.sub(r"\1[account]", text))
         return " ".join(_TASK_ID.sub(r"\1…", text).split())

@@ -167,7 +167,7 @@ class Collector:
                 log.info("task %s: %s", task.id, error.what)
                 refused += isinstance(error, LinkRefused)
                 last = attempt == policy.download_attempts or refused == policy.refused_links
-                if last or error.hint:
+                if last or not error.retryable:
                     raise messages.download_failed(task.id, error, self._journal.home) from error
             finally:
                 stop.set()
@@ -213,6 +213,7 @@ class Collector:
                 task.id,
                 f"The file cannot be saved in {self._output}: {error.strerror or error}.",
                 hint=files.write_hint(error, path),
+                retryable=False,
             ) from error
         self._journal.mark_saved(entry.id, path)
         log.debug("task %s: saved as %s", task.id, path)

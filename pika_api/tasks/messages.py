@@ -49,12 +49,13 @@ def id_not_recorded(task_id: str, error: JournalError) -> JournalError:
         f"The gateway created task {task_id}, but the journal could not record it: {error.what}",
         charge_note=f"The task is charged. Write down its id: {task_id}",
         hint="Fix the problem that the message names, then give the id to Pika Result.",
+        charged=True,
     )
 
 
 def task_failed(task: Task) -> TaskFailed:
     """The gateway ended the task with an error."""
-    words = task.error or "it gave no reason"
+    words = task.error or "no reason given"
     return TaskFailed(
         task.id,
         f"The gateway ended task {task.id} with an error: {words}",
@@ -82,7 +83,7 @@ def task_not_found(task_id: str, what: str) -> TaskNotFound:
     return TaskNotFound(
         task_id,
         f"The gateway does not know task {task_id}. {what}",
-        charge_note="Nothing was charged now, and the task stays in the journal.",
+        charge_note="Nothing was charged. The task stays in the journal.",
         hint="Check the id. Check that the key and PIKA_BASE_URL are those that the task was "
         "created with.",
     )
@@ -95,7 +96,7 @@ def feed_unreadable(task_id: str, error: FeedError) -> FeedError:
         status=error.status,
         retry_after=error.retry_after,
         charge_note="Asking costs nothing, and the task continues at the gateway.",
-        hint=error.hint or "Ask again in a moment.",
+        hint=error.hint or "Try again in a moment.",
     )
 
 
@@ -112,4 +113,5 @@ def download_failed(task_id: str, error: DownloadFailed, home: str) -> DownloadF
             else error.hint
             or "Queue the same workflow again: the download continues where it stopped."
         ),
+        retryable=error.retryable,
     )

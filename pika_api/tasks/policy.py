@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from ..gateway import RetryPolicy, SizeLimits, Timeouts
 
 
 @dataclass(frozen=True)
@@ -10,6 +12,9 @@ class ServicePolicy:
     """How long and how often a service tries. Times are in seconds.
 
     Attributes:
+        timeouts: Time limits of the HTTP exchanges.
+        size_limits: Size limits of the HTTP exchanges.
+        retry: How long a submit that was not accepted is repeated.
         row_check: Between two looks at a journal row that another worker holds.
         record_retries: Before each further attempt to record the id of a paid task.
         new_task_grace: How long the feed of a new task may answer that it does not exist.
@@ -21,6 +26,9 @@ class ServicePolicy:
         relink_timeout: How long the feed is asked for a fresh link.
     """
 
+    timeouts: Timeouts = field(default_factory=Timeouts)
+    size_limits: SizeLimits = field(default_factory=SizeLimits)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
     row_check: float = 0.2
     record_retries: tuple[float, ...] = (0.1, 0.5, 2.0, 5.0)
     new_task_grace: float = 60.0

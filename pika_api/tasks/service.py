@@ -50,7 +50,7 @@ class Service:
         self.settings = settings
         self.journal = journal
         self.output = output.absolute()  # recorded paths must not depend on the working directory
-        self._client = Client(settings)
+        self._client = Client(settings, timeouts=policy.timeouts, limits=policy.size_limits)
         self._workers = Workers(journal, settings.max_requests, policy.rate_limit_pause)
         self._submitter = Submitter(settings, self._client, journal, self._workers, policy)
         self._poller = Poller(settings, self._client, journal, self._workers, policy)

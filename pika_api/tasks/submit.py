@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import InvalidInput, JournalError, NotAccepted, SubmitUnknown
 from ..gateway import Client, resend_delay
-from ..journal import SUBMITTING, Entry, Intent, Journal
+from ..journal import SUBMITTING, Claim, Entry, Intent, Journal
 from ..log import log
 from ..progress import NO_OBSERVER, Progress, ProgressObserver, pause
 from ..request import GenerateRequest, Payload, describe_body, request_fingerprint
@@ -85,8 +85,9 @@ class Submitter:
         owner = str(uuid.uuid4())
         with self._workers.keeper.keeping(owner):
             while True:
-                entry, acquired = await self._claim(intent, owner, observer)
-                if not acquired:
+                claim = await self._claim(intent, owner, observer)
+                entry = claim.entry
+                if not claim.acquired:
                     return self._reuse(entry)
                 try:
                     task_id = await self._send(entry, payload, owner, observer)
@@ -106,14 +107,12 @@ class Submitter:
         log.debug("task %s: reused, no new charge", entry.task_id)
         return Submitted(entry.task_id, reused=True)
 
-    async def _claim(
-        self, intent: Intent, owner: str, observer: ProgressObserver
-    ) -> tuple[Entry, bool]:
-        """The row of this request, once no other worker is sending it."""
+    async def _claim(self, intent: Intent, owner: str, observer: ProgressObserver) -> Claim:
+        """The claim on this request, once no other worker is sending it."""
         while True:
-            entry, acquired = await self._workers.disk(observer, self._journal.claim, intent, owner)
-            if acquired or entry.state not in SUBMITTING:
-                return entry, acquired
+            claim = await self._workers.disk(observer, self._journal.claim, intent, owner)
+            if claim.acquired or claim.entry.state not in SUBMITTING:
+                return claim
             observer.report(Progress("The same request is being sent; waiting for its task"))
             await pause(self._policy.row_check, observer)
 
@@ -128,7 +127,10 @@ class Submitter:
             try:
                 return await self._workers.network(upload, self._send_once, entry, payload, owner)
             except NotAccepted as error:
-                delay = resend_delay(error, attempt, time.monotonic() - started, self._random)
+                waited = time.monotonic() - started
+                delay = resend_delay(
+                    error, attempt, waited, self._random, policy=self._policy.retry
+                )
                 if delay is None:
                     await self._workers.disk(
                         NO_OBSERVER, self._journal.mark_rejected, entry.id, owner, error.what

@@ -1,36 +1,66 @@
-"""For tests in the editor: a gateway, and a ComfyUI that has no key yet, for each file."""
+"""One browser tab for the tests of this folder. To load the editor anew takes much CPU time."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
-from devtools import ROOT
-from simulator import Simulator
 from support.comfy import Comfy
-from support.editor import set_up
 
-#: No file has it by chance, and its last four characters neither.
-KEY = "editor-key-5d1f07a4e2-QW7Z"
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
-
-@pytest.fixture(scope="module")
-def gateway() -> Iterator[Simulator]:
-    """The gateway behind `comfy`."""
-    with Simulator(key=KEY, height=64, clip_seconds=0.5) as running:
-        yield running
+    from support.browser import PageErrors
 
 
-@pytest.fixture(scope="module")
-def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
-    """A ComfyUI as it is after the pack's installation: without a key."""
-    with Comfy.start(tmp_path_factory.mktemp("editor"), pack=ROOT, up_within=150) as running:
-        yield running
+# Not for the whole session: while Playwright's sync API is in use, its event loop counts as
+# running in this thread, and `asyncio.run` in any other test would fail.
+@pytest.fixture(scope="package")
+def tab() -> Iterator[Page]:
+    """The tab. Tests use it as `page` or as an editor."""
+    from support.browser import shared_tab
+
+    with shared_tab() as page:
+        yield page
 
 
-@pytest.fixture(scope="module")
-def ready(comfy: Comfy, gateway: Simulator) -> Comfy:
-    """The ComfyUI with address and key in its settings."""
-    set_up(comfy, base_url=gateway.url, api_key=gateway.key)
-    return comfy
+@pytest.fixture
+def page_errors(tab: Page) -> Iterator[PageErrors]:
+    """The errors on the page during one test."""
+    from support.browser import PageErrors
+
+    with PageErrors().recording(tab) as errors:
+        yield errors
+
+
+@pytest.fixture
+def page(tab: Page) -> Iterator[Page]:
+    """The tab on an empty page, without cookies, storage and permissions.
+
+    For tests that load the editor themselves, since what they test happens while it loads.
+    """
+    from support.browser import leave
+
+    leave(tab)
+    yield tab
+    leave(tab)
+
+
+@pytest.fixture
+def editor(tab: Page, comfy: Comfy) -> Page:
+    """The editor of `comfy` with an empty graph. It is loaded only where it is not open yet."""
+    from support.browser import open_empty_editor
+
+    open_empty_editor(tab, comfy.url)
+    return tab
+
+
+@pytest.fixture
+def keyless_editor(tab: Page, keyless: Comfy) -> Page:
+    """The editor of `keyless` with an empty graph. It is loaded only where it is not open yet."""
+    from support.browser import open_empty_editor
+
+    open_empty_editor(tab, keyless.url)
+    return tab

@@ -1,4 +1,4 @@
-"""GET /pika/feed/{id}: what is a task, what asking again may mend, and what it will not."""
+"""GET /pika/feed/{id}: tasks, temporary errors and lasting errors."""
 
 from __future__ import annotations
 
@@ -8,16 +8,15 @@ import time
 import pytest
 
 from pika_api.errors import FeedError, FeedRefused, TaskNotFound
-from pika_api.gateway import Status, sessions
-from pika_api.gateway import client as client_module
+from pika_api.gateway import Status, Timeouts
 from simulator import Simulator
 from support.api import KEY, RawServer, answer, ask, client_of, drip, free_port, payload, reset
 
 FEED = {"id": "t", "videos": [{"status": "pending", "progress": 40}]}
 
 
-def test_a_task_is_asked_for_with_the_key(quick: Simulator) -> None:
-    """One GET, with the key, without a body; the answer becomes a Task."""
+def test_feed_is_read_with_the_key(quick: Simulator) -> None:
+    """One GET without a body; the response becomes a Task."""
     with client_of(quick.url, quick.key) as client:
         task_id = client.submit(payload())
         task = client.feed(task_id)
@@ -31,15 +30,15 @@ def test_a_task_is_asked_for_with_the_key(quick: Simulator) -> None:
 @pytest.mark.parametrize(
     ("task_id", "path"), [("a/b", "a%2Fb"), ("../x?y#z", "..%2Fx%3Fy%23z"), ("ü", "%C3%BC")]
 )
-def test_an_id_stays_one_part_of_the_path(task_id: str, path: str) -> None:
-    """Whatever the user typed, the request goes below /pika/feed/."""
+def test_task_id_is_one_segment_of_the_path(task_id: str, path: str) -> None:
+    """Whatever the user entered, the request goes below /pika/feed/."""
     with RawServer(answer(200, FEED)) as server, client_of(server.url) as client:
         assert client.feed(task_id).id == task_id
         assert server.seen[0].line == f"GET /pika/feed/{path} HTTP/1.1"
 
 
-def test_an_unknown_task_is_not_found(quick: Simulator) -> None:
-    """404: the gateway's words, and the id."""
+def test_404_is_task_not_found(quick: Simulator) -> None:
+    """The error has the gateway's message and the id."""
     with (
         client_of(quick.url, quick.key) as client,
         pytest.raises(TaskNotFound, match="no such task") as caught,
@@ -49,8 +48,8 @@ def test_an_unknown_task_is_not_found(quick: Simulator) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 405, 301, 302, 307, 308])
-def test_a_clear_no_is_for_good(quick: Simulator, status: int) -> None:
-    """Key or address are not good: asking again will not help, and the error says what to check."""
+def test_clear_rejection_is_not_retryable(quick: Simulator, status: int) -> None:
+    """Key or address are wrong: the error says what to check."""
     quick.fault("feed", status=status, body="No", headers={"Location": "https://elsewhere.example"})
     with (
         client_of(quick.url, quick.key) as client,
@@ -58,11 +57,12 @@ def test_a_clear_no_is_for_good(quick: Simulator, status: int) -> None:
     ):
         client.feed("t")
     assert caught.value.hint
+    assert not caught.value.retryable
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 500, 502, 503, 504])
-def test_trouble_may_pass(quick: Simulator, status: int) -> None:
-    """Busy or broken for now, with the time to wait where it is told."""
+def test_temporary_error_is_retryable(quick: Simulator, status: int) -> None:
+    """The error has the wait that the gateway asks for."""
     quick.fault("feed", status=status, body="<html><body>Later", headers={"Retry-After": "4"})
     with (
         client_of(quick.url, quick.key) as client,
@@ -70,6 +70,7 @@ def test_trouble_may_pass(quick: Simulator, status: int) -> None:
     ):
         client.feed("t")
     assert not isinstance(caught.value, FeedRefused)
+    assert caught.value.retryable
     assert (caught.value.status, caught.value.retry_after) == (status, 4.0)
 
 
@@ -96,8 +97,8 @@ def test_trouble_may_pass(quick: Simulator, status: int) -> None:
         "not gzip", "ssh", "closed", "reset",
     ],
 )  # fmt: skip
-def test_an_unreadable_answer_may_pass(raw: bytes) -> None:
-    """Nothing of this ends the waiting, and nothing is read without end."""
+def test_unreadable_response_is_retryable(raw: bytes) -> None:
+    """None of these ends the waiting, and none is read without a limit."""
     with (
         RawServer(raw) as server,
         client_of(server.url) as client,
@@ -105,22 +106,22 @@ def test_an_unreadable_answer_may_pass(raw: bytes) -> None:
     ):
         client.feed("t")
     assert not isinstance(caught.value, FeedRefused)
+    assert caught.value.retryable
     assert len(str(caught.value)) < 2000
 
 
-def test_no_gateway_may_pass() -> None:
-    """Nothing listens, just now."""
+def test_closed_port_is_retryable() -> None:
+    """The gateway may be back later."""
     with (
         client_of(f"http://127.0.0.1:{free_port()}") as client,
-        pytest.raises(FeedError, match=r"could not be asked.*refused"),
+        pytest.raises(FeedError, match=r"No response from.*refused"),
     ):
         client.feed("t")
 
 
-def test_silence_and_drips_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A feed that never answers, or never ends, is given up after its time."""
-    monkeypatch.setattr(client_module, "READ_TIMEOUT", 0.3)
-    monkeypatch.setattr(sessions, "RESPONSE_TIMEOUT", 0.5)
+def test_silent_and_dripping_responses_end() -> None:
+    """A feed that never responds, or never ends, is given up in time."""
+    timeouts = Timeouts(read=0.3, response=0.5)
     head = answer(200, b"", length=10_000)
 
     def drips(connection: object) -> None:
@@ -131,15 +132,15 @@ def test_silence_and_drips_end(monkeypatch: pytest.MonkeyPatch) -> None:
         connection.recv(1)  # type: ignore[attr-defined]
 
     for act in (drips, silent):
-        with RawServer(act) as server, client_of(server.url) as client:
+        with RawServer(act) as server, client_of(server.url, timeouts=timeouts) as client:
             started = time.monotonic()
             with pytest.raises(FeedError):
                 client.feed("t")
             assert time.monotonic() - started < 2
 
 
-def test_an_answer_in_chunks_and_zipped_is_read() -> None:
-    """What proxies do to a good answer."""
+def test_chunked_and_compressed_response_is_read() -> None:
+    """Proxies do this to a valid response."""
     import gzip
 
     zipped = gzip.compress(json.dumps(FEED).encode())
@@ -154,8 +155,8 @@ def test_an_answer_in_chunks_and_zipped_is_read() -> None:
     assert (task.status, task.progress) == (Status.PENDING, 40)
 
 
-def test_the_key_is_in_nothing_that_the_feed_says() -> None:
-    """An answer that quotes the key comes without it, in its error, its fields and as a whole."""
+def test_key_is_masked_in_the_feed() -> None:
+    """In the error, in all fields and names, and in the response as a whole."""
     quoting = {
         "videos": [{"status": "error", "error": f"key {KEY} is used up"}],
         KEY: [KEY], "more": {"deep": f"x{KEY}y"},

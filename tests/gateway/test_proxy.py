@@ -1,4 +1,4 @@
-"""Proxies: the system's variables are honoured, and a proxy's trouble is told."""
+"""Proxies: the variables of the system are honoured, and errors of a proxy are reported."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 
 from pika_api.errors import NOT_CHARGED, DownloadFailed, FeedError, Unreachable
-from pika_api.gateway import health
+from pika_api.gateway import HealthCheck, Verdict
 from pika_api.settings import Settings
 from support.api import KEY, RawServer, answer, client_of, free_port, payload
 from support.tls import OPENSSL, Authority, Proxy, TlsServer
 
-needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="openssl makes the certificates")
+needs_openssl = pytest.mark.skipif(OPENSSL is None, reason="openssl creates the certificates")
 
 GATEWAY = "https://gateway.example"
 VARIABLES = ["HTTPS_PROXY", "https_proxy", "ALL_PROXY"]
-#: One name, whatever its case, on Windows.
+#: Names of variables are case-insensitive on Windows.
 if os.name == "nt":
     VARIABLES.remove("https_proxy")
 
@@ -36,11 +36,11 @@ def trusted(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Authority:
 
 @needs_openssl
 @pytest.mark.parametrize("variable", VARIABLES)
-def test_everything_goes_through_the_proxy(
+def test_all_requests_use_the_proxy(
     trusted: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
 ) -> None:
-    """Submit, feed, file, poster and the connection test; the proxy looks the name up, and sees
-    neither the key nor what is said.
+    """Submit, feed, file, picture and health check. The proxy resolves the name, and sees neither
+    the key nor the content.
     """
     script = answer(200, {"id": "t", "videos": []})
     with TlsServer(trusted, script) as server, Proxy({"gateway.example": server.port}) as proxy:
@@ -50,7 +50,7 @@ def test_everything_goes_through_the_proxy(
             assert client.feed("t").id == "t"
             client.download("t", f"{GATEWAY}/v.mp4", tmp_path / "v.part", lambda: None)
             assert client.fetch_image(f"{GATEWAY}/p.jpg")
-        health.check(Settings(api_key=KEY, base_url=GATEWAY))
+        HealthCheck(Settings(api_key=KEY, base_url=GATEWAY)).run()
         assert proxy.asked == ["CONNECT gateway.example:443"] * 6
         assert [seen.header("Authorization") for seen in server.seen] == [
             f"Bearer {KEY}", f"Bearer {KEY}", None, None, f"Bearer {KEY}", None,
@@ -58,9 +58,7 @@ def test_everything_goes_through_the_proxy(
         assert KEY not in "".join(seen.head for seen in proxy.seen)
 
 
-def test_a_plain_link_goes_through_the_other_proxy(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_plain_link_uses_the_http_proxy(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """HTTP_PROXY is for links without TLS."""
     with RawServer(answer(200, b"data")) as proxy, client_of(GATEWAY) as client:
         monkeypatch.setenv("HTTP_PROXY" if os.name == "nt" else "http_proxy", proxy.url)
@@ -71,10 +69,10 @@ def test_a_plain_link_goes_through_the_other_proxy(
 
 @needs_openssl
 @pytest.mark.parametrize("variable", ["NO_PROXY", "no_proxy"])
-def test_no_proxy_passes_it_by(
+def test_no_proxy_variable_is_honoured(
     trusted: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
 ) -> None:
-    """A host that is named there is connected to straight."""
+    """A host in the list is connected to directly."""
     script = answer(200, {"id": "t", "videos": []})
     with TlsServer(trusted, script) as server, Proxy({}) as proxy, client_of(server.url) as client:
         monkeypatch.setenv("HTTPS_PROXY", proxy.url)
@@ -89,41 +87,41 @@ def test_no_proxy_passes_it_by(
 @pytest.mark.parametrize(
     ("status", "words"), [(407, "407 Proxy Authentication Required"), (502, "502 Bad Gateway")]
 )
-def test_a_proxy_that_says_no_is_told(
+def test_rejection_of_the_proxy_is_reported(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, status: int, words: str
 ) -> None:
-    """In its own words, with the variable's name; nothing was sent, so nothing was charged. The
-    proxy's password is shown to the proxy and to nobody else.
+    """In its own words, with the name of the variable. Nothing was sent, so nothing was charged.
+    Only the proxy sees its password.
     """
-    said = f"HTTP/1.1 {words}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
+    rejection = f"HTTP/1.1 {words}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode()
     errors = []
-    with Proxy({}, said) as proxy, client_of(GATEWAY) as client:
+    with Proxy({}, rejection) as proxy, client_of(GATEWAY) as client:
         monkeypatch.setenv("HTTPS_PROXY", f"http://user:proxy-password@{proxy.host}")
         with pytest.raises(Unreachable, match=str(status)) as caught:
             client.submit(payload())
         errors.append(caught.value)
-        with pytest.raises(FeedError, match=str(status)) as read:
+        with pytest.raises(FeedError, match=str(status)) as feed:
             client.feed("t")
-        errors.append(read.value)
-        with pytest.raises(DownloadFailed, match=str(status)) as brought:
+        errors.append(feed.value)
+        with pytest.raises(DownloadFailed, match=str(status)) as download:
             client.download("t", f"{GATEWAY}/v.mp4", tmp_path / "v.part", lambda: None)
-        found = health.check(Settings(api_key=KEY, base_url=GATEWAY))
+        result = HealthCheck(Settings(api_key=KEY, base_url=GATEWAY)).run()
         assert proxy.seen[0].header("Proxy-Authorization") is not None
         assert KEY not in "".join(seen.head for seen in proxy.seen)
     for error in errors:
         assert words in str(error)
         assert "HTTPS_PROXY" in str(error)
     assert NOT_CHARGED in str(errors[0])
-    assert found.verdict != health.GOOD
-    assert words in found.message
-    told = "".join(
-        line for error in (*errors, brought.value) for line in traceback.format_exception(error)
+    assert result.verdict is not Verdict.GOOD
+    assert words in result.message
+    texts = "".join(
+        line for error in (*errors, download.value) for line in traceback.format_exception(error)
     )
-    assert "proxy-password" not in told + found.message
+    assert "proxy-password" not in texts + result.message
 
 
-def test_a_proxy_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing was sent; its password is not told."""
+def test_missing_proxy_is_unreachable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing was sent, and the error does not contain the password."""
     monkeypatch.setenv("HTTPS_PROXY", f"http://user:proxy-password@127.0.0.1:{free_port()}")
     with client_of(GATEWAY) as client, pytest.raises(Unreachable, match="HTTPS_PROXY") as caught:
         client.submit(payload())

@@ -1,4 +1,4 @@
-"""Reading what a gateway says, in whatever shape."""
+"""Reading the responses of a gateway, whatever their form."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FEEDS = st.recursive(
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("answer", "message"),
     [
         ({"error": {"message": "No credit", "type": "x", "code": "402x"}}, "No credit (402x)"),
         ({"error": {"message": "No credit", "type": "billing"}}, "No credit (billing)"),
@@ -50,39 +50,39 @@ FEEDS = st.recursive(
         ({"code": "no_credit", "message": "Stop: no_credit"}, "Stop: no_credit"),
     ],
 )  # fmt: skip
-def test_the_message_is_found(answer: object, words: str) -> None:
-    """Every shape that gateways of this family use (api.md)."""
-    assert error_message(json.dumps(answer)) == words
+def test_message_is_extracted_from_each_known_form(answer: object, message: str) -> None:
+    """The forms of error responses that gateways of this family use."""
+    assert error_message(json.dumps(answer)) == message
 
 
 @pytest.mark.parametrize("text", ["Service Unavailable", " Service Unavailable\n"])
-def test_plain_text_is_itself(text: str) -> None:
-    """A proxy's plain words, without the space around."""
+def test_plain_text_is_the_message(text: str) -> None:
+    """Without the white space around it."""
     assert error_message(text) == "Service Unavailable"
 
 
 @pytest.mark.parametrize("text", ["", " ", "\r\n"])
-def test_nothing_is_said_to_be_nothing(text: str) -> None:
-    """An error never ends in an empty sentence."""
-    assert error_message(text) == "(an empty answer)"
+def test_blank_body_has_a_message(text: str) -> None:
+    """An error never ends with an empty sentence."""
+    assert error_message(text) == "(an empty response)"
 
 
-def test_html_is_read_without_its_markup() -> None:
-    """A proxy's page: its words, not its tags, scripts or styles."""
+def test_html_page_is_reduced_to_its_text() -> None:
+    """Tags, scripts and styles are removed."""
     page = """<!DOCTYPE html><html><head><title>502</title><style>b{color:red}</style>
     <script>var x = "<b>";</script></head><body><h1>Bad&nbsp;Gateway</h1><hr>nginx</body></html>"""
     assert error_message(page) == "an HTML page: 502 Bad Gateway nginx"
 
 
 @pytest.mark.parametrize("value", [{}, [], 0, True, None, {"foo": {"bar": 1}}])
-def test_json_without_words_is_shown_as_it_is(value: object) -> None:
-    """Swallowed is nothing."""
+def test_json_without_a_message_is_shown_unchanged(value: object) -> None:
+    """No information is dropped."""
     assert error_message(json.dumps(value)) == json.dumps(value)
 
 
 @pytest.mark.parametrize("text", ["x" * 5_000_000, json.dumps({"message": "y" * 5_000_000})])
-def test_a_huge_answer_is_shortened(text: str) -> None:
-    """No node shows megabytes."""
+def test_huge_message_is_shortened(text: str) -> None:
+    """A node never shows megabytes."""
     assert len(error_message(text)) == MAX_MESSAGE
 
 
@@ -94,10 +94,10 @@ def test_a_huge_answer_is_shortened(text: str) -> None:
         "<html>" + "<script>x</" * 300_000,
         " " * 4_000_000 + "x",
     ],
-    ids=["open tags", "open scripts", "half scripts", "space"],
+    ids=["open tags", "open scripts", "half scripts", "white space"],
 )
-def test_an_odd_page_is_read_in_no_time(text: str) -> None:
-    """A megabyte of broken markup does not hold a thread for hours."""
+def test_broken_markup_is_read_quickly(text: str) -> None:
+    """A megabyte of broken markup must not occupy a thread for hours."""
     started = time.monotonic()
     assert error_message(text)
     assert time.monotonic() - started < 5
@@ -106,22 +106,22 @@ def test_an_odd_page_is_read_in_no_time(text: str) -> None:
 @pytest.mark.usefixtures("calm")
 @pytest.mark.parametrize("depth", [50, 400, 900, 100_000])
 @pytest.mark.parametrize(("left", "right"), [("[", "]"), ('{"error": ', "}")])
-def test_a_deeply_nested_answer_is_no_accident(depth: int, left: str, right: str) -> None:
-    """However deep, it is words or itself, never an error of ours."""
+def test_deeply_nested_json_has_a_message(depth: int, left: str, right: str) -> None:
+    """At any depth there is a message, and no exception."""
     assert error_message(left * depth + '"deep"' + right * depth)
 
 
 @given(st.text())
 @example("1" * 5000)
-def test_any_text_has_words(text: str) -> None:
-    """Never empty, never too long, never an error."""
+def test_any_text_has_a_message(text: str) -> None:
+    """It is never empty and never too long, and there is no exception."""
     assert 0 < len(error_message(text)) <= MAX_MESSAGE
 
 
 @pytest.mark.usefixtures("calm")
 @pytest.mark.parametrize("text", ["[]", "7", "", "{", "null", "<html>", "[" * 100_000, "1" * 5000])
-def test_what_is_no_object_is_none(text: str) -> None:
-    """An answer that is JSON, yet no object, is as unreadable as HTML."""
+def test_body_that_is_not_a_json_object_is_none(text: str) -> None:
+    """JSON that is not an object is as unusable as HTML."""
     assert json_object(text) is None
 
 
@@ -133,8 +133,8 @@ FINISHED = {
 }  # fmt: skip
 
 
-def test_the_public_example_is_read() -> None:
-    """Every field of the reference's answer."""
+def test_public_example_of_the_feed_is_read() -> None:
+    """All fields of the example on the public reference pages."""
     task = Task.from_feed("t", FINISHED)
     assert task == Task(
         "t", Status.FINISHED, "finished", 100, "https://cdn/x.mp4?a=%2F", "https://cdn/p.jpg", "",
@@ -146,8 +146,8 @@ def test_the_public_example_is_read() -> None:
 @pytest.mark.parametrize(
     "answer", [{}, {"videos": []}, {"videos": None}, {"videos": [None]}, {"videos": [{}]}]
 )
-def test_a_task_without_its_video_is_queued(answer: dict[str, Any]) -> None:
-    """Just after the submit nothing is there yet."""
+def test_feed_without_a_video_is_queued(answer: dict[str, Any]) -> None:
+    """Just after the submit, the feed has no video yet."""
     task = Task.from_feed("t", answer)
     assert (task.status, task.progress, task.result_url) == (Status.QUEUED, 0, "")
 
@@ -165,8 +165,10 @@ def test_a_task_without_its_video_is_queued(answer: dict[str, Any]) -> None:
         ("rendering", "", Status.UNKNOWN),
     ],
 )
-def test_a_status_is_known_or_shown(raw: str, url: str, status: Status) -> None:
-    """Case does not matter; finished without a usable link goes on; the rest is told as it came."""
+def test_status_is_mapped_or_shown_as_it_is(raw: str, url: str, status: Status) -> None:
+    """Case does not matter. A finished task without a usable link is still pending. The gateway's
+    own word is kept for the user.
+    """
     task = Task.from_feed("t", {"videos": [{"status": raw, "resultUrl": url}]})
     assert task.status is status
     assert task.raw_status == raw
@@ -174,19 +176,19 @@ def test_a_status_is_known_or_shown(raw: str, url: str, status: Status) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "per_cent"),
+    ("value", "percent"),
     [(0, 0), (99.9, 99), (-5, 0), (1000, 100), (math.inf, 100), (math.nan, 0), (True, 0),
      ("50", 0), (None, 0), (10**400, 100)],
 )  # fmt: skip
-def test_progress_is_a_per_cent(value: object, per_cent: int) -> None:
-    """Whatever comes, the bar gets 0 … 100."""
-    assert Task.from_feed("t", {"videos": [{"progress": value}]}).progress == per_cent
+def test_progress_is_limited_to_0_to_100(value: object, percent: int) -> None:
+    """Whatever the gateway sends, the progress bar gets 0…100."""
+    assert Task.from_feed("t", {"videos": [{"progress": value}]}).progress == percent
 
 
 @given(st.dictionaries(NAMES, FEEDS, max_size=6))
 @example({"videos": [{"resultUrl": "http://[", "status": "finished"}]})
-def test_any_feed_is_a_task(answer: dict[str, Any]) -> None:
-    """No answer of the feed, however odd, is an error of ours."""
+def test_any_feed_response_is_read(answer: dict[str, Any]) -> None:
+    """No response of the feed causes an exception."""
     task = Task.from_feed("t", answer)
     assert task.id == "t"
     assert isinstance(task.status, Status)

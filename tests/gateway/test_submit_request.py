@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from pika_api.errors import Busy, InvalidInput, Refused, SubmitUnknown, Unreachable
-from pika_api.gateway import Client, sessions
-from pika_api.gateway import client as client_module
+from pika_api.gateway import Client, Timeouts
 from pika_api.media import Media
 from pika_api.request import Payload
 from simulator import Simulator
@@ -33,35 +32,35 @@ from support.api import (
 
 
 @contextlib.contextmanager
-def at(sim: Simulator) -> Iterator[Client]:
-    with client_of(sim.url, sim.key) as client:
+def at(sim: Simulator, **options: Any) -> Iterator[Client]:
+    with client_of(sim.url, sim.key, **options) as client:
         yield client
 
 
 def big() -> Payload:
-    """A body that no socket's buffers hold."""
+    """A body that is larger than the buffers of a socket."""
     data = b"\xff" * 20_000_000
     return Payload({"video": Media("0" * 64, "video/mp4", 1, 1, data, len(data))})
 
 
-def test_exactly_one_post_with_the_exact_body(quick: Simulator) -> None:
-    """Method, path, key, type, length and every byte of the JSON; nothing in chunks."""
-    made = payload(ask(image=from_pixels(picture())))
+def test_submit_is_one_post_with_the_exact_body(quick: Simulator) -> None:
+    """Method, path, key, type, length and each byte of the JSON. No chunked encoding."""
+    stream = payload(ask(image=from_pixels(picture())))
     with at(quick) as client:
-        task_id = client.submit(made)
+        task_id = client.submit(stream)
     (seen,) = quick.log
     assert (seen.method, seen.path, seen.query) == ("POST", GENERATE, "")
     assert seen.text is not None
-    assert seen.text.encode() == b"".join(made)
+    assert seen.text.encode() == b"".join(stream)
     assert seen.headers["Authorization"] == f"Bearer {quick.key}"
     assert seen.headers["Content-Type"] == "application/json"
-    assert seen.headers["Content-Length"] == str(len(made))
+    assert seen.headers["Content-Length"] == str(len(stream))
     assert "Transfer-Encoding" not in seen.headers
     assert quick.charged == [task_id]
 
 
-def test_a_wrong_key_is_refused_in_the_gateways_words(quick: Simulator) -> None:
-    """401: what it said, that nothing was charged, and what to check."""
+def test_401_is_refused_in_the_gateways_words(quick: Simulator) -> None:
+    """The error contains the gateway's message, that nothing was charged, and what to check."""
     with client_of(quick.url, "wrong") as client, pytest.raises(Refused) as caught:
         client.submit(payload())
     assert caught.value.status == 401
@@ -71,8 +70,8 @@ def test_a_wrong_key_is_refused_in_the_gateways_words(quick: Simulator) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 402, 403, 404, 405, 413, 422])
-def test_a_clear_no_is_refused(quick: Simulator, status: int) -> None:
-    """Read and declined: no charge, the gateway's words, its status."""
+def test_clear_rejection_is_refused(quick: Simulator, status: int) -> None:
+    """No charge; the error contains the gateway's message and its status."""
     quick.fault("submit", status=status, body={"error": {"message": "Not like this"}})
     with at(quick) as client, pytest.raises(Refused, match="Not like this") as caught:
         client.submit(payload())
@@ -85,10 +84,10 @@ def test_a_clear_no_is_refused(quick: Simulator, status: int) -> None:
     ("status", "headers", "seconds"),
     [(429, {}, None), (429, {"Retry-After": "7"}, 7.0), (503, {"Retry-After": "3"}, 3.0)],
 )
-def test_busy_is_told_with_its_time(
+def test_busy_gateway_is_reported_with_its_retry_after(
     quick: Simulator, status: int, headers: dict[str, str], seconds: float | None
 ) -> None:
-    """429, and 503 with Retry-After, ask for another try, at a time."""
+    """429, and 503 with Retry-After, ask for another attempt."""
     quick.fault("submit", status=status, headers=headers, body={"message": "Too many"})
     with at(quick) as client, pytest.raises(Busy, match="Too many") as caught:
         client.submit(payload())
@@ -109,8 +108,12 @@ def test_busy_is_told_with_its_time(
     ],
 )
 @pytest.mark.parametrize("accept", [False, True])
-def test_a_broken_way_is_unknown(quick: Simulator, status: int, body: Any, accept: bool) -> None:
-    """These may hide a task that was made, and sometimes do: one request, and nothing is proven."""
+def test_status_that_proves_nothing_is_unknown(
+    quick: Simulator, status: int, body: Any, accept: bool
+) -> None:
+    """A proxy may send these although the gateway accepted the request. One request, and nothing is
+    proven.
+    """
     quick.fault("submit", status=status, body=body, accept=accept)
     with at(quick) as client, pytest.raises(SubmitUnknown, match="Oops") as caught:
         client.submit(payload())
@@ -119,36 +122,38 @@ def test_a_broken_way_is_unknown(quick: Simulator, status: int, body: Any, accep
 
 
 @pytest.mark.parametrize("accept", [False, True])
-def test_a_reset_after_the_body_is_unknown(quick: Simulator, accept: bool) -> None:
-    """Before or after the gateway accepted it, the same is seen from here."""
+def test_reset_after_the_body_is_unknown(quick: Simulator, accept: bool) -> None:
+    """Before and after the gateway accepted the request, the client sees the same."""
     quick.fault("submit", reset=True, accept=accept)
-    with at(quick) as client, pytest.raises(SubmitUnknown, match="no whole answer came back"):
+    with at(quick) as client, pytest.raises(SubmitUnknown, match="no complete response came back"):
         client.submit(payload())
     assert len(quick.charged) == accept
 
 
-def test_silence_is_unknown(quick: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A time-out while the answer is awaited proves nothing."""
-    monkeypatch.setattr(client_module, "SUBMIT_TIMEOUT", 0.3)
+def test_silence_after_submit_is_unknown(quick: Simulator) -> None:
+    """A time-out while the response is awaited proves nothing."""
     quick.fault("submit", delay=1.0)
-    with at(quick) as client, pytest.raises(SubmitUnknown, match="timed out"):
+    with (
+        at(quick, timeouts=Timeouts(submit=0.3)) as client,
+        pytest.raises(SubmitUnknown, match="timed out"),
+    ):
         client.submit(payload())
     assert len(quick.charged) == 1
 
 
-def test_nothing_listening_is_unreachable() -> None:
-    """No connection: proven unsent, and what to check."""
+def test_closed_port_is_unreachable() -> None:
+    """No connection: the request was not sent, and the error says what to check."""
     with client_of(f"http://127.0.0.1:{free_port()}") as client:
-        made = payload()
+        stream = payload()
         with pytest.raises(Unreachable, match="nothing was charged") as caught:
-            client.submit(made)
+            client.submit(stream)
     assert not caught.value.connected
-    assert not made.started
+    assert not stream.started
     assert "PIKA_BASE_URL" in str(caught.value)
 
 
-def test_no_tls_at_the_other_side_is_unreachable(quick: Simulator) -> None:
-    """The handshake fails before anything is said; the way out names certificates."""
+def test_port_without_tls_is_unreachable(quick: Simulator) -> None:
+    """The handshake fails before anything is sent. The hint names certificates."""
     with (
         client_of(quick.url.replace("http:", "https:")) as client,
         pytest.raises(Unreachable, match="certificate") as caught,
@@ -157,18 +162,20 @@ def test_no_tls_at_the_other_side_is_unreachable(quick: Simulator) -> None:
     assert not caught.value.connected
 
 
-def test_a_body_that_breaks_off_was_not_accepted() -> None:
-    """A request that never left whole cannot have become a task; and it had a connection."""
+def test_incomplete_body_is_not_accepted() -> None:
+    """A request that was not sent completely cannot have become a task. There was a connection."""
     with RawServer(reset, read=100_000) as server, client_of(server.url) as client:
-        made = big()
-        with pytest.raises(Unreachable, match="before the request was sent whole") as caught:
-            client.submit(made)
+        stream = big()
+        with pytest.raises(Unreachable, match="before the request was sent completely") as caught:
+            client.submit(stream)
     assert caught.value.connected
-    assert not made.complete
+    assert not stream.complete
 
 
-def test_an_early_no_to_a_big_body_is_heard() -> None:
-    """A gateway that answers 413 while the body is still coming is quoted, not called broken."""
+def test_rejection_during_the_upload_is_read() -> None:
+    """A 413 that arrives during the upload is reported with its message, not as a broken
+    connection.
+    """
 
     def say_no(connection: Any) -> None:
         connection.sendall(answer(413, {"message": "Too large for us"}))
@@ -184,34 +191,34 @@ def test_an_early_no_to_a_big_body_is_heard() -> None:
         client.submit(big())
 
 
-def test_a_second_try_begins_anew(quick: Simulator) -> None:
-    """A 429, and then no connection: the second try is proven unsent, whatever the first was."""
-    made = payload()
+def test_second_attempt_resets_the_payload(quick: Simulator) -> None:
+    """A 429, then no connection: the second attempt was certainly not sent."""
+    stream = payload()
     quick.fault("submit", status=429)
     with at(quick) as client, pytest.raises(Busy):
-        client.submit(made)
+        client.submit(stream)
     with (
         client_of(f"http://127.0.0.1:{free_port()}") as client,
         pytest.raises(Unreachable) as caught,
     ):
-        client.submit(made)
+        client.submit(stream)
     assert not caught.value.connected
 
 
-def test_a_medium_that_changed_is_proven_unsent(quick: Simulator, tmp_path: Path) -> None:
-    """The body broke off before its end, by our own doing."""
+def test_media_file_that_changed_is_not_sent(quick: Simulator, tmp_path: Path) -> None:
+    """The client itself breaks the body off before its end."""
     path = tmp_path / "v.mp4"
     path.write_bytes(b"x" * 9)
-    made = Payload({"video": Media("0" * 64, "video/mp4", 1, 1, path, 10)})
+    stream = Payload({"video": Media("0" * 64, "video/mp4", 1, 1, path, 10)})
     with at(quick) as client, pytest.raises(InvalidInput, match="changed while"):
-        client.submit(made)
+        client.submit(stream)
     assert quick.charged == []
 
 
 @pytest.mark.parametrize("body", [{"id": "t-1"}, {"data": {"id": "t-1"}}, {"id": " t-1\n", "x": 1}])
 @pytest.mark.parametrize("status", [200, 201, 202])
-def test_an_id_is_found_where_gateways_put_it(status: int, body: object) -> None:
-    """At the top, or wrapped in data; any 2xx."""
+def test_task_id_is_read_from_each_known_place(status: int, body: object) -> None:
+    """At the top or in `data`, with any status 2xx."""
     with RawServer(answer(status, body)) as server, client_of(server.url) as client:
         assert client.submit(payload()) == "t-1"
 
@@ -242,8 +249,8 @@ def test_an_id_is_found_where_gateways_put_it(status: int, body: object) -> None
         "bad location", "5 MB", "not gzip", "ssh", "closed",
     ],
 )  # fmt: skip
-def test_an_answer_without_an_id_is_unknown(raw: bytes) -> None:
-    """It may have become a task: exactly one request, and the error that is never sent again."""
+def test_response_without_a_task_id_is_unknown(raw: bytes) -> None:
+    """The request may have become a task: it is sent exactly once."""
     with RawServer(raw) as server, client_of(server.url) as client:
         with pytest.raises(SubmitUnknown):
             client.submit(payload())
@@ -251,8 +258,8 @@ def test_an_answer_without_an_id_is_unknown(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 307, 308])
-def test_a_redirect_is_not_followed(status: int) -> None:
-    """Refused, with where it points; the other host gets neither the key nor the request."""
+def test_redirect_is_refused_and_not_followed(status: int) -> None:
+    """The error names the target. The other host gets neither the key nor the request."""
     with RawServer(answer(200, {"id": "stolen"})) as other:
         moved = answer(status, b"", Location=f"{other.url}/pika/generate")
         with (
@@ -265,8 +272,8 @@ def test_a_redirect_is_not_followed(status: int) -> None:
 
 
 @pytest.mark.parametrize("status", [302, 303])
-def test_a_redirect_that_may_follow_a_success_is_unknown(status: int) -> None:
-    """POST, then «see there» is how some say done; it is not followed either."""
+def test_302_after_submit_is_unknown_and_not_followed(status: int) -> None:
+    """Some servers answer a successful POST with a redirect."""
     with RawServer(answer(200, {"id": "stolen"})) as other:
         moved = answer(status, b"", Location=other.url)
         with (
@@ -278,9 +285,8 @@ def test_a_redirect_that_may_follow_a_success_is_unknown(status: int) -> None:
         assert other.seen == []
 
 
-def test_a_slow_drip_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An answer that comes byte by byte, never silent for long, still ends."""
-    monkeypatch.setattr(sessions, "RESPONSE_TIMEOUT", 0.5)
+def test_dripping_response_ends_in_time() -> None:
+    """A response that arrives byte by byte, never silent for long, ends."""
     raw = answer(200, json.dumps({"id": "t" * 300}).encode())
     head = raw.index(b"\r\n\r\n") + 4
 
@@ -288,7 +294,8 @@ def test_a_slow_drip_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         connection.sendall(raw[:head])
         drip(raw[head:], 0.02)(connection)
 
-    with RawServer(slow) as server, client_of(server.url) as client:
+    timeouts = Timeouts(response=0.5)
+    with RawServer(slow) as server, client_of(server.url, timeouts=timeouts) as client:
         started = time.monotonic()
         with pytest.raises(SubmitUnknown, match=r"took over 0\.5 s"):
             client.submit(payload())

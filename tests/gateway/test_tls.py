@@ -1,4 +1,4 @@
-"""Certificates: whom the key is sent to is proven, and nothing can switch that off."""
+"""Certificates: the gateway must prove its identity, and nothing can disable the check."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import pytest
 import requests
 
 from pika_api.errors import NOT_CHARGED, DownloadFailed, FeedError, PikaError, Unreachable
-from pika_api.gateway import Client, health
+from pika_api.gateway import Client, HealthCheck, Verdict
 from pika_api.settings import Settings
 from support.api import KEY, answer, client_of, payload
 from support.tls import OPENSSL, Authority, TlsServer
 
-pytestmark = pytest.mark.skipif(OPENSSL is None, reason="openssl makes the certificates")
+pytestmark = pytest.mark.skipif(OPENSSL is None, reason="openssl creates the certificates")
 
 BUNDLE = "REQUESTS_CA_BUNDLE"
 
@@ -31,10 +31,10 @@ def _no_bundle(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("variable", [BUNDLE, "CURL_CA_BUNDLE"])
-def test_the_environments_certificates_are_trusted(
+def test_certificates_from_the_environment_are_trusted(
     authority: Authority, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
 ) -> None:
-    """A company's own authority: for submit, feed, file and poster."""
+    """A company's own authority is used for submit, feed, file and picture."""
     monkeypatch.setenv(variable, str(authority.bundle))
     with (
         TlsServer(authority, answer(200, {"id": "t", "videos": []})) as server,
@@ -62,8 +62,8 @@ def download(client: Client, link: str, part: Path) -> None:
 @pytest.mark.parametrize(
     ("call", "kind"), [(submit, Unreachable), (feed, FeedError), (download, DownloadFailed)]
 )
-@pytest.mark.parametrize("trouble", ["a stranger", "another name"])
-def test_a_certificate_that_is_not_good_ends_it(
+@pytest.mark.parametrize("trouble", ["unknown authority", "another name"])
+def test_untrusted_certificate_is_an_error(
     authority: Authority,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
@@ -71,8 +71,8 @@ def test_a_certificate_that_is_not_good_ends_it(
     call: Callable[[Client, str, Path], None],
     kind: type[PikaError],
 ) -> None:
-    """Of an authority that nobody knows, or for another name: no request arrives, and the error
-    says what to set.
+    """An unknown authority or another host name: no request arrives, and the error says what to
+    set.
     """
     with TlsServer(authority, answer(200, {"id": "t"})) as server:
         url = server.url
@@ -85,10 +85,11 @@ def test_a_certificate_that_is_not_good_ends_it(
     assert BUNDLE in str(caught.value)
     assert "certificate" in str(caught.value)
     assert call is not submit or NOT_CHARGED in str(caught.value)
+    assert call is not download or not caught.value.retryable
 
 
-def test_a_poster_is_no_exception(authority: Authority) -> None:
-    """Even what is only for show comes from whom it says."""
+def test_picture_needs_a_trusted_certificate(authority: Authority) -> None:
+    """Also what is only shown must come from the named host."""
     with (
         TlsServer(authority, answer(200, b"data")) as server,
         client_of(server.url) as client,
@@ -97,26 +98,26 @@ def test_a_poster_is_no_exception(authority: Authority) -> None:
         client.fetch_image(f"{server.url}/p.jpg")
 
 
-def test_the_connection_test_names_the_certificate(authority: Authority) -> None:
-    """In the settings, before anything is paid for."""
+def test_health_check_reports_an_untrusted_certificate(authority: Authority) -> None:
+    """The settings show it before anything is paid for."""
     with TlsServer(authority, answer(200, {})) as server:
-        found = health.check(Settings(api_key=KEY, base_url=server.url))
+        result = HealthCheck(Settings(api_key=KEY, base_url=server.url)).run()
         assert server.seen == []
-    assert found.verdict == health.BAD_ADDRESS
-    assert BUNDLE in found.message
+    assert result.verdict is Verdict.BAD_ADDRESS
+    assert BUNDLE in result.message
 
 
 @pytest.mark.parametrize(
     ("call", "kind"), [(submit, Unreachable), (feed, FeedError), (download, DownloadFailed)]
 )
-def test_a_bundle_that_is_not_there_is_told(
+def test_missing_certificate_file_is_an_error(
     authority: Authority,
     monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     call: Callable[[Client, str, Path], None],
     kind: type[PikaError],
 ) -> None:
-    """By its path; it is neither the disk's trouble nor passed over."""
+    """The error names the path. It is not reported as an error of the disk, and not ignored."""
     monkeypatch.setenv(BUNDLE, str(tmp_path / "missing.pem"))
     with TlsServer(authority, answer(200, {"id": "t"})) as server:
         with client_of(server.url) as client, pytest.raises(kind, match=r"missing\.pem"):

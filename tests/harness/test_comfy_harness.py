@@ -1,4 +1,7 @@
-"""The harness itself: what other tests rely on when they blame the pack."""
+"""The harness around ComfyUI, which the other tests rely on.
+
+`tests/nodes/test_kill_and_restart.py` tests `kill` and `restart`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -14,57 +16,18 @@ import pytest
 from PIL import Image
 
 from support.comfy import Comfy, ComfyDied, Rejected
-from support.waiting import until
+from support.graphs import node
+from support.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.comfy
 
-# Nodes with what core ones lack: progress text, an error on demand, and an endless wait.
-PROBE = """
-import asyncio
-import comfy.model_management as mm
-from comfy_api.latest import ComfyExtension, io
-from server import PromptServer
-
-
-class Probe(io.ComfyNode):
-    @classmethod
-    def define_schema(cls):
-        return io.Schema(
-            node_id="HarnessProbe", is_output_node=True, hidden=[io.Hidden.unique_id],
-            inputs=[io.String.Input("mode")],
-        )
-
-    @classmethod
-    async def execute(cls, mode):
-        PromptServer.instance.send_progress_text(f"mode is {mode} – ü", cls.hidden.unique_id)
-        if mode == "fail":
-            raise ValueError("as asked")
-        while mode == "wait":
-            await asyncio.sleep(0.02)
-            if mm.processing_interrupted():
-                raise mm.InterruptProcessingException()
-        return io.NodeOutput(ui={"text": [mode]})
-
-
-class Pack(ComfyExtension):
-    async def get_node_list(self):
-        return [Probe]
-
-
-async def comfy_entrypoint():
-    return Pack()
-"""
-
 
 def probe(mode: str) -> dict[str, dict[str, object]]:
-    return {"7": {"class_type": "HarnessProbe", "inputs": {"mode": mode}}}
+    return {"7": node("ProbeMode", mode=mode, file="")}
 
 
 def preview(image: str) -> dict[str, dict[str, object]]:
-    return {
-        "1": {"class_type": "LoadImage", "inputs": {"image": image}},
-        "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
-    }
+    return {"1": node("LoadImage", image=image), "2": node("PreviewImage", images=["1", 0])}
 
 
 @pytest.fixture
@@ -74,59 +37,46 @@ def picture(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module")
-def core(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
-    """A ComfyUI with the probe for a pack, started by somebody who has a key."""
-    pack = tmp_path_factory.mktemp("probe")
-    (pack / "__init__.py").write_text(PROBE, encoding="utf-8")
-    base_dir = tmp_path_factory.mktemp("core")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PIKA_API_KEY", "the developer's own")
-        running = Comfy.start(base_dir, pack=pack, env={"PIKA_X": "given"})
-    with running:
-        yield running
-
-
-def test_graph_runs_and_its_file_is_in_the_base_directory(core: Comfy, picture: Path) -> None:
+def test_graph_runs_and_its_file_is_in_the_base_directory(comfy: Comfy, picture: Path) -> None:
     """A graph's outputs come back, and the files they name are under the base directory."""
-    run = core.run(preview(core.upload_image(picture)))
+    run = comfy.run(preview(comfy.upload_image(picture)))
     assert run.succeeded
     assert run.error is None
     (image,) = run.outputs["2"]["images"]
-    with Image.open(core.base_dir / image["type"] / image["filename"]) as made:
-        assert made.size == (64, 48)
+    with Image.open(comfy.base_dir / image["type"] / image["filename"]) as file:
+        assert file.size == (64, 48)
 
 
-def test_rejected_graph_names_node_and_input(core: Comfy) -> None:
+def test_rejected_graph_names_node_and_input(comfy: Comfy) -> None:
     """A graph that ComfyUI refuses raises Rejected with the details of every bad node."""
     with pytest.raises(Rejected) as caught:
-        core.queue(preview("there is no such picture.png"))
+        comfy.queue(preview("there is no such picture.png"))
     (error,) = caught.value.node_errors["1"]["errors"]
     assert error["extra_info"]["input_name"] == "image"
     assert "there is no such picture.png" in str(caught.value)
 
 
-def test_unknown_node_is_rejected(core: Comfy) -> None:
+def test_unknown_node_is_rejected(comfy: Comfy) -> None:
     """Rejected also where ComfyUI gives no details by node."""
     with pytest.raises(Rejected, match="NoSuchNode"):
-        core.queue({"1": {"class_type": "NoSuchNode", "inputs": {}}})
-    assert core.object_info("NoSuchNode") == {}
+        comfy.queue({"1": {"class_type": "NoSuchNode", "inputs": {}}})
+    assert comfy.object_info("NoSuchNode") == {}
 
 
-def test_error_of_a_node_comes_back(core: Comfy) -> None:
-    """A node's exception is on the run, with the node that raised it."""
-    run = core.run(probe("fail"))
+def test_error_of_a_node_is_in_the_run(comfy: Comfy) -> None:
+    """The run has the exception and the node that raised it."""
+    run = comfy.run(probe("fail"))
     assert not run.succeeded
     assert not run.interrupted
     assert run.error is not None
-    assert (run.error.node_id, run.error.node_type) == ("7", "HarnessProbe")
-    assert (run.error.type, run.error.message) == ("ValueError", "as asked")
+    assert (run.error.node_id, run.error.node_type) == ("7", "ProbeMode")
+    assert (run.error.type, run.error.message) == ("ValueError", "ProbeMode fails as requested")
 
 
-def test_listener_hears_progress_text_and_the_end(core: Comfy) -> None:
-    """JSON events and binary progress text come in, in order, with the node they are about."""
-    with core.listen("harness") as events:
-        prompt_id = core.queue(probe("done"), client_id="harness")
+def test_listener_gets_progress_text_and_the_end(comfy: Comfy) -> None:
+    """JSON events and binary progress text arrive in order, with their node."""
+    with comfy.listen("harness") as events:
+        prompt_id = comfy.queue(probe("done"), client_id="harness")
         events.wait_for(lambda event: event.type == "execution_success")
         assert events.texts("7") == ["mode is done – ü"]
         (executed,) = events.of_type("executed")
@@ -134,66 +84,82 @@ def test_listener_hears_progress_text_and_the_end(core: Comfy) -> None:
         assert executed.data["output"] == {"text": ["done"]}
 
 
-def test_listener_without_a_server_says_so(core: Comfy) -> None:
-    """No websocket, no silent listening to nothing."""
-    with core.listen("harness") as events, pytest.raises(TimeoutError, match="no such event"):
+def test_listener_raises_if_an_event_does_not_come(comfy: Comfy) -> None:
+    """The error lists the events that came."""
+    with comfy.listen("harness") as events, pytest.raises(TimeoutError, match="no such event"):
         events.wait_for(lambda event: event.type == "never", timeout=0.2)
 
 
-def test_interrupt_ends_a_run(core: Comfy) -> None:
-    """`interrupt` ends the running graph, and the run says that it was cancelled."""
-    with core.listen("harness") as events:
-        prompt_id = core.queue(probe("wait"), client_id="harness")
+def test_interrupt_ends_a_run(comfy: Comfy) -> None:
+    """`interrupt` ends the running graph, and its run is marked as interrupted."""
+    with comfy.listen("harness") as events:
+        prompt_id = comfy.queue(probe("wait"), client_id="harness")
         events.wait_for(lambda event: event.type == "progress_text")
-        core.interrupt()
-        run = core.wait(prompt_id, timeout=10)
+        comfy.interrupt()
+        run = comfy.wait(prompt_id)
     assert run.interrupted
     assert run.error is None
 
 
-def test_killed_one_comes_back_on_its_own_data(core: Comfy, picture: Path) -> None:
-    """After `kill` a wait ends at once; `restart` brings the same address and files back."""
-    name = core.upload_image(picture)
-    prompt_id = core.queue(probe("wait"))
-    core.kill()
-    with pytest.raises(ComfyDied, match="whole log"):
-        core.wait(prompt_id)
-    url = core.url
-    core.restart()
-    assert core.url == url
-    assert core.run(preview(name)).succeeded
-
-
-def test_one_that_cannot_start_shows_its_log(tmp_path: Path) -> None:
-    """A ComfyUI that dies on the way up is told with what it printed."""
+def test_failed_start_shows_the_log(tmp_path: Path) -> None:
+    """If ComfyUI ends while it starts, the error has its output."""
     with pytest.raises(ComfyDied, match="unrecognized arguments: --no-such-option"):
         Comfy.start(tmp_path, extra_args=["--no-such-option"])
 
 
-def test_environment_of_the_process_is_the_given_one(core: Comfy) -> None:
-    """A developer's own key does not leak into a ComfyUI under test."""
-    environment = psutil.Process(core.process.pid).environ()
+def test_process_gets_only_the_given_pika_variables(unconfigured: Comfy) -> None:
+    """The developer's own key is not passed to a ComfyUI under test."""
+    environment = psutil.Process(unconfigured.process.pid).environ()
     assert "PIKA_API_KEY" not in environment
-    assert environment["PIKA_X"] == "given"
+    assert environment["PIKA_X"] == "set"
+
+
+#: Answers as a ComfyUI that is up. The test is about signals, for which it need not be a real one.
+STAND_IN = """
+import http.server, json, sys
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(json.dumps({"system": {"argv": sys.argv}}).encode())
+
+port = int(sys.argv[sys.argv.index("--port") + 1])
+http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+#: Starts a ComfyUI, and holds it until the end of its standard input.
+OWNER = """
+import sys
+from pathlib import Path
+from devtools.comfyui import Comfy
+from devtools.setup.processes import unwind_on_termination
+
+unwind_on_termination()
+with Comfy.start(Path(sys.argv[1])) as comfy:
+    print(comfy.process.pid, flush=True)
+    input()
+"""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals to a group are POSIX")
-def test_terminated_owner_takes_its_comfyui_along(tmp_path: Path) -> None:
-    """SIGTERM to whoever holds a Comfy, as a CI's time-out sends, leaves no ComfyUI behind."""
-    script = (
-        "import sys; from pathlib import Path; from devtools.comfyui import Comfy\n"
-        "from devtools.setup.processes import unwind_on_termination; unwind_on_termination()\n"
-        "with Comfy.start(Path(sys.argv[1])) as c: print(c.process.pid, flush=True); input()\n"
-    )
+def test_terminated_owner_stops_its_comfyui(tmp_path: Path) -> None:
+    """SIGTERM to the process that started a ComfyUI, as by a CI's timeout, stops both."""
+    (tmp_path / "main.py").write_text(STAND_IN, encoding="utf-8")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join(sys.path),
+        "COMFYUI_PATH": str(tmp_path),
+        "COMFYUI_PYTHON": sys.executable,
+    }
     owner = subprocess.Popen(
-        [sys.executable, "-c", script, str(tmp_path)],
+        [sys.executable, "-c", OWNER, str(tmp_path / "base")],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        env=environment,
     )
     with owner:
         assert owner.stdout is not None
         pid = int(owner.stdout.readline())
         owner.send_signal(signal.SIGTERM)
-        owner.wait(timeout=20)
-    until(lambda: not Path(f"/proc/{pid}").exists(), what="the end of ComfyUI")
+        owner.wait(timeout=PATIENCE)
+    until(lambda: not psutil.pid_exists(pid), what="the end of ComfyUI")

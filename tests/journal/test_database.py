@@ -1,17 +1,22 @@
-"""The journal's file: made safely, kept safely, and told of when it does not work."""
+"""The journal's database: it is created safely, kept safely, and its errors are explained."""
 
 from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from sqlalchemy.dialects import registry
+from sqlalchemy.engine.default import DefaultDialect
 
 from pika_api.errors import JournalError
-from pika_api.journal import SCHEMA_VERSION, Journal
+from pika_api.journal import SCHEMA_VERSION, Entry, Journal
 from pika_api.settings import sqlite_url
 from support.api import intent
 
@@ -22,24 +27,34 @@ def use(url: str) -> None:
         journal.claim(intent(), "me")
 
 
-def test_a_folder_that_cannot_be_is_an_error(tmp_path: Path) -> None:
-    """Its parent is a file: nothing can be kept, so nothing is sent."""
+@contextmanager
+def write_lock(home: Path) -> Iterator[sqlite3.Connection]:
+    """Another process's transaction that is writing to the journal in this folder."""
+    other = sqlite3.connect(home / "journal.sqlite3", isolation_level=None, check_same_thread=False)
+    with closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("UPDATE pika_tasks SET last_error = 'not committed'")
+        yield other
+
+
+def test_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
+    """Its parent is a file. Nothing can be recorded, so nothing is sent."""
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(JournalError, match="Nothing is sent"):
         use(sqlite_url(tmp_path / "file" / "home"))
 
 
-def test_a_file_that_is_no_database_is_an_error(tmp_path: Path) -> None:
-    """Garbage is neither overwritten nor taken for an empty journal."""
-    garbage = b"this is no database, but somebody's file" * 100
-    (tmp_path / "journal.sqlite3").write_bytes(garbage)
+def test_file_that_is_not_a_database_is_an_error(tmp_path: Path) -> None:
+    """It is neither overwritten nor taken for an empty journal."""
+    content = b"this is not a database, but somebody's file" * 100
+    (tmp_path / "journal.sqlite3").write_bytes(content)
     with pytest.raises(JournalError, match="not a database"):
         use(sqlite_url(tmp_path))
-    assert (tmp_path / "journal.sqlite3").read_bytes() == garbage
+    assert (tmp_path / "journal.sqlite3").read_bytes() == content
 
 
-def test_a_newer_journal_is_left_alone(tmp_path: Path) -> None:
-    """An older pack does not guess what a newer one means, and says which is which."""
+def test_newer_journal_is_refused_and_unchanged(tmp_path: Path) -> None:
+    """An older pack does not guess what a newer one means; the error names both versions."""
     url = sqlite_url(tmp_path)
     use(url)
     path = tmp_path / "journal.sqlite3"
@@ -53,15 +68,15 @@ def test_a_newer_journal_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("url", ["nonsense", "nodriver://x/y", "", "postgresql+absent://u:pw@h/d"])
-def test_an_address_of_no_database_is_told(url: str) -> None:
-    """PIKA_JOURNAL_URL is named, and the way back to the default."""
+def test_invalid_url_is_an_error(url: str) -> None:
+    """The error names PIKA_JOURNAL_URL and does not contain the password."""
     with pytest.raises(JournalError, match="PIKA_JOURNAL_URL") as caught:
         Journal(url)
     assert "pw" not in str(caught.value)
 
 
-def test_an_error_does_not_quote_the_prompt(tmp_path: Path) -> None:
-    """SQLAlchemy's own text would carry the whole statement with its values."""
+def test_error_does_not_contain_the_prompt(tmp_path: Path) -> None:
+    """SQLAlchemy's own text would contain the whole statement with its values."""
     url = sqlite_url(tmp_path)
     use(url)
     with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as database:
@@ -77,43 +92,120 @@ def test_an_error_does_not_quote_the_prompt(tmp_path: Path) -> None:
     assert "secret idea" not in str(caught.value)
 
 
-def test_it_survives_a_power_cut(tmp_path: Path) -> None:
-    """Write-ahead log, and every commit synced to the disk before it returns."""
+def test_commit_is_synced_to_the_write_ahead_log(tmp_path: Path) -> None:
+    """A power cut right after a commit loses nothing."""
     with closing(Journal(sqlite_url(tmp_path))) as journal:
         journal.claim(intent(), "me")
         assert (tmp_path / "journal.sqlite3-wal").exists()
-        with journal._begin() as connection:
+        with journal._database.write() as connection:
             assert connection.exec_driver_sql("PRAGMA journal_mode").scalar() == "wal"
             assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
     with closing(Journal(sqlite_url(tmp_path))) as journal:
         assert len(journal.entries()) == 1
 
 
-def test_a_reader_is_not_held_up_for_long(tmp_path: Path) -> None:
-    """Somebody else's open write is waited for, not an error."""
+def test_write_waits_for_another_write(tmp_path: Path) -> None:
+    """Another process's transaction is waited for; it is not an error."""
     url = sqlite_url(tmp_path)
     use(url)
-    other = sqlite3.connect(tmp_path / "journal.sqlite3", isolation_level=None,
-                            check_same_thread=False)  # fmt: skip
-    with closing(other), closing(Journal(url)) as journal:
-        other.execute("BEGIN IMMEDIATE")
+    with write_lock(tmp_path) as other, closing(Journal(url)) as journal:
         timer = threading.Timer(0.5, other.execute, ("COMMIT",))
         timer.start()
-        assert journal.claim(intent("another"), "me")[1]
+        assert journal.claim(intent("another"), "me").acquired
         timer.join()
 
 
+READS: list[tuple[str, Callable[[Journal], object]]] = [
+    ("get", lambda journal: journal.get(1)),
+    ("find_by_id", lambda journal: journal.find_by_id(1)),
+    ("find_by_task_id", lambda journal: journal.find_by_task_id("t-1")),
+    ("count_released", lambda journal: journal.count_released(None)),
+    ("count_by_state", lambda journal: journal.count_by_state()),
+    ("recent_errors", lambda journal: journal.recent_errors(limit=10)),
+    ("count_missing_files", lambda journal: journal.count_missing_files(Path("nowhere"))),
+    ("entries", lambda journal: journal.entries()),
+    ("page", lambda journal: journal.page(limit=10)),
+    ("changed_since", lambda journal: journal.changed_since(0, limit=10)),
+    ("adopt", lambda journal: journal.adopt("t-1", "", "")),
+]
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["opened before", "opened during"])
+@pytest.mark.parametrize("read", [each[1] for each in READS], ids=[each[0] for each in READS])
+def test_read_finishes_while_another_process_writes(
+    tmp_path: Path, read: Callable[[Journal], object], opened: bool
+) -> None:
+    """It takes no write lock, and returns what was committed before. So does the first read of a
+    process that opens the journal now, and `adopt` for a task that has an entry."""
+    url = sqlite_url(tmp_path)
+    with closing(Journal(url)) as journal:
+        number = journal.claim(intent(), "me").entry.id
+        journal.mark_sent(number, "me")
+        journal.mark_submitted(number, "t-1")
+        before = read(journal)
+        with closing(Journal(url)) as another, write_lock(tmp_path) as other:
+            assert read(journal if opened else another) == before
+            assert other.in_transaction
+            other.execute("COMMIT")
+        assert journal.get(number).last_error == "not committed"
+
+
+def test_rows_are_parsed_outside_of_transactions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON may be large, and parsing it must not hold a lock or a connection."""
+    with closing(Journal(sqlite_url(tmp_path))) as journal:
+        connections: list[int] = []
+        parse = Entry.of
+
+        def watched(row: object) -> Entry:
+            connections.append(journal._database._engine.pool.checkedout())  # type: ignore[attr-defined]
+            return parse(row)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Entry, "of", watched)
+        for name, owner in (("a", "me"), ("a", "other"), ("b", "me")):
+            journal.claim(intent(name), owner)
+        journal.adopt("t-1", "", "")
+        for _, read in READS:
+            read(journal)
+        assert set(connections) == {0}
+        assert len(connections) > 10
+
+
+class OtherDatabase(DefaultDialect):
+    """A kind of database that SQLAlchemy knows and the journal does not."""
+
+    driver = "otherdb"
+    supports_statement_cache = True
+
+    @classmethod
+    def import_dbapi(cls) -> Any:
+        return SimpleNamespace(paramstyle="named", Error=Exception)
+
+
+def test_other_database_is_refused() -> None:
+    """At once, before anything is sent; the error names the databases that work."""
+    registry.register("otherdb", __name__, "OtherDatabase")
+    try:
+        with pytest.raises(JournalError, match="SQLite and PostgreSQL") as caught:
+            Journal("otherdb://me:pw@127.0.0.1/pika")
+    finally:
+        registry.impls.pop("otherdb")
+    assert "PIKA_JOURNAL_URL" in str(caught.value)
+    assert "pw" not in str(caught.value)
+
+
 @pytest.mark.slow
-def test_many_may_make_it_at_once(tmp_path: Path) -> None:
-    """Twelve journals of one file that is not there yet, four times: no «database is locked»."""
+def test_many_can_create_the_journal_at_once(tmp_path: Path) -> None:
+    """Twelve journals of one file that does not exist yet, four times: no "database is locked"."""
     barrier = threading.Barrier(12)
 
     def first(home: Path) -> bool:
         with closing(Journal(sqlite_url(home))) as journal:
             barrier.wait()
-            return journal.claim(intent(), str(threading.get_ident()))[1]
+            return journal.claim(intent(), str(threading.get_ident())).acquired
 
     with ThreadPoolExecutor(12) as pool:
         for number in range(4):
-            mine = list(pool.map(first, [tmp_path / f"home-{number}"] * 12))
-            assert mine.count(True) == 1
+            acquired = list(pool.map(first, [tmp_path / f"home-{number}"] * 12))
+            assert acquired.count(True) == 1

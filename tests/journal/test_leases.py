@@ -1,4 +1,4 @@
-"""The keeper of leases: one thread while somebody works, none afterwards."""
+"""The keeper of leases: one thread while there is work, none afterwards."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from pika_api.journal import LeaseKeeper, leases
+from pika_api.journal import LEASE, Journal, LeaseKeeper
+from support.api import Clock
 from support.waiting import until
 
 
 class SlowJournal:
-    """Renews slowly, and notes when a renewal begins and ends."""
+    """Renews slowly and often, and records when a renewal begins and ends."""
+
+    lease = 0.04
 
     def __init__(self) -> None:
         self.began: list[Sequence[str]] = []
@@ -26,35 +29,41 @@ class SlowJournal:
 
 
 def keepers() -> list[threading.Thread]:
-    """The keepers' threads that are alive."""
-    return [each for each in threading.enumerate() if each.name == "pika-leases"]
+    """The threads of keepers that are alive."""
+    return [thread for thread in threading.enumerate() if thread.name == "pika-leases"]
 
 
 @pytest.fixture
-def journal(monkeypatch: pytest.MonkeyPatch) -> SlowJournal:
-    """With a keeper that is at it all the time."""
-    monkeypatch.setattr(leases, "_EVERY", 0.01)
+def slow() -> SlowJournal:
+    """A journal whose leases are renewed all the time."""
     return SlowJournal()
 
 
-def test_after_close_nothing_uses_the_journal(journal: SlowJournal) -> None:
-    """A renewal that is under way is waited for, and no other begins, though an owner is left."""
-    keeper = LeaseKeeper(journal)  # type: ignore[arg-type]
+def test_closed_keeper_does_not_use_the_journal(slow: SlowJournal) -> None:
+    """Closing waits for a renewal that has begun; no other begins, although an owner is left."""
+    keeper = LeaseKeeper(slow)  # type: ignore[arg-type]
     with keeper.keeping("me"):
-        until(lambda: journal.began, what="the first renewal")
+        until(lambda: slow.began, what="the first renewal")
         keeper.close()
-        assert len(journal.began) == journal.ended
-        begun = len(journal.began)
+        assert len(slow.began) == slow.ended
+        renewals = len(slow.began)
         time.sleep(0.1)
-        assert len(journal.began) == begun
+        assert len(slow.began) == renewals
         assert keepers() == []
-    keeper.close()  # a second time is no harm
+    keeper.close()  # a second time does nothing
 
 
-def test_the_thread_lives_while_somebody_works(journal: SlowJournal) -> None:
-    """It renews for all that are at work, and ends with the last of them."""
-    keeper = LeaseKeeper(journal)  # type: ignore[arg-type]
+def test_thread_lives_while_there_are_owners(slow: SlowJournal) -> None:
+    """It renews for all owners, and ends with the last of them."""
+    keeper = LeaseKeeper(slow)  # type: ignore[arg-type]
     with keeper.keeping("one"), keeper.keeping("two"):
-        until(lambda: ["one", "two"] in journal.began, what="a renewal for both")
+        until(lambda: ["one", "two"] in slow.began, what="a renewal for both")
         assert len(keepers()) == 1
     until(lambda: not keepers(), what="the thread's end")
+
+
+@pytest.mark.parametrize("lease", [LEASE, 0.5])
+def test_leases_are_renewed_well_before_they_end(lease: float) -> None:
+    """A renewal may come late three times before the lease lapses."""
+    journal = Journal("sqlite://", Clock(), lease=lease)
+    assert LeaseKeeper(journal)._interval == lease / 4

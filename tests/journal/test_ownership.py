@@ -1,4 +1,4 @@
-"""The journal: whose a row is, for how long, and which row answers a question."""
+"""The journal: who owns an entry, for how long, and which entry answers a question."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from pathlib import Path
 
 import pytest
 
-from pika_api.journal import LEASE, Journal, State
-from pika_api.journal.database import Database
+from pika_api.journal import LEASE, Claim, Journal, State
+from pika_api.settings import sqlite_url
 from support.api import Clock, intent
 
 Move = Callable[[Journal, int, str], object]
 
 
 def intended(journal: Journal, name: str = "f", owner: str = "me") -> int:
-    """The number of a row that is about to be sent."""
-    return journal.claim(intent(name), owner)[0].id
+    """The number of an entry that is about to be sent."""
+    return journal.claim(intent(name), owner).entry.id
 
 
 def sent(journal: Journal, name: str = "f", owner: str = "me") -> int:
-    """The number of a row that is on the wire."""
+    """The number of an entry that is being sent."""
     number = intended(journal, name, owner)
     assert journal.mark_sent(number, owner)
     return number
 
 
 def submitted(journal: Journal, name: str = "f", task_id: str = "t") -> int:
-    """The number of a row with a task."""
+    """The number of an entry with a task."""
     number = sent(journal, name)
     journal.mark_submitted(number, task_id)
     return number
@@ -42,13 +42,13 @@ def submitted(journal: Journal, name: str = "f", task_id: str = "t") -> int:
         (sent, lambda j, n, who: j.mark_rejected(n, who, "no"), State.REFUSED),
         (intended, lambda j, n, who: j.mark_withdrawn(n, who), State.REFUSED),
     ],
-    ids=["sent", "unsent", "refused before", "refused after", "withdrawn"],
+    ids=["sent", "unsent", "rejected before", "rejected after", "withdrawn"],
 )
-def test_a_row_is_moved_by_its_owner_alone(
+def test_only_the_owner_moves_an_entry(
     journal: Journal, begin: Callable[[Journal], int], move: Move, state: State
 ) -> None:
-    """Whoever was held up until another took his row over must not say a word about it: it may be
-    on the wire by now. Nor does a word about one row move another of the same owner."""
+    """A process that was suspended until another took its entry over must not change it: the
+    request may be on the wire by now. Nor does a change move another entry of the same owner."""
     number, other = begin(journal), intended(journal, "another request")
     before = journal.get(number), journal.get(other)
     move(journal, number, "somebody else")
@@ -58,8 +58,8 @@ def test_a_row_is_moved_by_its_owner_alone(
     assert journal.get(other) == before[1]
 
 
-def test_what_is_on_the_wire_is_not_withdrawn(journal: Journal) -> None:
-    """Giving up came too late: the row goes on saying that it was sent."""
+def test_sent_request_is_not_withdrawn(journal: Journal) -> None:
+    """The owner gave up too late: the entry still says that it was sent."""
     number = sent(journal)
     journal.mark_withdrawn(number, "me")
     assert journal.get(number).state is State.SENT
@@ -74,12 +74,12 @@ def test_what_is_on_the_wire_is_not_withdrawn(journal: Journal) -> None:
         lambda j: j.forget(1),
         lambda j: j.acquire_lease(1, "somebody"),
     ],
-    ids=["unknown", "submitted", "note", "forget", "lease"],
+    ids=["unknown", "submitted", "error", "forget", "lease"],
 )
-def test_a_word_about_one_row_is_none_about_another(
+def test_change_of_one_entry_leaves_others_alone(
     journal: Journal, clock: Clock, move: Callable[[Journal], object]
 ) -> None:
-    """Rows have their fates apart, though they are in the same state."""
+    """Although they are in the same state."""
     sent(journal)
     other = sent(journal, "another request")
     clock.now += LEASE
@@ -89,34 +89,57 @@ def test_a_word_about_one_row_is_none_about_another(
     assert journal.get(other) == before
 
 
-def test_of_two_who_see_a_dead_owners_row_one_takes_it(journal: Journal, clock: Clock) -> None:
-    """Both have read it before either took it."""
-    seen, _ = journal.claim(intent(), "dead")
+def test_one_of_two_takes_over_an_abandoned_entry(journal: Journal, clock: Clock) -> None:
+    """Both have read it before either took it, as can happen on PostgreSQL."""
+    number = intended(journal, owner="dead")
     clock.now += LEASE
-    assert journal._settle(seen, "one")[1]
-    entry, mine = journal._settle(seen, "two")
-    assert (entry.owner, mine) == ("one", False)
+    with journal._database.write() as connection:
+        query = "SELECT * FROM pika_tasks"
+        seen = connection.exec_driver_sql(query).mappings().one()
+        assert journal._settle(connection, seen, "one")
+        assert not journal._settle(connection, seen, "two")
+    assert journal.get(number).owner == "one"
+    assert journal.claim(intent("f"), "two") == Claim(journal.get(number), acquired=False)
 
 
-def test_every_step_of_an_owner_puts_his_lease_off(journal: Journal, clock: Clock) -> None:
-    """Taken over, sent, leased: whole time from then on."""
-    journal.claim(intent(), "dead")
+def test_each_step_of_the_owner_extends_its_lease(journal: Journal, clock: Clock) -> None:
+    """Taken over, sent, leased: the whole length from then on."""
+    intended(journal, owner="dead")
     clock.now += LEASE
-    entry, mine = journal.claim(intent(), "me")
-    assert (mine, entry.lease_until) == (True, clock.now + LEASE)
+    claim = journal.claim(intent("f"), "me")
+    number = claim.entry.id
+    assert (claim.acquired, claim.entry.lease_until) == (True, clock.now + LEASE)
     clock.now += 1
-    journal.mark_sent(entry.id, "me")
-    assert journal.get(entry.id).lease_until == clock.now + LEASE
-    journal.mark_submitted(entry.id, "t")
+    journal.mark_sent(number, "me")
+    assert journal.get(number).lease_until == clock.now + LEASE
+    journal.mark_submitted(number, "t")
     clock.now += 1
-    journal.acquire_lease(entry.id, "me")
-    assert journal.get(entry.id).lease_until == clock.now + LEASE
+    journal.acquire_lease(number, "me")
+    assert journal.get(number).lease_until == clock.now + LEASE
 
 
-def test_a_lease_is_renewed_for_its_owner_and_given_back_for_its_row(
-    journal: Journal, clock: Clock
-) -> None:
-    """Who renews keeps all rows of his; who gives one back keeps the others."""
+@pytest.mark.parametrize("lease", [0.5, 60.0])
+def test_length_of_leases_is_the_journals(tmp_path: Path, clock: Clock, lease: float) -> None:
+    """For a claim, a take-over, a send, a download and a renewal."""
+    journal = Journal(sqlite_url(tmp_path), clock, lease=lease)
+    number = intended(journal, owner="dead")
+    ends = [journal.get(number).lease_until - clock.now]
+    clock.now += lease
+    for step in (
+        lambda: journal.claim(intent("f"), "me"),
+        lambda: journal.mark_sent(number, "me"),
+        lambda: journal.acquire_lease(number, "me"),
+        lambda: journal.renew_leases(["me"]),
+    ):
+        clock.now += 0.25
+        step()
+        ends.append(journal.get(number).lease_until - clock.now)
+    journal.close()
+    assert ends == [lease] * 5
+
+
+def test_lease_is_renewed_by_owner_and_released_by_entry(journal: Journal, clock: Clock) -> None:
+    """A renewal is for all entries of an owner; a release is for one."""
     first, second, third = (submitted(journal, name, name) for name in "abc")
     assert [journal.acquire_lease(first, "me"), journal.acquire_lease(second, "me")] == [True, True]
     assert journal.acquire_lease(third, "other")
@@ -131,9 +154,9 @@ def test_a_lease_is_renewed_for_its_owner_and_given_back_for_its_row(
     ]
 
 
-def test_what_is_being_sent_is_not_forgotten(journal: Journal, clock: Clock) -> None:
-    """Its row must be there for the answer. Once its owner is gone, or it has a task, it may go;
-    one that is not there is nobody's."""
+def test_entry_is_not_forgotten_while_it_is_being_sent(journal: Journal, clock: Clock) -> None:
+    """The answer needs it. It can be forgotten once its owner is gone, or once it has a task, also
+    during a download. A number without an entry is not forgotten."""
     number, task = sent(journal), submitted(journal, "another request")
     clock.now += LEASE - 1
     assert not journal.forget(number)
@@ -146,8 +169,8 @@ def test_what_is_being_sent_is_not_forgotten(journal: Journal, clock: Clock) -> 
     assert not journal.forget(99)
 
 
-def test_an_id_in_two_rows_is_the_newer_ones(journal: Journal) -> None:
-    """It was adopted by hand, and then its own answer came after all."""
+def test_newer_of_two_entries_has_the_task_id(journal: Journal) -> None:
+    """A task was adopted by hand, and then its own answer came after all."""
     adopted = journal.adopt("t", "https://a", "k")
     assert journal.find_by_task_id("t") == adopted
     number = submitted(journal, task_id="t")
@@ -156,7 +179,7 @@ def test_an_id_in_two_rows_is_the_newer_ones(journal: Journal) -> None:
     assert entry.id == journal.adopt("t", "https://a", "k").id == number != adopted.id
 
 
-def test_a_number_is_looked_up(journal: Journal) -> None:
+def test_entry_is_found_by_its_number(journal: Journal) -> None:
     """As the user typed it: there or not."""
     first, second = intended(journal), intended(journal, "another request")
     assert journal.find_by_id(first) == journal.get(first)
@@ -164,8 +187,8 @@ def test_a_number_is_looked_up(journal: Journal) -> None:
     assert journal.find_by_id(99) is None
 
 
-def test_trouble_is_over_when_the_task_goes_on(journal: Journal) -> None:
-    """A last error is of what is not well now: an id, and a file, put an end to it."""
+def test_last_error_is_cleared_when_the_task_goes_on(journal: Journal) -> None:
+    """It is about a current problem: an id, and a file, end it."""
     number = sent(journal)
     journal.record_error(number, "no answer")
     journal.mark_submitted(number, "t")
@@ -176,41 +199,49 @@ def test_trouble_is_over_when_the_task_goes_on(journal: Journal) -> None:
     assert journal.get(number).last_error == ""
 
 
-def test_a_task_from_elsewhere_is_no_request_given_up(journal: Journal) -> None:
-    """It never answered for a request here, so it makes none a new one."""
+def test_adopted_task_is_not_a_released_request(journal: Journal) -> None:
+    """It never held a fingerprint, so it makes no request a new one."""
     journal.adopt("t", "https://a", "k")
     assert journal.count_released(None) == 0
 
 
-def test_rows_are_by_time_then_by_number(journal: Journal, clock: Clock) -> None:
-    """Two of one moment: the later number first; a clock that was set back sorts its row down."""
+def test_entries_are_sorted_by_time_then_number(journal: Journal, clock: Clock) -> None:
+    """Of two at the same time the later number comes first; an entry from before a clock was set
+    back comes after them."""
     same = [intended(journal, name) for name in "ab"]
     clock.now -= 60
     early = intended(journal, "c")
     assert [row.id for row in journal.entries()] == [same[1], same[0], early]
 
 
-def test_a_clock_that_begins_at_nought_is_as_good(journal: Journal, clock: Clock) -> None:
-    """A machine without a battery: the first row's change has its time."""
+def test_first_change_has_the_time_of_the_clock(journal: Journal, clock: Clock) -> None:
+    """Also on a machine without a battery, whose clock begins at 0."""
     clock.now = 0.5
     assert journal.get(intended(journal)).changed_at == 0.5
 
 
-def test_where_transactions_overlap_a_change_is_seen_again(
-    journal: Journal, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """In such a database a change may come to light after a later one: what is younger than five
-    seconds before the cursor comes once more, and nothing is missed."""
-    intended(journal)
-    monkeypatch.setattr(Database, "in_order", False)
-    newest = journal.page(limit=10).cursor
-    for cursor, seen in ((newest, [1]), (newest + 4.9, [1]), (newest + 5.1, [])):
-        assert [row.id for row in journal.changed_since(cursor, limit=10).entries] == seen
+@pytest.mark.parametrize("step", [0.0, -86_400.0], ids=["stands still", "is set back"])
+def test_time_of_change_grows_with_each_change(journal: Journal, clock: Clock, step: float) -> None:
+    """A process of schema 2 lists changes by it, and must miss none, whatever the clock does."""
+    number, times = intended(journal), []
+    for change in (
+        lambda: journal.mark_sent(number, "me"),
+        lambda: intended(journal, "another request"),
+        lambda: journal.adopt("elsewhere", "", ""),
+        lambda: journal.record_error(2, "broke off"),
+    ):
+        clock.now += step
+        change()
+        times.append(max(entry.changed_at for entry in journal.entries(forgotten=True)))
+    assert times == sorted(set(times))
+    clock.now = 2_000_000_000.0
+    journal.mark_submitted(number, "t")
+    assert journal.get(number).changed_at == clock.now
 
 
-def test_files_that_are_nowhere_are_counted(journal: Journal, tmp_path: Path) -> None:
-    """Not one that is where it was saved, nor one that was moved along with its folder, nor one of
-    a task that was never saved."""
+def test_missing_files_are_counted(journal: Journal, tmp_path: Path) -> None:
+    """Not a file that is where it was saved, nor one that was moved along with its folder, nor one
+    of a task that was never saved."""
     there, moved = tmp_path / "there.mp4", tmp_path / "new" / "moved.mp4"
     moved.parent.mkdir()
     for path in (there, moved):

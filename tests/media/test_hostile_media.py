@@ -1,4 +1,4 @@
-"""Files that mean harm: they are not kept, and fill neither memory nor time."""
+"""Hostile media files: they are not stored, and use neither too much memory nor too much time."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ from PIL import Image
 
 from pika_api.errors import DownloadFailed
 from pika_api.journal import Journal
-from pika_api.media import NotMedia, first_frame, probe_file
-from pika_api.media import probe as media
+from pika_api.media import DecodeLimits, NotMedia, first_frame, probe_file
 from pika_api.settings import Settings, sqlite_url
 from pika_api.tasks import Service, ServicePolicy
 from support.api import KEY, RawServer, answer, run, write_video
 
 
 def png_of(width: int, height: int) -> bytes:
-    """A PNG that says it is this large; it holds next to nothing."""
+    """A PNG whose header has this size, with almost no data."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         size, check = struct.pack(">I", len(data)), struct.pack(">I", zlib.crc32(kind + data))
@@ -31,50 +30,44 @@ def png_of(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [(60_000, 60_000), (8_000, 8_000)], ids=str)
-def test_a_picture_that_would_fill_the_memory_is_none(
+def test_picture_with_too_many_pixels_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, size: tuple[int, int]
 ) -> None:
-    """Whether or not another pack has switched Pillow's own limit off."""
+    """Also if another pack has disabled Pillow's own limit."""
     path = tmp_path / "a.png"
     path.write_bytes(png_of(*size))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-    for look in (probe_file, first_frame):
+    for inspect in (probe_file, first_frame):
         with pytest.raises(NotMedia, match="million pixels"):
-            look(path)
+            inspect(path)
 
 
-def test_a_clip_that_would_fill_the_memory_is_none(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    """Its header says so, and nothing of it is decoded."""
+def test_clip_with_too_many_pixels_is_refused(tmp_path: Path) -> None:
+    """The header says so, and no frame is decoded."""
     path = write_video(tmp_path / "a.mp4", size=(128, 96))
-    monkeypatch.setattr(media, "MAX_PIXELS", 128 * 96 - 1)
-    for look in (probe_file, first_frame):
+    for inspect in (probe_file, first_frame):
         with pytest.raises(NotMedia, match="128x96"):
-            look(path)
+            inspect(path, limits=DecodeLimits(pixels=128 * 96 - 1))
 
 
-def test_a_clip_that_grows_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """It begins small, as its header says, and goes on large."""
+def test_clip_with_growing_frames_is_refused(tmp_path: Path) -> None:
+    """The header has a small size, and later frames are larger."""
     parts = []
     for number, size in enumerate([(64, 48), (320, 240)]):
         part = write_video(tmp_path / f"{number}.ts", size=size)
         parts.append(part.read_bytes())
     path = tmp_path / "a.ts"
     path.write_bytes(b"".join(parts))
-    monkeypatch.setattr(media, "MAX_PIXELS", 320 * 240)
-    assert probe_file(path, decode=True).width == 64
-    monkeypatch.setattr(media, "MAX_PIXELS", 64 * 48)
-    with pytest.raises(NotMedia, match="does not decode"):
-        probe_file(path, decode=True)
+    assert probe_file(path, decode=True, limits=DecodeLimits(pixels=320 * 240)).width == 64
+    with pytest.raises(NotMedia, match="cannot be decoded"):
+        probe_file(path, decode=True, limits=DecodeLimits(pixels=64 * 48))
 
 
-def test_a_clip_that_never_ends_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """A small file can hold years of one colour: decoding it ends after its time."""
+def test_clip_that_takes_too_long_to_decode_is_refused(tmp_path: Path) -> None:
+    """A small file can contain years of one colour."""
     path = write_video(tmp_path / "a.mp4", frames=48)
-    monkeypatch.setattr(media, "DECODE_TIME", 0.0)
-    with pytest.raises(NotMedia, match="to decode"):
-        probe_file(path, decode=True)
+    with pytest.raises(NotMedia, match="takes over 0 s to decode"):
+        probe_file(path, decode=True, limits=DecodeLimits(seconds=0.0))
 
 
 @pytest.mark.parametrize(
@@ -90,10 +83,10 @@ def test_a_clip_that_never_ends_is_none(monkeypatch: pytest.MonkeyPatch, tmp_pat
         png_of(60_000, 60_000),
         b"",
     ],
-    ids=["page", "svg", "play list", "concat", "sdp", "script", "program", "bomb", "empty"],
+    ids=["page", "svg", "playlist", "concat", "sdp", "script", "program", "bomb", "empty"],
 )
-def test_what_is_no_media_is_not_kept(tmp_path: Path, data: bytes) -> None:
-    """Whatever the link's ending: no file of it is left in the output folder."""
+def test_file_that_is_not_media_is_deleted(tmp_path: Path, data: bytes) -> None:
+    """Whatever the suffix of the link is: no file is left in the output folder."""
     with RawServer(answer(200, data)) as media_host:
         link = f"{media_host.url}/v.mp4"
         feed = answer(200, {"videos": [{"status": "finished", "resultUrl": link}]})
@@ -114,8 +107,8 @@ def test_what_is_no_media_is_not_kept(tmp_path: Path, data: bytes) -> None:
     assert list(output.iterdir()) == []
 
 
-def test_a_picture_with_a_page_in_it_is_a_picture(tmp_path: Path) -> None:
-    """What the file is says its ending, and with it how a browser is told to take it."""
+def test_suffix_is_chosen_by_the_content(tmp_path: Path) -> None:
+    """A browser opens the file by its suffix."""
     from pika_api.tasks.collect import file_suffix
 
     path = tmp_path / "a.html"
@@ -132,8 +125,8 @@ def test_a_picture_with_a_page_in_it_is_a_picture(tmp_path: Path) -> None:
     ],
     ids=["hls", "concat", "smil"],
 )
-def test_a_list_opens_no_other_file(tmp_path: Path, text: str) -> None:
-    """Not even a good clip that lies beside it, as FFmpeg by itself does with a concat list."""
+def test_playlist_opens_no_other_file(tmp_path: Path, text: str) -> None:
+    """Not even a valid clip beside it; FFmpeg alone would open that for a concat list."""
     clip = write_video(tmp_path / "clip.mp4")
     path = tmp_path / "list.mp4"
     path.write_text(text.format(path=clip.name))

@@ -1,4 +1,4 @@
-"""Pictures: from floats to the bytes that go out."""
+"""Pictures: from floats to the bytes that are sent."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from support.api import from_picture_file, from_pixels, picture
 
 
 def reference(image: Any) -> Any:
-    """The same in float64, step by step: clamp, lay over white, round half to even, grey to RGB."""
+    """The same in float64, step by step: clamp, composite over white, round, grey to RGB."""
     pixels = np.clip(np.asarray(image, dtype=np.float64)[0], 0.0, 1.0)
     if pixels.shape[2] == 4:
         alpha = pixels[:, :, 3:]
@@ -32,58 +32,58 @@ def reference(image: Any) -> Any:
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 5), (1, 9), (64, 33)])
-def test_floats_become_bytes_as_the_reference_says(channels: int, height: int, width: int) -> None:
-    """Every channel count and odd size; a float32 may fall on the other side of an exact half."""
+def test_floats_are_converted_like_the_reference(channels: int, height: int, width: int) -> None:
+    """Each number of channels and odd sizes. A half may be rounded up or down in float32."""
     image = picture(height, width, channels) * 1.4 - 0.2
-    made = to_rgb8(image)
+    rgb = to_rgb8(image)
     expected = reference(image)
-    assert made.shape == (height, width, 3)
-    assert made.dtype == np.uint8
-    assert made.flags.c_contiguous
-    different = made != expected
-    assert np.abs(made.astype(int) - expected)[different].max(initial=0) <= 1
+    assert rgb.shape == (height, width, 3)
+    assert rgb.dtype == np.uint8
+    assert rgb.flags.c_contiguous
+    different = rgb != expected
+    assert np.abs(rgb.astype(int) - expected)[different].max(initial=0) <= 1
     assert different.mean() < 0.002
 
 
-def test_all_256_values_survive() -> None:
-    """k/255 is k again: truncating would lose one step of almost half of them."""
+def test_all_256_values_are_kept() -> None:
+    """k/255 becomes k again. Truncating would be off by one for almost half of them."""
     values = np.arange(256, dtype=np.float32) / np.float32(255)
     image = np.repeat(values.reshape(1, 16, 16, 1), 3, axis=3)
     assert (to_rgb8(image)[:, :, 0].ravel() == np.arange(256)).all()
 
 
-def test_values_are_rounded_not_truncated() -> None:
-    """Just under k + ½ goes down, just over goes up."""
+def test_values_are_rounded() -> None:
+    """Just under k + 0.5 is rounded down, just over it up."""
     under = np.full((1, 1, 1, 3), 100.49 / 255, np.float32)
     over = np.full((1, 1, 1, 3), 100.51 / 255, np.float32)
     assert to_rgb8(under).max() == 100
     assert to_rgb8(over).min() == 101
 
 
-def test_values_outside_are_clamped() -> None:
+def test_values_out_of_range_are_clamped() -> None:
     """No wrap-around: -0.1 is black, 1.5 and a million are white."""
     image = np.array([[[[-0.1, 1.5, 1e6]]]], dtype=np.float32)
     assert to_rgb8(image).ravel().tolist() == [0, 255, 255]
 
 
 @pytest.mark.parametrize(("alpha", "expected"), [(0.0, 255), (1.0, 51), (0.5, 153), (9.0, 51)])
-def test_alpha_is_laid_over_white(alpha: float, expected: int) -> None:
-    """Transparent becomes white, opaque stays, half is half; alpha too is clamped."""
+def test_alpha_is_composited_over_white(alpha: float, expected: int) -> None:
+    """Transparent becomes white, opaque stays, half is half. Alpha is clamped, too."""
     image = np.array([[[[0.2, 0.2, 0.2, alpha]]]], dtype=np.float32)
     assert to_rgb8(image).ravel().tolist() == [expected] * 3
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])
-def test_other_floats_and_views_give_the_same(kind: Any) -> None:
-    """A half-precision or double picture, and a view of one that is not contiguous."""
+def test_other_float_types_and_views_give_the_same_pixels(kind: Any) -> None:
+    """Half and double precision, and a view that is not contiguous."""
     values = (np.arange(60).reshape(1, 4, 5, 3) * 4 / 255).astype(kind)
-    made = to_rgb8(values)
-    assert (made.ravel() == np.arange(60) * 4).all()
-    assert (to_rgb8(values.transpose(0, 2, 1, 3)) == made.transpose(1, 0, 2)).all()
+    rgb = to_rgb8(values)
+    assert (rgb.ravel() == np.arange(60) * 4).all()
+    assert (to_rgb8(values.transpose(0, 2, 1, 3)) == rgb.transpose(1, 0, 2)).all()
 
 
-def test_the_caller_s_picture_is_left_as_it_is() -> None:
-    """ComfyUI hands the same tensor to other nodes."""
+def test_input_is_not_modified() -> None:
+    """ComfyUI passes the same tensor to other nodes."""
     image = picture(4, 4, 4) * 3 - 1
     before = image.copy()
     to_rgb8(image)
@@ -92,8 +92,8 @@ def test_the_caller_s_picture_is_left_as_it_is() -> None:
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf"), float("-inf")])
 @pytest.mark.parametrize("channel", [0, 3])
-def test_pixels_that_are_not_numbers_are_refused(bad: float, channel: int) -> None:
-    """NaN and infinity in a colour or in alpha: an error, never a black spot that is paid for."""
+def test_nan_and_infinity_are_refused(bad: float, channel: int) -> None:
+    """In a colour or in alpha: an error, not a black spot that is paid for."""
     image = picture(3, 3, 4)
     image[0, 1, 1, channel] = bad
     with pytest.raises(InvalidInput, match="not numbers"):
@@ -101,8 +101,8 @@ def test_pixels_that_are_not_numbers_are_refused(bad: float, channel: int) -> No
 
 
 @pytest.mark.parametrize("count", [0, 2, 16])
-def test_a_batch_is_refused_with_the_way_out(count: int) -> None:
-    """Never a silent first frame."""
+def test_batch_is_refused_with_a_hint(count: int) -> None:
+    """Never only its first picture."""
     with pytest.raises(InvalidInput, match=f"a batch of {count} images.*\n.*list"):
         to_rgb8(np.zeros((count, 4, 4, 3), np.float32))
 
@@ -111,8 +111,8 @@ def test_a_batch_is_refused_with_the_way_out(count: int) -> None:
     "shape",
     [(), (3,), (4, 4), (1, 4, 4, 2), (1, 4, 4, 5), (1, 0, 4, 3), (1, 4, 0, 3), (1, 1, 4, 4, 3)],
 )
-def test_another_shape_is_refused_and_named(shape: tuple[int, ...]) -> None:
-    """The message carries the shape that came."""
+def test_invalid_shape_is_refused(shape: tuple[int, ...]) -> None:
+    """The message contains the shape."""
     with pytest.raises(InvalidInput) as caught:
         to_rgb8(np.zeros(shape, np.float32))
     assert str(shape) in str(caught.value)
@@ -125,10 +125,10 @@ def test_another_shape_is_refused_and_named(shape: tuple[int, ...]) -> None:
     st.integers(0, 2**32 - 1),
     st.floats(0.1, 3.0),
 )
-def test_any_picture_is_within_a_step_of_the_exact_value(
+def test_any_picture_is_within_half_a_step_of_the_exact_value(
     height: int, width: int, channels: int, seed: int, gain: float
 ) -> None:
-    """For every shape and value: within half a step of the exact value."""
+    """For all shapes and values."""
     image = (picture(height, width, channels, seed) - 0.3) * np.float32(gain)
     pixels = np.clip(image.astype(np.float64)[0], 0, 1)
     if channels == 4:
@@ -137,21 +137,21 @@ def test_any_picture_is_within_a_step_of_the_exact_value(
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 5), (120, 67)])
-def test_the_png_decodes_to_the_very_bytes(height: int, width: int) -> None:
-    """Nothing is lost on the way, and the sizes are told."""
+def test_png_decodes_to_the_same_pixels(height: int, width: int) -> None:
+    """Nothing is lost, and the sizes are set."""
     image = picture(height, width)
-    made = from_pixels(image)
-    assert isinstance(made.data, bytes)
-    assert (made.mime, made.width, made.height, made.size) == (
-        "image/png", width, height, len(made.data),
+    media = from_pixels(image)
+    assert isinstance(media.data, bytes)
+    assert (media.mime, media.width, media.height, media.size) == (
+        "image/png", width, height, len(media.data),
     )  # fmt: skip
-    with Image.open(io.BytesIO(made.data)) as decoded:
+    with Image.open(io.BytesIO(media.data)) as decoded:
         assert decoded.mode == "RGB"
         assert (np.asarray(decoded) == to_rgb8(image)).all()
 
 
-def test_repr_holds_no_pixels() -> None:
-    """A log line with a request in it is not a megabyte long."""
+def test_repr_contains_no_data() -> None:
+    """A log line with a request is not a megabyte long."""
     assert len(repr(from_pixels(picture(64, 64)))) < 300
 
 
@@ -163,60 +163,62 @@ def test_repr_holds_no_pixels() -> None:
         *(("WEBP", mode) for mode in ("RGB", "RGBA", "L", "P")),
     ],
 )
-def test_a_picture_file_of_any_kind_becomes_png(tmp_path: Path, form: str, mode: str) -> None:
-    """Palettes, grey, CMYK: what Pillow opens goes out as RGB."""
+def test_picture_file_of_any_mode_becomes_rgb_png(tmp_path: Path, form: str, mode: str) -> None:
+    """Palette, grey, CMYK: whatever Pillow opens is sent as RGB."""
     path = tmp_path / "picture"
     Image.new("RGB", (9, 4), (200, 100, 50)).convert(mode).save(path, form)
-    made = from_picture_file(path)
-    assert (made.mime, made.width, made.height) == ("image/png", 9, 4)
+    media = from_picture_file(path)
+    assert (media.mime, media.width, media.height) == ("image/png", 9, 4)
 
 
-def test_a_photograph_is_turned_upright(tmp_path: Path) -> None:
-    """A phone's EXIF rotation is applied: the aspect ratio is what the user sees."""
+def test_exif_rotation_is_applied(tmp_path: Path) -> None:
+    """The aspect ratio is the one that the user sees."""
     exif = Image.Exif()
     exif[0x0112] = 6
     Image.new("RGB", (30, 10)).save(tmp_path / "phone.jpg", exif=exif)
-    made = from_picture_file(tmp_path / "phone.jpg")
-    assert (made.width, made.height) == (10, 30)
+    media = from_picture_file(tmp_path / "phone.jpg")
+    assert (media.width, media.height) == (10, 30)
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"\x89PNG\r\n\x1a\n" + b"\0" * 40])
-def test_a_file_that_is_no_picture_is_refused(tmp_path: Path, data: bytes) -> None:
-    """Empty, text, a broken PNG: InvalidInput, before anything is sent."""
+def test_file_that_is_not_a_picture_is_refused(tmp_path: Path, data: bytes) -> None:
+    """Empty, text, a broken PNG, no file: InvalidInput, before anything is sent."""
     (tmp_path / "x.png").write_bytes(data)
-    with pytest.raises(InvalidInput, match="is no picture"):
+    with pytest.raises(InvalidInput, match="is not a picture"):
         from_picture_file(tmp_path / "x.png")
-    with pytest.raises(InvalidInput, match="is no picture"):
+    with pytest.raises(InvalidInput, match="is not a picture"):
         from_picture_file(tmp_path / "absent.png")
 
 
-CHUNK = types._CHUNK
+CHUNK = types._CHUNK_BYTES
 
 
 @pytest.mark.parametrize(
     "size", [1, 2, 3, 4, *(CHUNK * n + d for n in (1, 2) for d in (-2, -1, 0, 1, 2))]
 )
 @pytest.mark.parametrize("from_file", [False, True])
-def test_base64_in_parts_is_base64_of_the_whole(tmp_path: Path, size: int, from_file: bool) -> None:
-    """For sizes around the parts' edges, of bytes and of a file."""
+def test_base64_chunks_join_to_the_base64_of_the_whole(
+    tmp_path: Path, size: int, from_file: bool
+) -> None:
+    """For sizes around the edges of the chunks, from memory and from a file."""
     data = np.random.default_rng(size).bytes(size)
     path = tmp_path / "data"
     path.write_bytes(data)
     digest = hashlib.sha256(data).hexdigest()
-    made = Media(digest, "video/mp4", 1, 1, path if from_file else data, size)
-    parts = list(made.base64_chunks())
+    media = Media(digest, "video/mp4", 1, 1, path if from_file else data, size)
+    parts = list(media.base64_chunks())
     assert b"".join(parts) == base64.b64encode(data)
-    assert made.base64_size == sum(map(len, parts))
+    assert media.base64_size == sum(map(len, parts))
 
 
 @pytest.mark.parametrize("size", [0, 99, 101, CHUNK + 100])
-def test_a_file_that_changed_size_is_not_sent_on(tmp_path: Path, size: int) -> None:
-    """Shrunk or grown since it was looked at: an error, and never more than was promised."""
+def test_file_that_changed_its_size_is_not_sent(tmp_path: Path, size: int) -> None:
+    """Smaller or larger than before: an error, and never more than the announced size."""
     path = tmp_path / "data"
     path.write_bytes(b"x" * size)
-    made = Media("0" * 64, "video/mp4", 1, 1, path, 100)
+    media = Media("0" * 64, "video/mp4", 1, 1, path, 100)
     sent = 0
-    with pytest.raises(InvalidInput, match="changed while it was being sent"):  # noqa: PT012 - in parts
-        for part in made.base64_chunks():
+    with pytest.raises(InvalidInput, match="changed while it was being sent"):  # noqa: PT012 - the chunks before it are counted
+        for part in media.base64_chunks():
             sent += len(part)
-    assert sent <= made.base64_size
+    assert sent <= media.base64_size

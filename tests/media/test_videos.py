@@ -1,4 +1,4 @@
-"""Videos: what goes out as it is, and whether what came back is whole."""
+"""Videos: what is sent unchanged, and whether a received file is complete."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from support.api import write_video
 
 
 def mp4(folder: Path, *, frames: int = 12, faststart: bool = False, shift: int = 0) -> Path:
-    """A clip under a name without an ending, as a download has."""
+    """A clip whose name has no video suffix, like that of a download."""
     path = write_video(folder / "v.mp4", frames=frames, faststart=faststart, shift=shift)
     return path.rename(folder / "v.part")
 
 
 @pytest.mark.parametrize("faststart", [False, True])
 @pytest.mark.parametrize("decode", [False, True])
-def test_probe_tells_of_an_mp4(tmp_path: Path, faststart: bool, decode: bool) -> None:
-    """Sizes, codec, rate and duration, read from the file, with its index first or last."""
-    seen = probe_file(mp4(tmp_path, faststart=faststart), decode=decode)
-    assert (seen.kind, seen.codec, seen.width, seen.height) == ("video", "h264", 64, 48)
-    assert seen.is_mp4_h264
-    assert seen.frame_rate == 24
-    assert seen.duration == pytest.approx(0.5, abs=0.05)
+def test_probe_of_an_mp4(tmp_path: Path, faststart: bool, decode: bool) -> None:
+    """Size, codec, frame rate and duration, with the index at the front or at the end."""
+    probe = probe_file(mp4(tmp_path, faststart=faststart), decode=decode)
+    assert (probe.kind, probe.codec, probe.width, probe.height) == ("video", "h264", 64, 48)
+    assert probe.is_mp4_h264
+    assert probe.frame_rate == 24
+    assert probe.duration == pytest.approx(0.5, abs=0.05)
 
 
 @pytest.mark.parametrize("form", ["png", "jpeg", "webp", "gif"])
-def test_probe_tells_of_a_picture(tmp_path: Path, form: str) -> None:
+def test_probe_of_a_picture(tmp_path: Path, form: str) -> None:
     """A still image comes from the same feed as a video."""
     Image.new("RGB", (9, 4)).save(tmp_path / "x", form)
-    seen = probe_file(tmp_path / "x", decode=True)
-    assert (seen.kind, seen.container, seen.width, seen.height) == ("image", form, 9, 4)
-    assert seen.duration == seen.frame_rate == 0
-    assert not seen.is_mp4_h264
+    probe = probe_file(tmp_path / "x", decode=True)
+    assert (probe.kind, probe.container, probe.width, probe.height) == ("image", form, 9, 4)
+    assert probe.duration == probe.frame_rate == 0
+    assert not probe.is_mp4_h264
 
 
 @pytest.mark.parametrize(
@@ -56,8 +56,8 @@ def test_probe_tells_of_a_picture(tmp_path: Path, form: str) -> None:
     ],
     ids=["empty", "html", "json", "text", "zeros", "png", "jpeg", "webp", "mp4 head"],
 )
-def test_what_is_not_media_is_told(tmp_path: Path, data: bytes) -> None:
-    """An error page, an empty file, a mere head: never kept as a result."""
+def test_file_that_is_not_media_is_refused(tmp_path: Path, data: bytes) -> None:
+    """An error page, an empty file or only a header is never stored as a result."""
     (tmp_path / "x").write_bytes(data)
     with pytest.raises(NotMedia):
         probe_file(tmp_path / "x", decode=True)
@@ -65,8 +65,8 @@ def test_what_is_not_media_is_told(tmp_path: Path, data: bytes) -> None:
 
 @pytest.mark.parametrize("faststart", [False, True])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
-def test_a_cut_mp4_is_not_whole(tmp_path: Path, faststart: bool, share: float) -> None:
-    """Cut anywhere, with the index at the front too, where the file still opens well."""
+def test_cut_mp4_is_refused(tmp_path: Path, faststart: bool, share: float) -> None:
+    """Cut at any point; also with the index at the front, where the file still opens."""
     path = mp4(tmp_path, frames=48, faststart=faststart)
     data = path.read_bytes()
     path.write_bytes(data[: int(len(data) * share)])
@@ -74,8 +74,8 @@ def test_a_cut_mp4_is_not_whole(tmp_path: Path, faststart: bool, share: float) -
         probe_file(path, decode=True)
 
 
-def test_an_mp4_cut_anywhere_in_its_head_is_told(tmp_path: Path) -> None:
-    """At a cut that leaves a track without a decoder, some versions of PyAV die of decoding it."""
+def test_mp4_cut_in_its_header_is_refused(tmp_path: Path) -> None:
+    """Some versions of PyAV crash on a track without a decoder."""
     whole = mp4(tmp_path, faststart=True).read_bytes()
     head = whole.index(b"mdat")
     path = tmp_path / "cut.mp4"
@@ -87,8 +87,8 @@ def test_an_mp4_cut_anywhere_in_its_head_is_told(tmp_path: Path) -> None:
             first_frame(path)
 
 
-def test_a_cut_picture_is_not_whole(tmp_path: Path) -> None:
-    """Half a PNG is no result."""
+def test_cut_picture_is_refused(tmp_path: Path) -> None:
+    """Half a PNG is not a result."""
     noise = np.random.default_rng(1).integers(0, 255, (64, 64, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "x", "png")
     data = (tmp_path / "x").read_bytes()
@@ -97,14 +97,14 @@ def test_a_cut_picture_is_not_whole(tmp_path: Path) -> None:
         probe_file(tmp_path / "x", decode=True)
 
 
-def test_a_whole_mp4_with_an_edit_list_is_whole(tmp_path: Path) -> None:
-    """A clip whose edit list skips its first frames has fewer frames to show than samples."""
-    seen = probe_file(mp4(tmp_path, frames=24, shift=4), decode=True)
-    assert seen.codec == "h264"
+def test_complete_mp4_with_an_edit_list_is_accepted(tmp_path: Path) -> None:
+    """An edit list that skips the first frames hides samples that the header counts."""
+    probe = probe_file(mp4(tmp_path, frames=24, shift=4), decode=True)
+    assert probe.codec == "h264"
 
 
 def test_first_frame_of_a_video(tmp_path: Path) -> None:
-    """[1,H,W,3] floats in 0…1, of the first frame (the darkest), not of a later one."""
+    """[1,H,W,3] floats in 0…1, of the first frame, which is the darkest."""
     frame = first_frame(mp4(tmp_path))
     assert frame.shape == (1, 48, 64, 3)
     assert frame.dtype == np.float32
@@ -113,35 +113,33 @@ def test_first_frame_of_a_video(tmp_path: Path) -> None:
 
 
 def test_first_frame_of_a_picture_is_exact(tmp_path: Path) -> None:
-    """A still image comes as its own pixels."""
+    """The pixels of the picture itself."""
     noise = np.random.default_rng(1).integers(0, 255, (5, 7, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "x", "png")
     assert (np.rint(first_frame(tmp_path / "x")[0] * 255) == noise).all()
 
 
-def test_h264_in_mp4_goes_out_as_it_is(tmp_path: Path) -> None:
-    """The file's own bytes, streamed from where it lies."""
+def test_mp4_with_h264_is_sent_unchanged(tmp_path: Path) -> None:
+    """The bytes of the file, read from its own path."""
     path = mp4(tmp_path)
-    made = read_video_file(path)
-    assert made is not None
-    assert made.data == path
-    assert made.digest == hashlib.sha256(path.read_bytes()).hexdigest()
-    assert (made.mime, made.width, made.height) == ("video/mp4", 64, 48)
-    assert made.size == path.stat().st_size
+    media = read_video_file(path)
+    assert media is not None
+    assert media.data == path
+    assert media.digest == hashlib.sha256(path.read_bytes()).hexdigest()
+    assert (media.mime, media.width, media.height) == ("video/mp4", 64, 48)
+    assert media.size == path.stat().st_size
 
 
 @pytest.mark.parametrize(
     ("codec", "name"), [("libvpx-vp9", "v.webm"), ("mpeg4", "v.mp4"), ("libx264", "v.mkv")]
 )
-def test_another_codec_or_container_must_be_encoded_first(
-    tmp_path: Path, codec: str, name: str
-) -> None:
-    """VP9, MPEG-4 and H.264 in Matroska are videos, but not what goes out as it is."""
+def test_other_codecs_and_containers_must_be_encoded(tmp_path: Path, codec: str, name: str) -> None:
+    """VP9, MPEG-4, and H.264 in Matroska are not sent unchanged."""
     assert read_video_file(write_video(tmp_path / name, codec=codec)) is None
 
 
-def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
-    """A text, a picture, nothing there: InvalidInput, with the file's name and no folder."""
+def test_file_that_is_not_a_video_is_refused(tmp_path: Path) -> None:
+    """Text, a picture, no file: InvalidInput with the name of the file and without its folder."""
     (tmp_path / "notes.txt").write_text("hello " * 100)
     Image.new("RGB", (9, 4)).save(tmp_path / "p.png")
     for name in ("notes.txt", "p.png"):

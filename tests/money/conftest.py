@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from simulator import Simulator
-from support.api import KEY, Desk
-from support.money import POLICY, assert_key_not_kept, assert_nothing_lost, shorten
+from support.api import KEY, ServiceHarness
+from support.money import LEASE, POLICY, assert_key_not_kept, assert_nothing_lost, shorten
 
 
 @pytest.fixture
@@ -20,10 +20,12 @@ def quick() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def desk(quick: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def harness(
+    quick: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ServiceHarness]:
     """Services and a journal at the quick gateway; whatever a test did, nothing is lost by it."""
     shorten(monkeypatch)
-    made = Desk(quick, tmp_path / "home", POLICY)
+    made = ServiceHarness(quick, tmp_path / "home", POLICY, lease=LEASE)
     try:
         yield made
         assert_nothing_lost(quick, made.journal)

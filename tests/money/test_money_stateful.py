@@ -19,13 +19,13 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from hypothesis.stateful import run_state_machine_as_test as run_stories
 
 from pika_api.errors import PikaError, SubmitUnknown
-from pika_api.gateway import retry
 from pika_api.journal import SUBMITTING
 from pika_api.progress import ProgressObserver
 from pika_api.tasks import Service
 from simulator import Simulator
-from support.api import KEY, Desk, ask, run
+from support.api import KEY, ServiceHarness, ask, impatient, run
 from support.money import (
+    LEASE,
     POLICY,
     Stopped,
     Worker,
@@ -76,9 +76,11 @@ class Money(RuleBasedStateMachine):
         number = next(self.numbers)
         self.gateway.clear_faults()
         self.name = f"example {number:04}"
-        policy = replace(POLICY, download_attempts=2, new_task_grace=0.2)
-        self.desk = Desk(self.gateway, self.folder / f"home-{number}", policy)
-        self.services = [self.desk.service, self.desk.another()]
+        policy = replace(impatient(POLICY, 0.1), download_attempts=2, new_task_grace=0.2)
+        self.harness = ServiceHarness(
+            self.gateway, self.folder / f"home-{number}", policy, lease=LEASE
+        )
+        self.services = [self.harness.service, self.harness.another()]
         self.threads = ThreadPoolExecutor(4)
         self.worker: Worker | None = None
         self.kills = 0
@@ -99,7 +101,7 @@ class Money(RuleBasedStateMachine):
             self.tells(error, error.money)
             return ""
         assert found.task_id in self.gateway.tasks
-        entry = self.desk.journal.find_by_task_id(found.task_id)
+        entry = self.harness.journal.find_by_task_id(found.task_id)
         assert entry is not None
         assert entry.prompt == self.prompt(key)
         return found.task_id
@@ -131,7 +133,7 @@ class Money(RuleBasedStateMachine):
         """Let the other process submit; its answer is still to come."""
         if self.worker is None:
             self.worker = self.spare.pop(0) if self.spare else Worker()
-            self.worker.open(self.gateway, self.desk.home)
+            self.worker.open(self.gateway, self.harness.home)
         self.worker.tell("submit", prompt=self.prompt(key), take=key[1])
         return self.worker
 
@@ -172,14 +174,14 @@ class Money(RuleBasedStateMachine):
         if self.kills == KILLS:  # not a precondition: whether it holds may depend on time
             return
         self.kills += 1
-        posts = self.desk.posts
+        posts = self.harness.posts
         if post != "any":
             self.gateway.fault("submit", delay=0.3, reset=post == "not charged")
         worker = self.in_worker(key)
         if post == "any":
             asyncio.run(asyncio.sleep(after))
         else:
-            until(lambda: self.desk.posts > posts or not worker.silent(), what="POST or answer")
+            until(lambda: self.harness.posts > posts or not worker.silent(), what="POST or answer")
         worker.kill()
         self.worker = None
         self.spare.append(Worker())
@@ -230,18 +232,18 @@ class Money(RuleBasedStateMachine):
 
     @step(key=which)
     def one_forgets(self, key: Key) -> None:
-        for entry in rows(self.desk.journal):
+        for entry in rows(self.harness.journal):
             if entry.prompt == self.prompt(key) and entry.forgotten_at is None:
-                self.desk.journal.forget(entry.id)
+                self.harness.journal.forget(entry.id)
 
     # --- what must hold ---
 
     @invariant()
     @witnessed
     def the_books_are_right(self) -> None:
-        assert_nothing_lost(self.gateway, self.desk.journal, self.name)
-        assert_nothing_paid_twice(self.gateway, self.desk.journal, self.name)
-        assert_key_not_kept(KEY, self.desk.home)
+        assert_nothing_lost(self.gateway, self.harness.journal, self.name)
+        assert_nothing_paid_twice(self.gateway, self.harness.journal, self.name)
+        assert_key_not_kept(KEY, self.harness.home)
 
     @witnessed
     def teardown(self) -> None:
@@ -253,30 +255,29 @@ class Money(RuleBasedStateMachine):
                 self.worker.close()
             for key in itertools.product(range(2), range(3)):
                 self.settle(key)
-            assert not [entry for entry in rows(self.desk.journal) if entry.state in SUBMITTING
+            assert not [entry for entry in rows(self.harness.journal) if entry.state in SUBMITTING
                         and entry.forgotten_at is None]  # fmt: skip
             self.the_books_are_right()
         finally:
             self.threads.shutdown()
-            self.desk.close()
+            self.harness.close()
 
     def settle(self, key: Key) -> None:
-        if self.prompt(key) not in {entry.prompt for entry in rows(self.desk.journal)}:
+        if self.prompt(key) not in {entry.prompt for entry in rows(self.harness.journal)}:
             return
-        before = self.desk.posts
+        before = self.harness.posts
         try:
-            found = run(self.desk.service.submit(ask(self.prompt(key)), take=key[1]))
+            found = run(self.harness.service.submit(ask(self.prompt(key)), take=key[1]))
         except SubmitUnknown:
-            assert self.desk.posts == before
+            assert self.harness.posts == before
         else:
-            assert self.desk.posts == before + (not found.reused)
+            assert self.harness.posts == before + (not found.reused)
 
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[type[Money]]:
     """The state machine at a gateway, with two processes to begin with."""
     shorten(monkeypatch)
-    monkeypatch.setattr(retry, "UNREACHABLE_PATIENCE", 0.1)
     with Simulator(key=KEY, task_seconds=0.0, clip_seconds=0.1, height=64) as gateway:
         spare = [Worker() for _ in range(3)]
         given = {"gateway": gateway, "folder": tmp_path, "spare": spare}

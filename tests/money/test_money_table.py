@@ -16,11 +16,10 @@ from typing import Any
 import pytest
 
 from pika_api.errors import PikaError, Refused, SubmitUnknown, Unreachable
-from pika_api.gateway import retry
 from pika_api.journal import State
 from pika_api.media import Media
 from pika_api.progress import ProgressObserver
-from support.api import Desk, RawServer, answer, ask, free_port, reset, run
+from support.api import RawServer, ServiceHarness, answer, ask, free_port, impatient, reset, run
 from support.money import SENDS, TAKES_UP, UNKNOWN, Stopped, queue_again, rows, told
 from support.waiting import until
 
@@ -32,9 +31,9 @@ BIG = Media("d" * 64, "image/png", 8, 8, b"\x89PNG" * 3_000_000, 12_000_000)
 
 
 @pytest.fixture(autouse=True)
-def _quicker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patience that fits a test."""
-    monkeypatch.setattr(retry, "UNREACHABLE_PATIENCE", 0.1)
+def _impatient(harness: ServiceHarness) -> None:
+    """An unreachable gateway is retried for a short time only."""
+    harness.policy = impatient(harness.policy, 0.1)
 
 
 # --- waiting for the submit's answer, and reading it ---------------------------------------------
@@ -119,55 +118,55 @@ SUBMITS = [
 
 
 @pytest.mark.parametrize("row", SUBMITS, ids=lambda row: row.name)
-def test_fault_during_submit(desk: Desk, row: Submit) -> None:
+def test_fault_during_submit(harness: ServiceHarness, row: Submit) -> None:
     """As many POSTs and charges as the row says, its state, and its error with a note on the
     charge. What was provably not sent is released; what may be charged is kept and never resent
     automatically."""
-    desk.gateway.fault("submit", **row.fault)
+    harness.gateway.fault("submit", **row.fault)
     if row.error is None:
-        assert desk.submit() in desk.gateway.charged
+        assert harness.submit() in harness.gateway.charged
     else:
         with pytest.raises(row.error) as caught:
-            desk.submit()
+            harness.submit()
         assert type(caught.value) is row.error
-        told(caught.value, rows(desk.journal)[0])
-    charged = desk.gateway.charged
-    assert (desk.posts, len(charged)) == (row.posts, row.charged)
-    (entry,) = rows(desk.journal)
+        told(caught.value, rows(harness.journal)[0])
+    charged = harness.gateway.charged
+    assert (harness.posts, len(charged)) == (row.posts, row.charged)
+    (entry,) = rows(harness.journal)
     assert entry.state is row.state
     assert entry.task_id in (charged if row.error is None else [None])
-    queue_again(desk, charged, row.then)
+    queue_again(harness, charged, row.then)
 
 
-def test_retry_after_date_is_respected(desk: Desk) -> None:
+def test_retry_after_date_is_respected(harness: ServiceHarness) -> None:
     """Retry-After as an HTTP date: nothing is sent before it, then the request becomes a task."""
     date = time.time() + 2.0
     headers = later(formatdate(date, usegmt=True))
-    desk.gateway.fault("submit", status=429, headers=headers)
-    desk.submit()
-    first, second = desk.gateway.requests("POST")
+    harness.gateway.fault("submit", status=429, headers=headers)
+    harness.submit()
+    first, second = harness.gateway.requests("POST")
     assert second.wall >= int(date)
     assert (first.status, second.status) == (429, 200)
 
 
 @pytest.mark.parametrize("status", [200, 429, 500, 400])
-def test_interrupt_while_waiting_for_the_answer(desk: Desk, status: int) -> None:
+def test_interrupt_while_waiting_for_the_answer(harness: ServiceHarness, status: int) -> None:
     """The call ends, the POST does not. Its answer is recorded with nobody waiting, be it an id, a
     rejection or an unknown outcome; the next call respects it."""
-    desk.gateway.fault("submit", delay=0.3, **({} if status == 200 else {"status": status}))
+    harness.gateway.fault("submit", delay=0.3, **({} if status == 200 else {"status": status}))
 
     def check() -> None:
-        if desk.posts:
+        if harness.posts:
             raise Stopped
 
     with pytest.raises(Stopped):
-        run(desk.service.submit(ask(), observer=ProgressObserver(check)))
-    assert rows(desk.journal)[0].state is State.SENT
-    until(lambda: rows(desk.journal)[0].state is not State.SENT, what="the end of the POST")
+        run(harness.service.submit(ask(), observer=ProgressObserver(check)))
+    assert rows(harness.journal)[0].state is State.SENT
+    until(lambda: rows(harness.journal)[0].state is not State.SENT, what="the end of the POST")
     if status == 200:
-        queue_again(desk, desk.gateway.charged, TAKES_UP)
+        queue_again(harness, harness.gateway.charged, TAKES_UP)
     else:
-        queue_again(desk, [], UNKNOWN if status == 500 else SENDS)
+        queue_again(harness, [], UNKNOWN if status == 500 else SENDS)
 
 
 # --- connecting, and sending the body ------------------------------------------------------------
@@ -215,13 +214,13 @@ def elsewhere(request: pytest.FixtureRequest) -> Iterator[tuple[Elsewhere, str, 
 
 @pytest.mark.parametrize("elsewhere", ELSEWHERE, ids=lambda row: row.name, indirect=True)
 def test_connection_lost_during_upload(
-    desk: Desk, elsewhere: tuple[Elsewhere, str, list[Any]]
+    harness: ServiceHarness, elsewhere: tuple[Elsewhere, str, list[Any]]
 ) -> None:
     """A request that did not leave completely was not accepted: its row is released and the next
     attempt is another POST. If all of it left, the outcome is unknown and there is no other
     POST."""
     row, url, seen = elsewhere
-    service = desk.another(base_url=url)
+    service = harness.another(base_url=url)
     for posts in (row.posts, row.posts * (2 if row.then == SENDS else 1)):
         with pytest.raises(row.error) as caught:
             run(service.submit(ask(image=row.image)))

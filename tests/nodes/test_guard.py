@@ -1,8 +1,8 @@
-"""The guard before the editor's routes, without a server: who passes, and who does not."""
+"""The guard of the editor's routes, without a server: which requests it accepts."""
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import socket
 import sys
 from types import ModuleType
@@ -13,16 +13,12 @@ from devtools import ROOT
 
 
 def load_guard() -> ModuleType:
-    """The module by its path: the pack's other nodes need a ComfyUI around them."""
-    spec = importlib.util.spec_from_file_location(
-        "pika_guard", ROOT / "nodes" / "routes" / "guard.py"
-    )
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pika_guard"] = module
-    spec.loader.exec_module(module)
-    return module
+    """The module without the `__init__` files above it, which need a ComfyUI."""
+    for name in ("pika_pack", "pika_pack.nodes", "pika_pack.nodes.routes"):
+        package = ModuleType(name)
+        package.__path__ = [str(ROOT.joinpath(*name.split(".")[1:]))]
+        sys.modules[name] = package
+    return importlib.import_module("pika_pack.nodes.routes.guard")
 
 
 guard = load_guard()
@@ -33,11 +29,11 @@ ANYWHERE = ("0.0.0.0", "::")
 def code(
     host: str, listen: tuple[str, ...] = LOOPBACK, allowed: str = "", **headers: str
 ) -> str | None:
-    """The code of the refusal; None where the request passes."""
-    given = {"Host": host, "X-Pika-Editor": "1"}
-    given |= {name.replace("_", "-"): value for name, value in headers.items()}
-    refused = guard.refusal(given, listen, {"PIKA_ALLOWED_HOSTS": allowed})
-    return refused.code if refused else None
+    """The code of the refusal; None if the request is accepted."""
+    sent = {"Host": host, "X-Pika-Editor": "1"}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    refusal = guard.refusal(sent, listen, {"PIKA_ALLOWED_HOSTS": allowed})
+    return refusal.code if refusal else None
 
 
 @pytest.mark.parametrize(
@@ -45,8 +41,8 @@ def code(
     ["127.0.0.1:8188", "127.0.0.1", "127.8.9.1:1", "[::1]:8188", "localhost:8188", "LOCALHOST"],
 )
 @pytest.mark.parametrize("listen", [LOOPBACK, ("localhost",), ("::1",), ANYWHERE])
-def test_this_machine_is_always_ours(host: str, listen: tuple[str, ...]) -> None:
-    """Loopback by address or by its name."""
+def test_loopback_host_is_accepted(host: str, listen: tuple[str, ...]) -> None:
+    """Whether by address or by name, and whatever ComfyUI listens on."""
     assert code(host, listen) is None
 
 
@@ -67,24 +63,24 @@ REBOUND = [
 
 @pytest.mark.parametrize("host", REBOUND)
 @pytest.mark.parametrize("listen", [LOOPBACK, ANYWHERE])
-def test_a_rebound_name_is_not_ours(host: str, listen: tuple[str, ...]) -> None:
-    """A stranger's name may come to mean this machine; and what is no host is nobody's."""
+def test_rebound_or_invalid_host_is_refused(host: str, listen: tuple[str, ...]) -> None:
+    """A foreign name can be rebound to this machine; an invalid host belongs to nobody."""
     assert code(host, listen) == "host"
 
 
 @pytest.mark.parametrize("host", ["192.168.1.7:8188", "[2001:db8::7]:8188", "8.8.8.8"])
-def test_another_address_is_ours_only_where_comfyui_listens_beyond(host: str) -> None:
-    """An address cannot be rebound. On loopback alone nobody can come by it."""
+def test_other_address_is_accepted_only_beyond_loopback(host: str) -> None:
+    """An address cannot be rebound. But a ComfyUI on loopback cannot be reached by it."""
     assert code(host, ANYWHERE) is None
     assert code(host, ("192.168.1.7",)) is None
     assert code(host, LOOPBACK) == "host"
     assert code(host, ("127.0.0.1", "::1")) == "host"
 
 
-def test_the_machines_own_names_are_ours_where_it_listens_beyond(
+def test_own_host_names_are_accepted_only_beyond_loopback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Its host name, whole and short, and .local; and the names given to --listen."""
+    """The machine's host name, full, short or with .local, and the names given to --listen."""
     monkeypatch.setattr(socket, "gethostname", lambda: "Studio.lan.example")
     for host in ("studio", "STUDIO.local:8188", "studio.lan.example"):
         assert code(host, ANYWHERE) is None
@@ -93,8 +89,8 @@ def test_the_machines_own_names_are_ours_where_it_listens_beyond(
     assert code("studio.evil.example", ANYWHERE) == "host"
 
 
-def test_the_environment_names_further_hosts() -> None:
-    """Each by its whole name, on loopback too, as behind a reverse proxy; blanks are none."""
+def test_hosts_of_the_environment_are_accepted() -> None:
+    """Each by its full name, also on loopback, as behind a reverse proxy. Blanks are ignored."""
     allowed = " comfy.example, Other.example ,,"
     for host in ("comfy.example", "COMFY.example:443", "other.example"):
         assert code(host, LOOPBACK, allowed) is None
@@ -102,11 +98,11 @@ def test_the_environment_names_further_hosts() -> None:
         assert code(host, LOOPBACK, allowed) == "host"
 
 
-def test_the_refusal_names_the_variable() -> None:
-    """Whoever is locked out of their own ComfyUI learns how to get in."""
-    refused = guard.refusal({"Host": "mine.example"}, LOOPBACK, {})
-    assert "PIKA_ALLOWED_HOSTS" in refused.text
-    assert "mine.example" in refused.text
+def test_refusal_names_the_host_and_the_variable() -> None:
+    """A user who is locked out of their own ComfyUI learns how to change that."""
+    refusal = guard.refusal({"Host": "mine.example"}, LOOPBACK, {})
+    assert "PIKA_ALLOWED_HOSTS" in refusal.text
+    assert "mine.example" in refusal.text
 
 
 @pytest.mark.parametrize(
@@ -126,32 +122,33 @@ def test_the_refusal_names_the_variable() -> None:
         "http://[",
     ],
 )
-def test_a_foreign_origin_is_refused(origin: str) -> None:
-    """Host and port must be those that ComfyUI was opened at."""
+def test_foreign_origin_is_refused(origin: str) -> None:
+    """Host and port of the origin must be those of the request."""
     assert code("127.0.0.1:8188", Origin=origin) == "origin"
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_its_own_origin_passes(scheme: str) -> None:
-    """With https there is a proxy in between, which passes the Host header on."""
+def test_own_origin_is_accepted(scheme: str) -> None:
+    """With https too: a reverse proxy passes the Host header on."""
     assert code("LocalHost:8188", Origin=f"{scheme}://localhost:8188") is None
 
 
 @pytest.mark.parametrize("site", ["cross-site", "same-site", "nonsense"])
-def test_what_a_browser_calls_foreign_is_refused(site: str) -> None:
-    """Another port of this machine is the same site, and still another page."""
+def test_foreign_fetch_site_is_refused(site: str) -> None:
+    """Another port of this machine is the same site, but another page."""
     assert code("127.0.0.1:8188", Sec_Fetch_Site=site) == "origin"
 
 
 @pytest.mark.parametrize("site", ["same-origin", "none"])
-def test_what_a_browser_calls_its_own_passes(site: str) -> None:
-    """None is an address that was typed in."""
+def test_own_fetch_site_is_accepted(site: str) -> None:
+    """The site is «none» if the user typed the address."""
     assert code("127.0.0.1:8188", Sec_Fetch_Site=site) is None
 
 
 @pytest.mark.parametrize("value", [None, "", "0", "true"])
-def test_without_the_header_only_a_picture_passes(value: str | None) -> None:
-    """An <img> cannot carry it; all else must, as a foreign page cannot send it unasked."""
+def test_without_the_header_only_a_picture_is_served(value: str | None) -> None:
+    """An <img> cannot send our header. Every other request must: a foreign page cannot send it
+    without a preflight."""
     headers = {"Host": "127.0.0.1:8188"} | ({} if value is None else {"X-Pika-Editor": value})
     assert guard.refusal(headers, LOOPBACK, {}).code == "header"
     assert guard.refusal(headers, LOOPBACK, {}, image=True) is None

@@ -1,4 +1,7 @@
-"""ComfyUI killed with SIGKILL at the worst moments, started again, and the same workflow queued."""
+"""ComfyUI is killed with SIGKILL, started again, and the same workflow is queued again.
+
+Each test needs its own kill, since each is about another moment.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,8 @@ import pytest
 
 from devtools import ROOT
 from simulator import Simulator
-from support.comfy import Comfy
+from support.comfy import Comfy, ComfyDied, Graph
+from support.gateway import HELD, HeldTasks, advance, held_tasks, unanswered
 from support.graphs import text_to_video
 from support.waiting import until
 
@@ -18,135 +22,144 @@ pytestmark = pytest.mark.comfy
 
 
 @pytest.fixture(scope="module")
-def bank() -> Iterator[Simulator]:
-    """The gateway of this file's ComfyUI."""
-    with Simulator(key="mortal-key-77aa", task_seconds=1.0) as running:
+def gateway() -> Iterator[Simulator]:
+    """A gateway of this file: faults are open while ComfyUI restarts."""
+    with Simulator(key="key-of-a-killed-comfyui-77aa", task_seconds=1.0) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def mortal(bank: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
-    """A ComfyUI that the tests kill; one after the other in the same folder."""
-    env = {"PIKA_API_KEY": bank.key, "PIKA_BASE_URL": bank.url}
-    with Comfy.start(tmp_path_factory.mktemp("mortal"), env=env, pack=ROOT) as running:
+def comfy(gateway: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
+    """A ComfyUI that only these tests use, since they kill it."""
+    env = {"PIKA_API_KEY": gateway.key, "PIKA_BASE_URL": gateway.url}
+    with Comfy.start(tmp_path_factory.mktemp("killed"), env=env, pack=ROOT) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
-def _no_faults_left(bank: Simulator) -> Iterator[None]:
+def _no_faults_left(gateway: Simulator) -> Iterator[None]:
     yield
-    bank.clear_faults()
+    gateway.clear_faults()
 
 
-def kill_when(comfy: Comfy, reached: Callable[[], object]) -> None:
-    """SIGKILL once a moment is reached, and start again."""
-    until(reached, timeout=20.0)
+def kill_when(comfy: Comfy, prompt_id: str, reached: Callable[[], object]) -> None:
+    """Kill ComfyUI when a state is reached, and start it again.
+
+    Whoever waits for the prompt gets an error with ComfyUI's log; the address stays the same.
+    """
+    until(reached)
+    url = comfy.url
     comfy.kill()
+    with pytest.raises(ComfyDied, match="whole log"):
+        comfy.wait(prompt_id)
     comfy.restart()
+    assert comfy.url == url
 
 
-def submits(bank: Simulator) -> int:
-    """How many submits have arrived."""
-    return len(bank.requests(method="POST", path="/pika/generate"))
+def submits(gateway: Simulator) -> int:
+    """How many submits the gateway has received."""
+    return len(gateway.requests(method="POST", path="/pika/generate"))
 
 
-def asked(bank: Simulator, task_id: str) -> int:
-    """How many times the feed of a task was read."""
-    return len(bank.requests(path=f"/pika/feed/{task_id}"))
+def feed_requests(gateway: Simulator, task_id: str) -> int:
+    """How many times a task's feed was requested."""
+    return len(gateway.requests(path=f"/pika/feed/{task_id}"))
 
 
-def tasks(comfy: Comfy, *arguments: str) -> str:
-    """`python -m pika_api` on the journal of this ComfyUI."""
+def command_line(comfy: Comfy, *arguments: str) -> str:
+    """The output of `python -m pika_api` for the journal of this ComfyUI."""
     command = [sys.executable, "-m", "pika_api", "--home", str(comfy.base_dir / "user" / "__pika")]
     done = subprocess.run([*command, *arguments], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_before_it_was_accepted(mortal: Comfy, bank: Simulator) -> None:
-    """Killed while the gateway asks to come later: the row was entered and nothing accepted, so
-    the next queueing sends it, once."""
-    bank.fault(on="submit", status=429, headers={"Retry-After": "90"}, times=None)
+def assert_reused(comfy: Comfy, graph: Graph, tasks: HeldTasks) -> None:
+    """The graph, queued again, ends with the video of its one task."""
+    run = comfy.run(graph)
+    assert run.error is None
+    (task_id,) = tasks.ids
+    assert task_id in run.outputs["2"]["images"][0]["filename"]
+
+
+def test_kill_before_acceptance_sends_the_request_once_more(
+    comfy: Comfy, gateway: Simulator
+) -> None:
+    """Killed while the gateway answers 429: the journal has the entry, but nothing was accepted.
+    The next queueing sends the request, once."""
+    gateway.fault(on="submit", status=429, headers={"Retry-After": "90"}, times=None)
     graph = text_to_video("Killed before")
-    charged, sent = len(bank.charged), submits(bank)
-    mortal.queue(graph)
-    kill_when(mortal, lambda: submits(bank) > sent and "intended" in tasks(mortal, "tasks"))
-    bank.clear_faults()
-    run = mortal.run(graph)
+    charged, sent = len(gateway.charged), submits(gateway)
+    prompt_id = comfy.queue(graph)
+    kill_when(
+        comfy,
+        prompt_id,
+        lambda: submits(gateway) > sent and "intended" in command_line(comfy, "tasks"),
+    )
+    gateway.clear_faults()
+    run = comfy.run(graph)
     assert run.error is None
     assert run.outputs["2"]["images"]
-    assert len(bank.charged) == charged + 1
+    assert len(gateway.charged) == charged + 1
 
 
-def test_between_the_charge_and_the_answer(mortal: Comfy, bank: Simulator) -> None:
-    """Killed after the gateway took it and before its answer came: nobody can know, so it is not
-    sent again; the error says so; and the user can go on deliberately, both ways."""
-    bank.fault(on="submit", accept=True, delay=60.0)
+def test_kill_between_charge_and_answer_does_not_resend(comfy: Comfy, gateway: Simulator) -> None:
+    """Killed after the gateway accepted the request and before its answer: the state is unknown, so
+    it is not sent again, and the error says so. The user can continue with the task's id, or forget
+    the entry and pay again."""
+    gateway.fault(on="submit", accept=True, delay=HELD)
     graph = text_to_video("Killed between")
-    charged, sent = len(bank.charged), submits(bank)
-    mortal.queue(graph)
-    kill_when(mortal, lambda: len(bank.charged) > charged)
+    charged, sent = len(gateway.charged), submits(gateway)
+    prompt_id = comfy.queue(graph)
+    kill_when(comfy, prompt_id, lambda: len(gateway.charged) > charged)
     for _ in range(2):
-        run = mortal.run(graph)
+        run = comfy.run(graph)
         assert run.error is not None
         assert "may have been accepted and charged" in run.error.message
         assert "another" in run.error.message or "seed" in run.error.message
-    assert submits(bank) == sent + 1
-    found = mortal.run({"2": {**graph["2"], "inputs": {"task_id": bank.charged[-1]}}})
-    assert found.error is None
-    row = tasks(mortal, "tasks").splitlines()
-    number = next(line.split()[0] for line in row if "unknown" in line)
-    tasks(mortal, "forget", number)
-    assert mortal.run(graph).error is None
-    assert len(bank.charged) == charged + 2
+    assert submits(gateway) == sent + 1
+    by_id = {"2": {**graph["2"], "inputs": {"task_id": gateway.charged[-1]}}}
+    assert comfy.run(by_id).error is None
+    lines = command_line(comfy, "tasks").splitlines()
+    number = next(line.split()[0] for line in lines if "unknown" in line)
+    command_line(comfy, "forget", number)
+    assert comfy.run(graph).error is None
+    assert len(gateway.charged) == charged + 2
 
 
-def test_with_the_id_on_disk(mortal: Comfy, bank: Simulator) -> None:
-    """Killed as soon as the id is in the journal: no second request, and the video arrives."""
-    bank.fault(on="task", seconds=4.0)
-    bank.fault(on="feed", delay=30.0)
+def test_kill_with_the_id_in_the_journal_reuses_the_task(comfy: Comfy, gateway: Simulator) -> None:
+    """Killed as soon as the journal has the id: no second request, and the video is saved."""
+    gateway.fault(on="feed", delay=HELD)
     graph = text_to_video("Killed with the id on disk")
-    charged = len(bank.charged)
-    mortal.queue(graph)
-    kill_when(
-        mortal,
-        lambda: len(bank.charged) > charged and bank.charged[-1] in tasks(mortal, "tasks"),
-    )
-    run = mortal.run(graph)
-    assert run.error is None
-    assert bank.charged[-1] in run.outputs["2"]["images"][0]["filename"]
-    assert len(bank.charged) == charged + 1
+    with held_tasks(gateway) as tasks:
+        prompt_id = comfy.queue(graph)
+        kill_when(
+            comfy,
+            prompt_id,
+            lambda: tasks.ids and tasks.ids[0] in command_line(comfy, "tasks"),
+        )
+    assert_reused(comfy, graph, tasks)
 
 
-def test_while_waiting(mortal: Comfy, bank: Simulator) -> None:
-    """Killed while polling: no second request, and the video arrives."""
-    bank.fault(on="task", seconds=6.0)
-    graph = text_to_video("Killed while waiting")
-    charged = len(bank.charged)
-    mortal.queue(graph)
-    kill_when(mortal, lambda: len(bank.charged) > charged and asked(bank, bank.charged[-1]) > 2)
-    run = mortal.run(graph)
-    assert run.error is None
-    assert bank.charged[-1] in run.outputs["2"]["images"][0]["filename"]
-    assert len(bank.charged) == charged + 1
+def test_kill_while_polling_reuses_the_task(comfy: Comfy, gateway: Simulator) -> None:
+    """Killed after some requests to the feed: no second submit, and the video is saved."""
+    graph = text_to_video("Killed while polling")
+    with held_tasks(gateway) as tasks:
+        prompt_id = comfy.queue(graph)
+        (task_id,) = tasks.running()
+        kill_when(comfy, prompt_id, lambda: feed_requests(gateway, task_id) > 2)
+    assert_reused(comfy, graph, tasks)
 
 
-def test_while_downloading(mortal: Comfy, bank: Simulator) -> None:
-    """Killed in the middle of the download: no second request, and the video arrives whole."""
+def test_kill_while_downloading_reuses_the_task(comfy: Comfy, gateway: Simulator) -> None:
+    """Killed in the middle of a download: no second submit, and the video is saved completely."""
     graph = text_to_video("Killed while downloading")
-    charged = len(bank.charged)
-    bank.fault(on="media", delay=60.0)
-    bank.fault(on="media", delay=60.0)
-    mortal.queue(graph)
-    kill_when(
-        mortal,
-        lambda: len(bank.charged) > charged
-        and [r for r in bank.requests(server="cdn") if r.path.endswith("video.mp4")
-             and bank.charged[-1] in r.path],
-    )  # fmt: skip
-    bank.clear_faults()
-    run = mortal.run(graph)
-    assert run.error is None
-    assert bank.charged[-1] in run.outputs["2"]["images"][0]["filename"]
-    assert len(bank.charged) == charged + 1
-    assert not list((mortal.base_dir / "output" / "pika").glob("*.part"))
+    gateway.fault(on="media", delay=HELD, times=None)
+    with held_tasks(gateway) as tasks:
+        prompt_id = comfy.queue(graph)
+        (task_id,) = tasks.running()
+        advance(gateway, task_id, 1.0)
+        kill_when(comfy, prompt_id, lambda: unanswered(gateway, f"/{task_id}/video.mp4"))
+    gateway.clear_faults()
+    assert_reused(comfy, graph, tasks)
+    assert not list((comfy.base_dir / "output" / "pika").glob("*.part"))

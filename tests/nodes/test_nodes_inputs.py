@@ -1,4 +1,4 @@
-"""Bad input: a clear error that names the input and the way out, before anything is sent."""
+"""Bad input ends in an error that names the input and the next step; nothing is sent."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from simulator import Simulator
 from support.comfy import Comfy, Graph
-from support.graphs import camera, generate, image, node, options, parameters, told, video
+from support.graphs import camera, error_of, generate, image, node, options, parameters, video
 
 pytestmark = pytest.mark.comfy
 
@@ -49,7 +49,7 @@ CASES: dict[str, tuple[Callable[[], Graph], list[str]]] = {
         lambda: {"1": node("ProbeList", lines=""), "2": generate(image_url=["1", 0])},
         ["image_url", "empty", "https://"],
     ),
-    "a task id that is none": (
+    "a task id that is too long": (
         lambda: {"1": node("PikaResult", task_id="a" * 300)},
         ["task_id", "Pika History"],
     ),
@@ -137,22 +137,18 @@ def nothing_sent(gateway: Simulator) -> Iterator[None]:
 
 @pytest.mark.usefixtures("nothing_sent")
 @pytest.mark.parametrize("name", CASES)
-def test_bad_input_is_told(comfy: Comfy, name: str) -> None:
-    """The error names the input and the way out, and nothing is sent."""
+def test_bad_input_is_an_error(comfy: Comfy, name: str) -> None:
+    """The error names the input and the next step, and nothing is sent."""
     graph, words = CASES[name]
-    message = told(comfy, graph())
+    message = error_of(comfy, graph())
     for word in words:
         assert word in message
 
 
 @pytest.mark.usefixtures("nothing_sent")
-def test_no_key(comfy_factory: Callable[..., Comfy], gateway: Simulator) -> None:
-    """Without a key the error says in two lines how to get going, the simulator being one way;
-    with one in the pack's own file, the same graph runs without a restart."""
-    from devtools import ROOT
-
-    keyless = comfy_factory(pack=ROOT, env={"PIKA_API_KEY": None, "PIKA_BASE_URL": None})
-    message = told(keyless, {"1": generate("never sent")})
+def test_missing_key_is_an_error(keyless: Comfy) -> None:
+    """The error says in two lines how to set a key, and that the simulator needs none."""
+    message = error_of(keyless, {"1": generate("never sent")})
     assert len(message.splitlines()) == 2
     assert "PIKA_API_KEY" in message
     assert "python -m simulator" in message

@@ -1,4 +1,4 @@
-"""What a run leaves in ComfyUI's own log."""
+"""The lines of a run in ComfyUI's own log."""
 
 from __future__ import annotations
 
@@ -12,34 +12,31 @@ from support.graphs import text_to_video
 
 pytestmark = pytest.mark.comfy
 
-#: What ComfyUI itself says of a run.
-USUAL = re.compile(r"got prompt|Prompt executed in .*|\s*")
-#: What newer ones put before each line: its level, in colour.
+#: ComfyUI's own lines about a run.
+COMFYUI = re.compile(r"got prompt|Prompt executed in .*|\s*")
+#: The coloured level before each line of newer ComfyUIs.
 LEVEL = re.compile(r"(\x1b\[[0-9;]*m)*\[[A-Z]+\](\x1b\[[0-9;]*m)* ")
 
 
-def said(comfy: Comfy, before: str) -> list[str]:
-    """What has come to the log since, but for ComfyUI's own."""
+def new_lines(comfy: Comfy, before: str) -> list[str]:
+    """The lines since then, without ComfyUI's own."""
     lines = [LEVEL.sub("", line) for line in comfy.log_text()[len(before) :].splitlines()]
-    return [line for line in lines if not USUAL.fullmatch(line)]
+    return [line for line in lines if not COMFYUI.fullmatch(line)]
 
 
-def test_a_run_that_goes_well_is_one_line(comfy: Comfy, gateway: Simulator) -> None:
-    """Of what was charged."""
+def test_successful_run_logs_one_line(comfy: Comfy, gateway: Simulator) -> None:
+    """The line names the charged task."""
     before = comfy.log_text()
     assert comfy.run(text_to_video("A quiet pear")).error is None
-    (line,) = said(comfy, before)
+    (line,) = new_lines(comfy, before)
     assert re.search(rf"task {gateway.charged[-1]}: submitted \(request #\d+\)$", line)
 
 
-def test_trouble_is_told_with_the_id(comfy: Comfy, gateway: Simulator) -> None:
-    """A feed that fails now and then is in the log, under the task's id."""
+def test_failing_feed_is_logged_once_with_the_task_id(comfy: Comfy, gateway: Simulator) -> None:
+    """The line has the gateway's words."""
     before = comfy.log_text()
     gateway.fault("feed", status=502, body={"message": "worn out"}, times=2)
-    try:
-        assert comfy.run(text_to_video("A worn out pear")).error is None
-    finally:
-        gateway.clear_faults()
-    trouble = [line for line in said(comfy, before) if "worn out" in line]
-    assert len(trouble) == 1
-    assert f"task {gateway.charged[-1]}: retry: " in trouble[0]
+    assert comfy.run(text_to_video("A worn out pear")).error is None
+    failures = [line for line in new_lines(comfy, before) if "worn out" in line]
+    assert len(failures) == 1
+    assert f"task {gateway.charged[-1]}: retry: " in failures[0]

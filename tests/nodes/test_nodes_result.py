@@ -1,26 +1,28 @@
-"""PikaResult in a real ComfyUI: waiting, showing, saving, and everything that goes wrong."""
+"""PikaResult in a real ComfyUI: it waits, shows progress, saves the file, and reports errors."""
 
 from __future__ import annotations
 
 import io
-import time
 from pathlib import Path
+from typing import Any
 
 import av
 import pytest
+from pika_api.watch import CHECK_EVERY
 from PIL import Image
 
 from simulator import Simulator
-from support.comfy import Comfy
-from support.graphs import generate, image, node, options, seen, text_to_video, told
+from support.comfy import Comfy, Event, Run
+from support.gateway import HELD, HeldTasks, advance, held_tasks, unanswered
+from support.graphs import error_of, generate, image, node, options, sink_inputs, text_to_video
 from support.waiting import until
 
 pytestmark = pytest.mark.comfy
 
 
-def test_the_main_job(comfy: Comfy, gateway: Simulator) -> None:
-    """A prompt becomes an MP4 in the output folder, with the asked ratio and frame rate; the
-    node shows it, and gives a file-backed VIDEO, its first frame and its address."""
+def test_prompt_becomes_a_video_file(comfy: Comfy, gateway: Simulator) -> None:
+    """The output folder gets an MP4 with the requested ratio and frame rate. The node shows it, and
+    returns a VIDEO of that file, its first frame and its URL."""
     graph = {
         "0": options(aspect_ratio="1:1", frame_rate=12),
         "1": generate("A pear", options=["0", 0]),
@@ -30,25 +32,25 @@ def test_the_main_job(comfy: Comfy, gateway: Simulator) -> None:
     run = comfy.run(graph)
     assert run.error is None
     task_id = gateway.charged[-1]
-    shown = run.outputs["2"]["images"][0]
-    assert shown == {"filename": f"pika_{task_id}.mp4", "subfolder": "pika", "type": "output"}
+    video = run.outputs["2"]["images"][0]
+    assert video == {"filename": f"pika_{task_id}.mp4", "subfolder": "pika", "type": "output"}
     assert run.outputs["2"]["animated"] == [True]
-    path = comfy.file(shown)
+    path = comfy.file(video)
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         assert stream.width == stream.height
         assert stream.average_rate == 12
-    saw = seen(run, "3")[0]
-    assert Path(saw["video"]["source"]) == path
-    assert saw["image"]["shape"] == [1, stream.height, stream.width, 3]
-    assert saw["image"]["type"] == "torch.float32"
-    assert 0.0 <= saw["image"]["low"] < saw["image"]["high"] <= 1.0
-    assert saw["text"].startswith(gateway.cdn_url)
+    inputs = sink_inputs(run, "3")[0]
+    assert Path(inputs["video"]["source"]) == path
+    assert inputs["image"]["shape"] == [1, stream.height, stream.width, 3]
+    assert inputs["image"]["type"] == "torch.float32"
+    assert 0.0 <= inputs["image"]["low"] < inputs["image"]["high"] <= 1.0
+    assert inputs["text"].startswith(gateway.cdn_url)
     assert not list(path.parent.glob("*.part"))
 
 
-def test_an_image_becomes_a_video(comfy: Comfy, gateway: Simulator) -> None:
-    """The connected image is what the gateway animates."""
+def test_image_becomes_a_video(comfy: Comfy, gateway: Simulator) -> None:
+    """The gateway gets the connected image, and its video is saved."""
     graph = {"1": image(), "2": generate(image=["1", 0]), "3": node("PikaResult", task_id=["2", 0])}
     run = comfy.run(graph)
     assert run.error is None
@@ -56,9 +58,9 @@ def test_an_image_becomes_a_video(comfy: Comfy, gateway: Simulator) -> None:
     assert run.outputs["3"]["images"][0]["filename"].endswith(".mp4")
 
 
-def test_a_still_image(comfy: Comfy, gateway: Simulator) -> None:
-    """«none (still image)» leaves aspectRatio out; the picture comes as IMAGE, and what hangs on
-    the video output is blocked with a message while the rest runs."""
+def test_still_image_blocks_only_the_video_output(comfy: Comfy, gateway: Simulator) -> None:
+    """«none (still image)» sends no aspectRatio, and the picture is returned as IMAGE. Nodes at the
+    video output are blocked with a message; the others run."""
     graph = {
         "0": options(aspect_ratio="none (still image)"),
         "1": generate("A still pear", options=["0", 0]),
@@ -70,107 +72,155 @@ def test_a_still_image(comfy: Comfy, gateway: Simulator) -> None:
         run = comfy.wait(comfy.queue(graph, client_id="still"))
         blocked = events.wait_for(lambda event: event.type == "execution_error")
     assert "aspectRatio" not in gateway.requests(method="POST")[-1].body["options"]
-    shown = run.outputs["2"]["images"][0]
-    assert shown["filename"].endswith(".png")
-    with Image.open(comfy.file(shown)) as picture:
+    saved = run.outputs["2"]["images"][0]
+    assert saved["filename"].endswith(".png")
+    with Image.open(comfy.file(saved)) as picture:
         size = [1, picture.height, picture.width, 3]
-    assert seen(run, "3")[0]["image"]["shape"] == size
+    assert sink_inputs(run, "3")[0]["image"]["shape"] == size
     assert "4" not in run.outputs
     assert blocked.data["node_id"] == "4"
     assert "still image" in blocked.data["exception_message"]
 
 
-def test_progress_is_shown(comfy: Comfy, gateway: Simulator) -> None:
-    """While a task runs, the node shows its state, the time and the task's id; the bar moves; a
-    poster comes as a preview; in the end the text says what the file is."""
-    gateway.fault(on="task", seconds=2.5)
+def test_progress_is_shown_on_the_nodes(comfy: Comfy, gateway: Simulator) -> None:
+    """While a task runs, the node shows its state, the elapsed time and the task's id, the bar
+    moves, and a thumbnail comes as a preview. At the end the text describes the file."""
     with comfy.listen("progress") as events:
-        prompt_id = comfy.queue(text_to_video("A slow pear"), client_id="progress")
+        with held_tasks(gateway) as tasks:
+            prompt_id = comfy.queue(text_to_video("A slow pear"), client_id="progress")
+            (task_id,) = tasks.running()
+            for per_cent in (50, 70):
+                advance(gateway, task_id, per_cent / 100)
+                events.wait_for(lambda event, wanted=per_cent: bar_value(event) >= wanted)
+            events.wait_for(lambda event: "pending" in str(event.data.get("text")))
+            preview = events.wait_for(lambda event: event.type == "preview" and event.image != b"")
         assert comfy.wait(prompt_id).error is None
         events.wait_for(lambda event: "fps" in str(event.data.get("text")))
         texts = events.texts("2")
-        task_id = gateway.charged[-1]
         assert any(task_id in text and " s · " in text and "pending" in text for text in texts)
         assert "fps" in texts[-1]
         assert task_id in events.texts("1")[-1]
-        states = [
-            e.data["nodes"]["2"] for e in events.of_type("progress_state") if "2" in e.data["nodes"]
-        ]
-        values = [state["value"] for state in states if state["max"] == 100]
-        assert len(set(values)) > 2
-        pictures = [event.image for event in events.of_type("preview") if event.image]
-        assert pictures
-        with Image.open(io.BytesIO(pictures[-1])) as poster:
-            assert poster.mode == "RGB"
+        assert len({value for event in events.events if (value := bar_value(event)) >= 0}) > 2
+        with Image.open(io.BytesIO(preview.image)) as thumbnail:
+            assert thumbnail.mode == "RGB"
 
 
-def test_interrupt_stops_the_waiting_only(comfy: Comfy, gateway: Simulator) -> None:
-    """An interrupt ends the prompt within half a second; the task is kept, and the same workflow
-    goes on with it, without another charge, in a ComfyUI that still works."""
-    gateway.fault(on="task", seconds=4.0)
+def bar_value(event: Event) -> int:
+    """The per cent of PikaResult's bar in an event; -1 in other events."""
+    state = event.data.get("nodes", {}).get("2") if event.type == "progress_state" else None
+    return int(state["value"]) if state and state["max"] == 100 else -1
+
+
+def test_interrupt_stops_the_waiting_and_keeps_the_task(comfy: Comfy, gateway: Simulator) -> None:
+    """An interrupt between two requests to the feed ends the prompt before the next one. The same
+    workflow then continues with the task, without another charge."""
     graph = text_to_video("Interrupted pear")
-    before = len(gateway.charged)
-    prompt_id = comfy.queue(graph)
-    until(lambda: len(gateway.requests(method="GET")) and len(gateway.charged) > before)
-    until(lambda: gateway.requests(path=f"/pika/feed/{gateway.charged[-1]}"))
-    started = time.monotonic()
-    comfy.interrupt()
-    run = comfy.wait(prompt_id)
-    assert run.interrupted
-    assert time.monotonic() - started < 0.75  # half a second, and two round trips of this test
+    with held_tasks(gateway) as tasks:
+        prompt_id = comfy.queue(graph)
+        (task_id,) = tasks.running()
+        feed = f"/pika/feed/{task_id}"
+        until(lambda: gateway.requests(path=feed), what="a request to the feed")
+        asked = len(gateway.requests(path=feed))
+        comfy.interrupt()
+        assert comfy.wait(prompt_id).interrupted
+        assert len(gateway.requests(path=feed)) <= asked + 1  # one may have been on its way
     again = comfy.run(graph)
     assert again.error is None
-    assert len(gateway.charged) == before + 1
     assert again.outputs["2"]["images"]
+    assert tasks.ids == [task_id]
 
 
-def test_siblings_are_not_blocked(comfy: Comfy, gateway: Simulator) -> None:
-    """While a task is sent, polled and downloaded, an async sibling never stalls for long."""
-    gateway.fault(on="submit", delay=0.5)
-    gateway.fault(on="feed", delay=0.5)
-    graph = {**text_to_video("Beside a sibling"), "3": node("ProbeSibling", seconds=2.0, mode="")}
-    run = comfy.run(graph)
-    assert run.error is None
-    assert run.outputs["3"]["longest"][0] < 0.4
+def test_interrupt_does_not_wait_for_an_answer(comfy: Comfy, gateway: Simulator) -> None:
+    """While a request to the feed has no answer, an interrupt still ends the prompt: the node looks
+    for it at least every half second."""
+    assert CHECK_EVERY <= 0.5
+    gateway.fault(on="feed", delay=HELD)
+    with held_tasks(gateway) as tasks:
+        prompt_id = comfy.queue(text_to_video("A pear without an answer"))
+        feed = f"/pika/feed/{tasks.running()[0]}"
+        until(lambda: unanswered(gateway, feed), what="a request without an answer")
+        comfy.interrupt()
+        assert comfy.wait(prompt_id).interrupted
+        assert unanswered(gateway, feed)
 
 
-def test_a_siblings_failure_loses_nothing(comfy: Comfy, gateway: Simulator) -> None:
-    """When another node fails meanwhile, ComfyUI throws this one's work away; the task is kept,
-    and the next queueing takes it up."""
-    gateway.fault(on="task", seconds=2.0)
-    graph = text_to_video("Beside a failing sibling")
-    before = len(gateway.charged)
-    failing = {**graph, "3": node("ProbeSibling", seconds=1.0, mode="fail")}
-    run = comfy.run(failing)
-    assert run.error is not None
-    assert "sibling" in run.error.message
-    assert comfy.run(graph).error is None
-    assert len(gateway.charged) == before + 1
-
-
-def test_64_tasks_of_a_list(comfy: Comfy, gateway: Simulator) -> None:
-    """64 list-mapped tasks run beside each other, each is charged once and few connections are
-    open: they all take less than a quarter of what they would one after another."""
-    prompts = "\n".join(f"Clip {number}" for number in range(64))
-    gateway.fault(on="task", seconds=3.0, times=64)
+@pytest.mark.parametrize(
+    ("fault", "path"),
+    [
+        ({"on": "submit", "accept": True}, "/pika/generate"),
+        ({"on": "feed"}, "/pika/feed/"),
+        ({"on": "media", "times": None}, "/video.mp4"),
+    ],
+)
+def test_other_nodes_run_while_a_request_has_no_answer(
+    comfy: Comfy, gateway: Simulator, tmp_path: Path, fault: dict[str, Any], path: str
+) -> None:
+    """An async node beside PikaGenerate and PikaResult runs to its end while the gateway does not
+    answer a submit, a request to the feed, or a download."""
+    file = tmp_path / "the request has no answer"
     graph = {
-        "0": node("ProbeList", lines=prompts),
+        **text_to_video("Beside another node"),
+        "3": node("ProbeMode", mode="done", file=str(file)),
+    }
+    gateway.fault(delay=HELD, **fault)
+    before = len(gateway.log)
+    with comfy.listen("beside") as events:
+        prompt_id = comfy.queue(graph, client_id="beside")
+        until(lambda: unanswered(gateway, path, before), what="a request without an answer")
+        file.touch()
+        events.wait_for(lambda event: event.type == "executed" and event.data["node"] == "3")
+        assert unanswered(gateway, path, before)
+        comfy.interrupt()
+        assert comfy.wait(prompt_id).interrupted
+
+
+def test_failure_of_another_node_keeps_the_task(
+    comfy: Comfy, gateway: Simulator, tmp_path: Path
+) -> None:
+    """If another node fails meanwhile, ComfyUI cancels this one. The task is kept, and the next
+    queueing continues with it."""
+    graph = text_to_video("Beside a failing node")
+    file = tmp_path / "the task is charged"
+    with held_tasks(gateway) as tasks:
+        failing = {**graph, "3": node("ProbeMode", mode="fail", file=str(file))}
+        prompt_id = comfy.queue(failing)
+        tasks.running()
+        file.touch()
+        run = comfy.wait(prompt_id)
+        assert run.error is not None
+        assert "ProbeMode" in run.error.message
+    assert comfy.run(graph).error is None
+    assert len(tasks.ids) == 1
+
+
+def test_64_tasks_of_a_list_run_at_once(comfy: Comfy, gateway: Simulator) -> None:
+    """64 list-mapped tasks are all sent before the first is finished, each is charged once, and few
+    connections are open."""
+    graph = {
+        "0": node("ProbeList", lines="\n".join(f"Clip {number}" for number in range(64))),
         "1": generate(["0", 0]),
         "2": node("PikaResult", task_id=["1", 0]),
     }
-    before = len(gateway.charged)
-    started = time.monotonic()
-    prompt_id = comfy.queue(graph)
-    most = 0
-    while (run := comfy.result(prompt_id)) is None:
-        most = max(most, gateway.connections)
-        time.sleep(0.05)
-    took = time.monotonic() - started
-    assert run.error is None
-    assert len({item["filename"] for item in run.outputs["2"]["images"]}) == 64
-    assert len(gateway.charged) == before + 64
-    assert took < 64 * 3.0 / 4
-    assert most <= 24  # 8 threads, each with a kept connection and one of its own at most
+    connections = [0]
+
+    def charged(tasks: HeldTasks) -> bool:
+        connections.append(gateway.connections)
+        return len(tasks.ids) == 64
+
+    with held_tasks(gateway, 64) as tasks:
+        prompt_id = comfy.queue(graph)
+        until(lambda: charged(tasks), what="the charge of all tasks")
+
+    def run() -> Run | None:
+        connections.append(gateway.connections)
+        return comfy.result(prompt_id)
+
+    over = until(run, what="the end of the prompt")
+    assert over is not None
+    assert over.error is None
+    assert len({item["filename"] for item in over.outputs["2"]["images"]}) == 64
+    assert len(tasks.ids) == 64
+    assert max(connections) <= 24  # 8 threads, each with one kept and one other connection
 
 
 HTML = "<html><head><title>413</title></head><body>Too large</body></html>"
@@ -187,24 +237,24 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize("status", REFUSALS)
-def test_gateway_errors_reach_the_node(comfy: Comfy, gateway: Simulator, status: str) -> None:
-    """Status, the gateway's own words in whichever shape, the money and the next step are on
-    the node."""
+def test_gateways_error_is_shown_on_the_node(comfy: Comfy, gateway: Simulator, status: str) -> None:
+    """The message has the status, the gateway's own words in any format, the effect on the money
+    and the next step."""
     fault, words = REFUSALS[status]
     gateway.fault(on="submit", status=int(status), **fault)
-    message = told(comfy, {"1": generate("Refused pear")})
+    message = error_of(comfy, {"1": generate("Refused pear")})
     for word in [status, *words]:
         assert word in message
     if status not in ("200", "500"):
         assert "nothing was charged" in message
 
 
-def test_a_failed_task_says_why(comfy: Comfy, gateway: Simulator) -> None:
-    """The gateway's words on a failed task are on the node; queued again it is made anew, though
-    ComfyUI still remembers the failed one's id."""
+def test_failed_task_is_created_again_when_queued_again(comfy: Comfy, gateway: Simulator) -> None:
+    """The node shows the gateway's words about a failed task. The workflow, queued again, creates a
+    new task, although ComfyUI caches the failed one's id."""
     gateway.fault(on="task", error="blocked by moderation: knife")
     graph = text_to_video("A pear and a knife")
-    message = told(comfy, graph)
+    message = error_of(comfy, graph)
     assert "blocked by moderation: knife" in message
     assert gateway.charged[-1] in message
     before = len(gateway.charged)
@@ -215,17 +265,15 @@ def test_a_failed_task_says_why(comfy: Comfy, gateway: Simulator) -> None:
 @pytest.mark.parametrize(
     "fault", [{"body": "<html>Login</html>", "content_type": "video/mp4"}, {"cut": 900}]
 )
-def test_what_is_no_media_is_told(
+def test_invalid_file_is_an_error_and_downloaded_again_later(
     comfy: Comfy, gateway: Simulator, fault: dict[str, object]
 ) -> None:
-    """A web page or a file that stays cut is an error that names the task; nothing is left in
-    the output folder; and when the host has recovered, the same workflow gets the video."""
+    """A web page, or a file that is always cut off, is an error that names the task. The output
+    folder keeps no part of it. When the host works again, the same workflow gets the video."""
     gateway.fault(on="media", times=None, **fault)
     graph = text_to_video("A page instead of a pear")
-    try:
-        message = told(comfy, graph)
-    finally:
-        gateway.clear_faults()
+    message = error_of(comfy, graph)
+    gateway.clear_faults()
     task_id = gateway.charged[-1]
     assert task_id in message
     assert not list((comfy.base_dir / "output" / "pika").glob(f"*{task_id}*.mp4"))
@@ -234,18 +282,18 @@ def test_what_is_no_media_is_told(
     assert len(gateway.charged) == before
 
 
-def test_the_key_is_nowhere(comfy: Comfy, gateway: Simulator) -> None:
-    """The key is in no history, log, journal or file that a run leaves behind."""
+def test_run_stores_the_key_nowhere(comfy: Comfy, gateway: Simulator) -> None:
+    """No history, log, journal or other file of ComfyUI contains the key after a run."""
     assert comfy.run(text_to_video("A secret pear")).error is None
     key = gateway.key.encode()
     assert key not in str(comfy.get("/history")).encode()
     assert key not in comfy.log_text().encode()
-    left = [path for path in comfy.base_dir.rglob("*") if path.is_file() and not path.is_symlink()]
-    assert [path for path in left if key in path.read_bytes()] == []
+    files = [path for path in comfy.base_dir.rglob("*") if path.is_file()]
+    assert [path for path in files if not path.is_symlink() and key in path.read_bytes()] == []
 
 
-def test_a_file_that_was_deleted_is_fetched_again(comfy: Comfy, gateway: Simulator) -> None:
-    """Though ComfyUI remembers the node's result, a video whose file is gone comes again, at no
+def test_deleted_file_is_downloaded_again(comfy: Comfy, gateway: Simulator) -> None:
+    """Although ComfyUI caches the node's output, a deleted file is downloaded again, without a
     charge."""
     graph = text_to_video("A deleted pear")
     first = comfy.run(graph)

@@ -1,6 +1,6 @@
-"""The settings' routes in a real ComfyUI that listens to all addresses and has no key of its own.
+"""The settings' routes in a real ComfyUI that listens on all addresses and has no key.
 
-What is saved takes effect at once, can be read back by nobody, and is changed by the editor alone.
+What is saved takes effect at once, cannot be read back, and is changed by the editor only.
 """
 
 from __future__ import annotations
@@ -8,50 +8,29 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-from devtools import ROOT
 from simulator import Simulator
 from support.comfy import Comfy
-from support.graphs import text_to_video, told
-from support.routes import HEADER, ask, done, refused, send, strangers
+from support.graphs import error_of, text_to_video
+from support.routes import (
+    HEADER,
+    foreign_requests,
+    get,
+    post,
+    post_error,
+    post_ok,
+    save_settings,
+    settings_file,
+)
 
 pytestmark = pytest.mark.comfy
 
 
-@pytest.fixture(scope="module")
-def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
-    """A ComfyUI without a key that listens beyond this machine; it is reached by 127.0.0.1."""
-    base_dir = tmp_path_factory.mktemp("wide")
-    with Comfy.start(base_dir, pack=ROOT, extra_args=("--listen", "0.0.0.0")) as running:
-        yield running
-
-
-@pytest.fixture
-def fresh(wide: Comfy) -> Comfy:
-    """It, with nothing set."""
-    file_of(wide).unlink(missing_ok=True)
-    return wide
-
-
-@pytest.fixture
-def keyed(fresh: Comfy, gateway: Simulator) -> Comfy:
-    """It, with the gateway's key and address, as the editor sets them."""
-    done(fresh, "settings", {"api_key": gateway.key, "base_url": gateway.url})
-    return fresh
-
-
-def file_of(comfy: Comfy) -> Path:
-    """Where the settings are kept."""
-    return comfy.base_dir / "user" / "__pika" / "settings.json"
-
-
-def test_nothing_set_is_told(fresh: Comfy) -> None:
-    """Each setting with its value, where it is from, and what it may be."""
-    assert ask(fresh, "settings") == {
+def test_settings_have_value_source_and_limits(keyless: Comfy) -> None:
+    """Without stored settings all values are defaults."""
+    assert get(keyless, "settings") == {
         "api_key": {"set": False, "hint": "", "source": "none"},
         "base_url": {
             "value": "https://api.gpt.ge", "default": "https://api.gpt.ge", "source": "default",
@@ -67,38 +46,38 @@ def test_nothing_set_is_told(fresh: Comfy) -> None:
     }  # fmt: skip
 
 
-def test_a_key_takes_effect_at_once(fresh: Comfy, gateway: Simulator) -> None:
-    """Without one a node says where to enter it; once it is saved the next queue makes a video;
-    once it is cleared there is none again. No restart in between."""
-    assert "Settings → Pika" in told(fresh, text_to_video())
-    saved = done(fresh, "settings", {"api_key": gateway.key, "base_url": gateway.url})
+def test_saved_key_takes_effect_without_a_restart(keyless: Comfy, gateway: Simulator) -> None:
+    """Without a key a node's error says where to enter one. When it is saved, the next run ends in
+    a video. When it is cleared, the error is back."""
+    assert "Settings → Pika" in error_of(keyless, text_to_video())
+    saved = save_settings(keyless, api_key=gateway.key, base_url=gateway.url)
     assert saved["api_key"] == {"set": True, "hint": gateway.key[-4:], "source": "file"}
     assert saved["key_cleared"] is False
-    assert fresh.run(text_to_video("Set in the editor")).error is None
-    assert done(fresh, "settings", {"api_key": None})["api_key"]["set"] is False
-    assert "Settings → Pika" in told(fresh, text_to_video())
+    assert keyless.run(text_to_video("Set in the editor")).error is None
+    assert save_settings(keyless, api_key=None)["api_key"]["set"] is False
+    assert "Settings → Pika" in error_of(keyless, text_to_video())
 
 
-def test_the_error_without_a_key_is_known_by_its_type(fresh: Comfy) -> None:
-    """The editor leads to the settings by it."""
-    with fresh.listen("keyless") as events:
-        fresh.wait(fresh.queue(text_to_video(), client_id="keyless"))
+def test_error_without_a_key_has_its_own_type(keyless: Comfy) -> None:
+    """The editor opens the dialog for the key by this type."""
+    with keyless.listen("keyless") as events:
+        keyless.wait(keyless.queue(text_to_video(), client_id="keyless"))
         error = events.wait_for(lambda event: event.type == "execution_error")
     assert error.data["exception_type"] == "pika.SettingsError"
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX's")
-def test_nobody_else_on_the_machine_may_read_the_file(keyed: Comfy) -> None:
-    """0600."""
-    assert stat.S_IMODE(file_of(keyed).stat().st_mode) == 0o600
+def test_other_users_cannot_read_the_settings_file(keyed: Comfy) -> None:
+    """Its mode is 0600."""
+    assert stat.S_IMODE(settings_file(keyed).stat().st_mode) == 0o600
 
 
-def test_the_key_can_be_read_back_by_no_route(keyed: Comfy, gateway: Simulator) -> None:
-    """Neither by ours nor by any of ComfyUI's that tell what it holds, however one asks for the
-    file; and the log has no word of it."""
+def test_no_route_returns_the_key(keyed: Comfy, gateway: Simulator) -> None:
+    """Neither a route of the pack nor one of ComfyUI's that lists or serves files, whatever the
+    spelling of the path. The log does not contain the key either."""
     assert keyed.run(text_to_video("A secret pear")).error is None
-    done(keyed, "connection")
-    number = ask(keyed, "tasks")["tasks"][0]["number"]
+    post_ok(keyed, "connection")
+    number = get(keyed, "tasks")["tasks"][0]["number"]
     file = "__pika/settings.json"
     escapes = [f"..%2F{file}", f"..%2F..%2Fuser%2F{file}", file.replace("/", "%2F")]
     paths = [
@@ -122,54 +101,54 @@ def test_the_key_can_be_read_back_by_no_route(keyed: Comfy, gateway: Simulator) 
         answered += answer.ok
         assert gateway.key.encode() not in answer.content, path
         assert gateway.key not in str(answer.headers), path
-    assert answered >= 30  # they were there to be looked at
+    assert answered >= 30  # these routes exist
     assert gateway.key not in keyed.log_text()
 
 
-def test_diagnostics_are_told(keyed: Comfy, gateway: Simulator) -> None:
-    """For a bug report: what all runs in, and whether all is well; the gateway is asked on request
-    alone; with settings that cannot be read it says so."""
+def test_diagnostics_have_versions_and_state(keyed: Comfy, gateway: Simulator) -> None:
+    """The text for a bug report has the versions and the state of the pack. The gateway is asked
+    only on request. If the settings cannot be read, the text says so."""
     asked = len(gateway.log)
-    text = ask(keyed, "diagnostics")["text"]
+    text = get(keyed, "diagnostics")["text"]
     assert ": no problems found\n" in text
     version = keyed.get("/system_stats")["system"]["comfyui_version"]
     assert f"\n  ComfyUI {version}\n  ComfyUI's editor 1." in text
     assert len(gateway.log) == asked
-    assert "\n  good: " in ask(keyed, "diagnostics?connection=1")["text"]
-    file_of(keyed).write_text("{", encoding="utf-8")
-    assert "cannot be read" in ask(keyed, "diagnostics")["text"].splitlines()[1]
+    assert "\n  good: " in get(keyed, "diagnostics?connection=1")["text"]
+    settings_file(keyed).write_text("{", encoding="utf-8")
+    assert "cannot be read" in get(keyed, "diagnostics")["text"].splitlines()[1]
 
 
-def test_a_hint_is_of_a_long_key_only(fresh: Comfy) -> None:
-    """Four characters of a short key would be much of it."""
+def test_short_key_has_no_hint(keyless: Comfy) -> None:
+    """The last four characters of a short key would reveal much of it."""
     for key, hint in (("short-key", ""), ("twelve-chars", "hars")):
-        assert done(fresh, "settings", {"api_key": key})["api_key"]["hint"] == hint
+        assert save_settings(keyless, api_key=key)["api_key"]["hint"] == hint
 
 
-def test_only_the_editor_is_answered(keyed: Comfy) -> None:
-    """Nobody else reads or changes anything, by whatever name or page they come."""
-    before = file_of(keyed).read_bytes()
-    for who, headers in strangers(keyed).items():
+def test_foreign_requests_are_refused(keyed: Comfy) -> None:
+    """No foreign page or host name can read or change anything."""
+    before = settings_file(keyed).read_bytes()
+    for origin, headers in foreign_requests(keyed).items():
         for path in ("settings", "diagnostics", "tasks", "tasks/1/request"):
             answer = keyed.request("GET", f"/pika/{path}", headers=headers)
-            assert answer.status_code == 403, (who, path)
+            assert answer.status_code == 403, (origin, path)
         for path in ("settings", "connection", "tasks/1/forget", "tasks/1/refresh"):
             answer = keyed.request(
-                "POST", f"/pika/{path}", json={"api_key": "stranger"}, headers=headers
+                "POST", f"/pika/{path}", json={"api_key": "of-a-stranger"}, headers=headers
             )
-            assert answer.status_code == 403, (who, path)
-    assert file_of(keyed).read_bytes() == before
+            assert answer.status_code == 403, (origin, path)
+    assert settings_file(keyed).read_bytes() == before
 
 
-def test_the_machines_own_address_is_known(keyed: Comfy) -> None:
-    """Listening to all, it may be opened by any of its addresses."""
+def test_own_address_is_accepted_on_all_interfaces(keyed: Comfy) -> None:
+    """A ComfyUI that listens on all addresses can be opened by any of them."""
     headers = {**HEADER, "Host": "192.168.1.7:8188", "Origin": "http://192.168.1.7:8188"}
     answer = keyed.request("POST", "/pika/settings", json={"max_requests": 7}, headers=headers)
     assert answer.json()["max_requests"]["value"] == 7
 
 
-def test_a_preflight_grants_nothing(keyed: Comfy) -> None:
-    """A foreign page asks whether it may send our header: it is not told that it may."""
+def test_preflight_allows_nothing(keyed: Comfy) -> None:
+    """A foreign page that asks whether it may send our header gets no permission."""
     answer = keyed.request("OPTIONS", "/pika/settings", headers={
         "Origin": "https://evil.example", "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "x-pika-editor,content-type",
@@ -178,7 +157,7 @@ def test_a_preflight_grants_nothing(keyed: Comfy) -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "status"),
+    ("request_data", "status"),
     [
         ({"data": '{"api_key": "x"}', "headers": {"Content-Type": "text/plain"}}, 415),
         ({"data": {"api_key": "x"}}, 415),
@@ -190,110 +169,113 @@ def test_a_preflight_grants_nothing(keyed: Comfy) -> None:
         ({"json": {"api_key": "x" * 100_000}}, 413),
     ],
 )
-def test_what_is_no_change_is_refused(keyed: Comfy, given: dict[str, object], status: int) -> None:
-    """A form that a page could send unasked, and what is no small JSON object."""
-    before = file_of(keyed).read_bytes()
-    headers = {**HEADER, **given.pop("headers", {})}  # type: ignore[dict-item]
-    answer = keyed.request("POST", "/pika/settings", headers=headers, **given)
+def test_body_other_than_a_small_json_object_is_refused(
+    keyed: Comfy, request_data: dict[str, object], status: int
+) -> None:
+    """Also a form, which a page could send without a preflight."""
+    before = settings_file(keyed).read_bytes()
+    headers = {**HEADER, **request_data.pop("headers", {})}  # type: ignore[dict-item]
+    answer = keyed.request("POST", "/pika/settings", headers=headers, **request_data)
     assert answer.status_code == status
     assert answer.json()["error"]
-    assert file_of(keyed).read_bytes() == before
+    assert settings_file(keyed).read_bytes() == before
 
 
-def test_a_get_changes_nothing(keyed: Comfy) -> None:
-    """Whatever its query says; and what changes has no GET."""
-    before = file_of(keyed).read_bytes()
+def test_get_changes_nothing(keyed: Comfy) -> None:
+    """A query is ignored, and the routes that change something have no GET."""
+    before = settings_file(keyed).read_bytes()
     keyed.request("GET", "/pika/settings?api_key=x&max_requests=1", headers=HEADER)
     for path in ("connection", "tasks/1/forget", "tasks/1/refresh", "tasks/1/collect"):
         assert keyed.request("GET", f"/pika/{path}", headers=HEADER).status_code in (404, 405)
-    assert file_of(keyed).read_bytes() == before
+    assert settings_file(keyed).read_bytes() == before
 
 
-def test_a_bad_value_is_named_and_nothing_changes(keyed: Comfy) -> None:
-    """The good one beside it is not saved either."""
-    before = file_of(keyed).read_bytes()
-    status, code, said = refused(keyed, "settings", {"max_body_mb": 5, "max_requests": 65})
-    assert (status, code, said["name"]) == (400, "invalid", "max_requests")
-    assert "Use 1 to 64" in said["error"]
-    status, code, said = refused(keyed, "settings", {"api_key": "a secret key"})
-    assert (status, code, said["name"]) == (400, "invalid", "api_key")
-    assert "secret" not in said["error"]
-    assert file_of(keyed).read_bytes() == before
+def test_bad_value_is_named_and_nothing_is_saved(keyed: Comfy) -> None:
+    """A good value in the same request is not saved either."""
+    before = settings_file(keyed).read_bytes()
+    status, code, answer = post_error(keyed, "settings", {"max_body_mb": 5, "max_requests": 65})
+    assert (status, code, answer["name"]) == (400, "invalid", "max_requests")
+    assert "Use 1 to 64" in answer["error"]
+    status, code, answer = post_error(keyed, "settings", {"api_key": "a secret key"})
+    assert (status, code, answer["name"]) == (400, "invalid", "api_key")
+    assert "secret" not in answer["error"]
+    assert settings_file(keyed).read_bytes() == before
 
 
-def test_a_key_does_not_follow_to_another_address(keyed: Comfy, gateway: Simulator) -> None:
-    """It is dropped, the answer says so, and the other address never sees it."""
+def test_new_address_removes_the_key(keyed: Comfy, gateway: Simulator) -> None:
+    """The answer says so, and the new address never gets the key."""
     with Simulator(key="another-gateways") as other:
-        answer = done(keyed, "settings", {"base_url": other.url})
+        answer = save_settings(keyed, base_url=other.url)
         assert (answer["key_cleared"], answer["api_key"]["set"]) == (True, False)
-        assert gateway.key not in file_of(keyed).read_text()
-        assert done(keyed, "connection")["verdict"] == "no_key"
+        assert gateway.key not in settings_file(keyed).read_text()
+        assert post_ok(keyed, "connection")["verdict"] == "no_key"
         assert other.log == []
 
 
-def test_the_connection_is_tested_with_what_is_saved(keyed: Comfy, gateway: Simulator) -> None:
-    """Good, a bad key, a bad address; no paid request, and no change."""
+def test_connection_test_uses_the_saved_settings(keyed: Comfy, gateway: Simulator) -> None:
+    """It reports a good key, a bad key and a bad address. It sends no paid request."""
     paid = len(gateway.charged)
-    assert done(keyed, "connection")["verdict"] == "good"
-    done(keyed, "settings", {"api_key": "a-wrong-one"})
-    found = done(keyed, "connection")
-    assert found["verdict"] == "bad_key"
-    assert "Invalid token" in found["message"]
-    done(keyed, "settings", {"api_key": "x", "base_url": "http://127.0.0.1:9"})
-    assert done(keyed, "connection")["verdict"] == "bad_address"
+    assert post_ok(keyed, "connection")["verdict"] == "good"
+    save_settings(keyed, api_key="a-wrong-one")
+    result = post_ok(keyed, "connection")
+    assert result["verdict"] == "bad_key"
+    assert "Invalid token" in result["message"]
+    save_settings(keyed, api_key="x", base_url="http://127.0.0.1:9")
+    assert post_ok(keyed, "connection")["verdict"] == "bad_address"
     assert len(gateway.charged) == paid
 
 
 @pytest.mark.parametrize("text", ["{", '{"base_url": "api.gpt.ge", "max_requests": NaN}'])
-def test_what_cannot_be_used_is_told_and_mended(keyed: Comfy, text: str) -> None:
-    """The page opens all the same, and says what is wrong; so does a node; the list of tasks is
-    there; and the page is where it is mended."""
-    file_of(keyed).write_text(text)
-    found = ask(keyed, "settings")
-    assert found["problem"]
-    assert found["problem"].splitlines()[0] in told(keyed, text_to_video())
-    ask(keyed, "tasks")
-    assert done(keyed, "connection")["verdict"] in ("trouble", "bad_address")
+def test_unusable_settings_are_reported_and_can_be_corrected(keyed: Comfy, text: str) -> None:
+    """The page still opens and names the problem, and so does a node. The list of tasks still
+    works. A change on the page corrects the settings."""
+    settings_file(keyed).write_text(text)
+    settings = get(keyed, "settings")
+    assert settings["problem"]
+    assert settings["problem"].splitlines()[0] in error_of(keyed, text_to_video())
+    get(keyed, "tasks")
+    assert post_ok(keyed, "connection")["verdict"] in ("trouble", "bad_address")
     for change in ({"max_requests": None}, {"base_url": "https://api.gpt.ge"}):
-        mended = done(keyed, "settings", change)
-    assert mended["problem"] == ""
-    assert json.loads(file_of(keyed).read_text())["base_url"] == "https://api.gpt.ge"
+        settings = post_ok(keyed, "settings", change)
+    assert settings["problem"] == ""
+    assert json.loads(settings_file(keyed).read_text())["base_url"] == "https://api.gpt.ge"
 
 
-def test_a_password_in_a_stored_address_is_not_shown(keyed: Comfy) -> None:
-    """An address that cannot be used is told of, not repeated."""
-    file_of(keyed).write_text('{"base_url": "https://me:se-cret@a.example"}')
+def test_password_in_a_stored_address_is_not_returned(keyed: Comfy) -> None:
+    """An unusable address is reported, but not repeated."""
+    settings_file(keyed).write_text('{"base_url": "https://me:se-cret@a.example"}')
     answer = keyed.request("GET", "/pika/settings", headers=HEADER)
     assert answer.json()["base_url"]["value"] == ""
     assert "PIKA_BASE_URL" in answer.json()["problem"]
     assert "se-cret" not in answer.text
 
 
-def test_a_file_that_cannot_be_written_is_told(keyed: Comfy) -> None:
-    """A folder that is gone and cannot be made: an error with the way out, no 500."""
-    home = file_of(keyed).parent
-    aside = home.with_name("aside")
-    home.rename(aside)
-    home.write_text("in the way")
+def test_settings_that_cannot_be_written_are_an_error(keyed: Comfy) -> None:
+    """If the folder is missing and cannot be created, the answer has the next step; it is not a
+    500."""
+    folder = settings_file(keyed).parent
+    moved = folder.with_name("moved")
+    folder.rename(moved)
+    folder.write_text("a file with the folder's name")
     try:
-        status, code, said = refused(keyed, "settings", {"max_requests": 3})
+        status, code, answer = post_error(keyed, "settings", {"max_requests": 3})
     finally:
-        home.unlink()
-        aside.rename(home)
+        folder.unlink()
+        moved.rename(folder)
     assert (status, code) == (409, "settings")
-    assert "cannot be kept" in said["error"]
+    assert "cannot be saved" in answer["error"]
 
 
-def test_modules_are_asked_for_again(wide: Comfy) -> None:
-    """After an update no browser runs old modules beside new ones."""
+def test_browsers_revalidate_the_packs_modules(keyless: Comfy) -> None:
+    """After an update no browser runs old modules together with new ones."""
     for name in ("js/pika.js", "js/i18n.mjs"):
-        answer = wide.request("GET", f"/extensions/ComfyUI-Pika/{name}")
+        answer = keyless.request("GET", f"/extensions/ComfyUI-Pika/{name}")
         assert answer.status_code == 200
         assert answer.headers["Cache-Control"] in ("no-cache", "no-store")
 
 
-def test_answers_stay_where_they_are_asked_for(keyed: Comfy) -> None:
-    """Answers are kept by no cache, and read by no other origin."""
-    headers = send(keyed, "settings", {}).headers
+def test_answers_are_not_cached_and_same_origin_only(keyed: Comfy) -> None:
+    """No cache stores an answer, and no other origin can read it."""
+    headers = post(keyed, "settings", {}).headers
     assert headers["Cache-Control"] == "no-store"
     assert headers["Cross-Origin-Resource-Policy"] == "same-origin"

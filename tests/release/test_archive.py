@@ -1,4 +1,4 @@
-"""The registry's archive, made by Comfy's own command line, installed in fresh ComfyUIs."""
+"""The registry's archive, packed by Comfy's own command line, in new ComfyUIs."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ from devtools.registry import ComfyCli, comfy_cli, tracked_copy
 from simulator import Simulator
 from support.comfy import Comfy
 
-# The first test may set the command line up.
-pytestmark = [pytest.mark.comfy, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.comfy
 
-#: All that users need, and nothing of the workshop.
+#: What users need, and nothing for development.
 ENTRIES = {
     "CHANGELOG.md",
     "LICENSE",
@@ -44,8 +43,9 @@ ENTRIES = {
     "web",
 }
 LARGEST = 2_000_000
-#: What people make of the pack's name. Under one with a space ComfyUI's web server finds no pack's
-#: files, so nothing but the nodes is there.
+#: Names that users give the pack's folder. Each needs its own ComfyUI: with both packs in one, each
+#: node and route would exist twice. ComfyUI serves no files of a folder with a space in its name,
+#: so only the nodes work there.
 FOLDERS = ["comfyui-pika_main", "pika video 1-0"]
 in_the_editor = pytest.mark.parametrize("installed", FOLDERS[:1], indirect=True, scope="module")
 NODES = set(json.loads((ROOT / "tests" / "nodes" / "contract.json").read_text("utf-8")))
@@ -53,7 +53,7 @@ NODES = set(json.loads((ROOT / "tests" / "nodes" / "contract.json").read_text("u
 
 @dataclass(frozen=True)
 class Packed:
-    """An archive, and the copy of the checkout that it was made from."""
+    """An archive, and the copy of the checkout that was packed."""
 
     cli: ComfyCli
     source: Path
@@ -72,7 +72,7 @@ class Packed:
         return place
 
     def under(self, folder: str, ending: str) -> list[str]:
-        """The files under one of its folders, from there."""
+        """The files in one of its folders, relative to it."""
         inside = [name for name in self.names if name.startswith(folder) and name.endswith(ending)]
         assert inside, f"no {ending} in {folder}"
         return [name.removeprefix(folder) for name in inside]
@@ -90,54 +90,55 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Packed:
 def installed(
     request: pytest.FixtureRequest,
     packed: Packed,
-    gateway: Simulator,
+    shared_gateway: Simulator,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[tuple[Comfy, str]]:
-    """A fresh ComfyUI with the archive unpacked in it, and the name of its folder there."""
-    base_dir = tmp_path_factory.mktemp("fresh")
+    """A new ComfyUI with the unpacked archive, and the name of the pack's folder."""
+    base_dir = tmp_path_factory.mktemp("release")
     packed.unpack(base_dir / "custom_nodes" / request.param)
-    env = {"PIKA_API_KEY": gateway.key, "PIKA_BASE_URL": gateway.url}
+    env = {"PIKA_API_KEY": shared_gateway.key, "PIKA_BASE_URL": shared_gateway.url}
     with Comfy.start(base_dir, env=env, up_within=COMFYUI_WITHIN) as running:
         yield running, request.param
 
 
-def test_publishing_would_find_nothing(packed: Packed) -> None:
-    """Comfy's own check passes without a warning, about the code or about pyproject.toml."""
-    said = packed.cli.validate(packed.source)
-    assert "All validation checks passed" in said
+def test_registrys_validation_has_no_warning(packed: Packed) -> None:
+    """Neither about the code nor about pyproject.toml."""
+    output = packed.cli.validate(packed.source)
+    assert "All validation checks passed" in output
     warnings, _ = packed.cli.configuration(packed.source)
     assert warnings == ""
 
 
-def test_registry_reads_what_we_wrote(packed: Packed) -> None:
-    """The registry gets the name that workflows carry, the floor of ComfyUI, the one dependency,
-    every operating system, and addresses of this repository."""
-    _, found = packed.cli.configuration(packed.source)
-    project, comfy = found["project"], found["tool_comfy"]
+def test_registry_reads_the_packs_metadata(packed: Packed) -> None:
+    """The registry gets the name that workflows contain, the oldest supported ComfyUI, the
+    dependency, every operating system, and the URLs of this repository."""
+    _, configuration = packed.cli.configuration(packed.source)
+    project, comfy = configuration["project"], configuration["tool_comfy"]
     assert project["name"] == "pika-video"
     assert re.fullmatch(r"\d+\.\d+\.\d+", project["version"])
     assert project["supported_comfyui_version"] == ">=0.3.64"
     assert project["supported_os"] == ["OS Independent"]
-    wanted = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
-    assert project["dependencies"] == [line for line in wanted if not line.startswith("#")]
+    lines = (ROOT / "requirements.txt").read_text("utf-8").splitlines()
+    assert project["dependencies"] == [line for line in lines if not line.startswith("#")]
     repository = project["urls"]["repository"]
     assert project["urls"]["issues"] == f"{repository}/issues"
     assert comfy["publisher_id"] == repository.split("/")[-2]
     assert comfy["display_name"]
 
 
-def test_icon_is_there(packed: Packed) -> None:
-    """The icon's address is that of a file in the repository, square and within 800 × 400."""
-    _, found = packed.cli.configuration(packed.source)
-    repository = found["project"]["urls"]["repository"].removeprefix("https://github.com/")
-    icon = found["tool_comfy"]["icon"]
+def test_icon_is_a_file_of_the_repository(packed: Packed) -> None:
+    """The icon's URL leads to a square PNG within 800 × 400 pixels."""
+    _, configuration = packed.cli.configuration(packed.source)
+    urls = configuration["project"]["urls"]
+    repository = urls["repository"].removeprefix("https://github.com/")
+    icon = configuration["tool_comfy"]["icon"]
     path = icon.removeprefix(f"https://raw.githubusercontent.com/{repository}/main/")
     with Image.open(packed.source / path) as picture:
         assert (picture.format, picture.size) == ("PNG", (400, 400))
 
 
-def test_archive_has_what_users_need_and_no_more(packed: Packed) -> None:
-    """The archive's entries are those of the list, and an update of it is a small download."""
+def test_archive_has_only_what_users_need(packed: Packed) -> None:
+    """The archive has exactly the entries of the list, and is a small download."""
     assert {name.split("/")[0] for name in packed.names} == ENTRIES
     assert packed.path.stat().st_size < LARGEST
 
@@ -159,45 +160,45 @@ def test_linked_files_and_pictures_are_packed(packed: Packed) -> None:
 
 
 @pytest.mark.parametrize("module", ["pika_api", "simulator"])
-def test_command_lines_work_unpacked(packed: Packed, tmp_path: Path, module: str) -> None:
-    """`python -m pika_api` and `python -m simulator` start from the unpacked archive alone."""
+def test_command_line_runs_from_the_archive(packed: Packed, tmp_path: Path, module: str) -> None:
+    """`python -m pika_api` and `python -m simulator` only need the unpacked archive."""
     command = [sys.executable, "-m", module, "--help"]
     done = subprocess.run(command, cwd=packed.unpack(tmp_path), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
     assert b"usage: python -m " + module.encode() in done.stdout
 
 
-def test_nodes_are_there(installed: tuple[Comfy, str]) -> None:
-    """Under whatever folder's name, all nodes load, without an error."""
+def test_all_nodes_load_from_the_archive(installed: tuple[Comfy, str]) -> None:
+    """Whatever the folder's name, and without an error."""
     comfy, _ = installed
-    found = comfy.object_info()
-    assert {name for name in found if found[name]["category"] == "Pika"} == NODES
+    nodes = comfy.object_info()
+    assert {name for name in nodes if nodes[name]["category"] == "Pika"} == NODES
     assert "(IMPORT FAILED)" not in comfy.log_text()
 
 
-def test_a_video_is_made(installed: tuple[Comfy, str]) -> None:
-    """The demo's workflow, with every node of the way, ends in a video that plays."""
+def test_demo_workflow_runs_from_the_archive(installed: tuple[Comfy, str]) -> None:
+    """The demo's workflow ends in a video that can be decoded."""
     comfy, _ = installed
-    made = make_video(comfy)
-    assert made.suffix == ".mp4"
-    assert describe_video(made)
+    video = make_video(comfy)
+    assert video.suffix == ".mp4"
+    assert describe_video(video)
 
 
 @in_the_editor
-def test_files_of_the_editor_are_served(installed: tuple[Comfy, str], packed: Packed) -> None:
-    """Every file under web is served, help pages among them, and every script is loaded."""
+def test_files_for_the_editor_are_served(installed: tuple[Comfy, str], packed: Packed) -> None:
+    """Every file of web/ is served, with the help pages, and every script is listed."""
     comfy, folder = installed
     for name in packed.under("web/", ""):
         answer = comfy.request("GET", f"/extensions/{folder}/{name}")
         assert answer.content == (packed.source / "web" / name).read_bytes(), name
     listed = comfy.request("GET", "/extensions").json()
-    ours = {path for path in listed if folder in path}
-    assert ours == {f"/extensions/{folder}/{name}" for name in packed.under("web/", ".js")}
+    scripts = {path for path in listed if folder in path}
+    assert scripts == {f"/extensions/{folder}/{name}" for name in packed.under("web/", ".js")}
 
 
 @in_the_editor
 def test_templates_are_listed_and_served(installed: tuple[Comfy, str], packed: Packed) -> None:
-    """Every example is a template, with its workflow and its picture."""
+    """Every example is a template with its workflow and its picture."""
     comfy, folder = installed
     names = {name.removesuffix(".json") for name in packed.under("example_workflows/", ".json")}
     assert set(comfy.get("/workflow_templates")[folder]) == names
@@ -209,11 +210,13 @@ def test_templates_are_listed_and_served(installed: tuple[Comfy, str], packed: P
 
 
 @in_the_editor
-def test_help_and_words_are_served(installed: tuple[Comfy, str], packed: Packed) -> None:
-    """Every node has a help page, and the words of every language reach the editor."""
+def test_help_pages_and_translations_are_served(
+    installed: tuple[Comfy, str], packed: Packed
+) -> None:
+    """Every node has a help page, and ComfyUI serves the translations of every language."""
     comfy, _ = installed
     assert {f"docs/{node}.md" for node in NODES} <= set(packed.under("web/", ".md"))
-    words = comfy.get("/i18n")
+    translations = comfy.get("/i18n")
     for name in packed.under("locales/", "/nodeDefs.json"):
         language = name.split("/")[0]
-        assert set(words[language]["nodeDefs"]) >= NODES
+        assert set(translations[language]["nodeDefs"]) >= NODES

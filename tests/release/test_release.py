@@ -1,4 +1,4 @@
-"""When a push publishes a version, and what it tells users."""
+"""When a push publishes a version, and the release notes of a version."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ CHANGELOG = """# Changelog
 - The first.
 """
 
-#: Of this checkout.
-OURS = {
+#: The changelog and the version of this checkout.
+CHECKOUT = {
     "changelog": (ROOT / "CHANGELOG.md").read_text("utf-8"),
     "version": version((ROOT / "pyproject.toml").read_text("utf-8")),
 }
@@ -56,9 +56,9 @@ def history(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_only_another_version_is_published(history: Path) -> None:
-    """A push is a release when its version is another than before it, however many commits it has,
-    and not when something else in pyproject.toml changes."""
+def test_only_a_new_version_is_published(history: Path) -> None:
+    """A push is a release if it changes the version, however many commits it has, and not if it
+    changes something else in pyproject.toml."""
     first = commit(history, "1.0.0")
     commit(history, "1.0.0", line_length=120)
     assert not is_new(history, first)
@@ -68,30 +68,31 @@ def test_only_another_version_is_published(history: Path) -> None:
 
 
 @pytest.mark.parametrize("before", ["", NO_COMMIT])
-def test_a_run_by_hand_publishes(history: Path, before: str) -> None:
-    """Without a commit to compare with, by hand or on a new branch, the version is published."""
+def test_manual_run_publishes(history: Path, before: str) -> None:
+    """Without a commit to compare with, as in a manual run or on a new branch, the version is
+    published."""
     commit(history, "1.1.0")
     assert is_new(history, before)
 
 
-def test_a_forgotten_commit_is_told(history: Path) -> None:
-    """A commit that git does not have, after a forced push, ends in an error and not in a guess."""
+def test_unknown_commit_is_an_error(history: Path) -> None:
+    """After a forced push git may not have the commit before it."""
     commit(history, "1.1.0")
     with pytest.raises(StepError, match="cannot show"):
         is_new(history, "1" * 40)
 
 
-def test_outputs_carry_the_news(history: Path) -> None:
-    """The outputs of a release are its version and its part of the changelog, no more."""
+def test_outputs_are_the_version_and_its_changes(history: Path) -> None:
+    """The outputs of a release have its section of the changelog and no other."""
     commit(history, "1.1.0")
-    first, second, opening, *told, closing = outputs(history, "").splitlines()
+    first, second, opening, *section, closing = outputs(history, "").splitlines()
     assert [first, second] == ["version=1.1.0", "new=true"]
     assert opening == f"news<<{closing}"
-    assert "\n".join(told) == "### Added\n\n- A thing."
+    assert "\n".join(section) == "### Added\n\n- A thing."
 
 
-def test_no_release_without_news() -> None:
-    """A version that the changelog says nothing of is not published."""
+def test_version_without_changes_is_not_published() -> None:
+    """A version without a section in the changelog is an error."""
     assert news(CHANGELOG, "1.0.0") == "- The first."
     with pytest.raises(StepError, match=r"nothing under \[1.2.0\]"):
         news(CHANGELOG, "1.2.0")
@@ -99,21 +100,21 @@ def test_no_release_without_news() -> None:
         news(CHANGELOG, "Unreleased")
 
 
-def test_the_checkout_has_a_version() -> None:
-    """The pack's own version is found, and one of other than three numbers is refused."""
+def test_version_is_read_from_pyproject() -> None:
+    """The checkout has a version. One without three numbers is refused."""
     assert version((ROOT / "pyproject.toml").read_text("utf-8"))
     with pytest.raises(StepError, match="no line such as"):
         version('version = "1.0"\n')
 
 
-def test_this_version_could_be_published() -> None:
-    """The changelog tells of the version that pyproject.toml has."""
-    assert news(OURS["changelog"], OURS["version"])
+def test_changelog_has_the_current_version() -> None:
+    """The version of pyproject.toml has a section in the changelog."""
+    assert news(CHECKOUT["changelog"], CHECKOUT["version"])
 
 
-def test_every_release_left_its_workflows() -> None:
-    """What a version saved is kept from its release on, for every later one to open."""
-    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", OURS["changelog"], re.MULTILINE)
+def test_every_release_has_saved_workflows() -> None:
+    """Workflows of each released version are stored, for later versions to open."""
+    released = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", CHECKOUT["changelog"], re.MULTILINE)
     assert released
     folders = {path.name for path in (ROOT / "tests" / "workflows").iterdir() if path.is_dir()}
     assert folders == set(released)

@@ -1,4 +1,4 @@
-"""The workflows at the project's host: what they run, and what they may."""
+"""The workflows of GitHub Actions: their commands, and their permissions."""
 
 from __future__ import annotations
 
@@ -28,18 +28,17 @@ def steps(path: Path) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_actions_are_pinned(path: Path) -> None:
-    """Whoever moves a tag of somebody's action changes nothing here: each is named by its commit,
-    with its version beside it for a reader."""
-    named = re.findall(r"uses: (\S+@.*)", path.read_text("utf-8"))
-    assert named
+    """Each action is named by its commit, since a tag can be moved. A comment has its version."""
+    actions = re.findall(r"uses: (\S+@.*)", path.read_text("utf-8"))
+    assert actions
     assert [
-        line for line in named if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # .+", line)
+        line for line in actions if not re.fullmatch(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # .+", line)
     ] == []
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
 def test_no_workflow_may_write(path: Path) -> None:
-    """No run may write to the repository, or leaves its token behind for a test to read."""
+    """No run may write to the repository, and none stores its token where a test could read it."""
     assert read(path)["permissions"] == {"contents": "read"}
     assert not [job for job in read(path)["jobs"].values() if "permissions" in job]
     for step in steps(path):
@@ -47,9 +46,8 @@ def test_no_workflow_may_write(path: Path) -> None:
             assert step["with"]["persist-credentials"] is False
 
 
-def test_all_that_is_promised_is_tested() -> None:
-    """CI runs on all three systems, and on the Pythons that pyproject.toml promises, the oldest
-    included."""
+def test_ci_covers_every_supported_system_and_python() -> None:
+    """CI runs on all three systems, and on each Python version that pyproject.toml names."""
     (ci,) = [path for path in WORKFLOWS if path.name == "ci.yml"]
     matrix = read(ci)["jobs"]["free"]["strategy"]["matrix"]
     assert matrix["os"] == ["ubuntu-latest", "windows-latest", "macos-latest"]
@@ -59,8 +57,8 @@ def test_all_that_is_promised_is_tested() -> None:
     assert f'requires-python = ">={tested[0]}"' in PYPROJECT
 
 
-def test_what_ci_calls_is_there() -> None:
-    """CI calls commands of dev.py and scripts that exist."""
+def test_ci_calls_existing_commands() -> None:
+    """Each command is one of dev.py or a script in the repository."""
     (ci,) = [path for path in WORKFLOWS if path.name == "ci.yml"]
     run = [step["run"] for step in steps(ci) if "run" in step]
     assert run == ["python dev.py free", "bash .ci/run"]
@@ -68,18 +66,17 @@ def test_what_ci_calls_is_there() -> None:
     assert (ROOT / ".ci" / "run").is_file()
 
 
-def test_what_publishes_is_what_the_tests_use() -> None:
-    """Comfy's command line in the version that packs and checks here, installed where the token is
-    not to be had."""
+def test_publishing_uses_the_tested_command_line() -> None:
+    """Comfy's command line has the version of the tests. The step that installs it has no token."""
     (publish,) = [path for path in WORKFLOWS if path.name == "publish.yml"]
     *_, install, last = read(publish)["jobs"]["publish"]["steps"]
     assert install == {"run": f"python -m pip install {COMFY_CLI}"}
     assert last["run"] == 'comfy --skip-prompt node publish --token "$TOKEN"'
 
 
-def test_the_token_is_for_publishing_alone() -> None:
-    """One step of one job sees the registry's token, only on main of this repository, behind an
-    environment that can ask for a person's consent, and after all tests."""
+def test_only_the_publishing_step_gets_the_token() -> None:
+    """One step of one job gets the registry's token: on main of this repository only, in an
+    environment that can require an approval, and after all tests."""
     (publish,) = [path for path in WORKFLOWS if path.name == "publish.yml"]
     jobs = read(publish)["jobs"]
     assert publish.read_text("utf-8").count("secrets.") == 1

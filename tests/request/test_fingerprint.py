@@ -1,4 +1,4 @@
-"""What makes two requests the same task: a changed fingerprint makes users pay twice."""
+"""The identity of a request: with a changed fingerprint, users would pay twice."""
 
 from __future__ import annotations
 
@@ -23,30 +23,32 @@ from pika_api.settings import Settings
 from support.api import KEY, ask, from_picture_file, from_pixels, picture
 
 
-def of(request: GenerateRequest, **given: Any) -> str:
-    """The fingerprint, at one gateway and account."""
+def fingerprint(request: GenerateRequest, **identity: Any) -> str:
+    """The fingerprint, by default at one gateway and account."""
     values: dict[str, Any] = {
         "base_url": "https://api.gpt.ge",
         "key_id": "0123456789abcdef",
         "take": 0,
     }
-    return request_fingerprint(request.body(), **(values | given))
+    return request_fingerprint(request.body(), **(values | identity))
 
 
 def gradient() -> Any:
-    """A picture whose pixels are the same for ever."""
+    """A picture whose pixels never change."""
     values = np.arange(4 * 5 * 3, dtype=np.float32).reshape(1, 4, 5, 3)
     return values / 255.0
 
 
-def test_the_fingerprint_of_the_seeds_example_never_changes() -> None:
-    """Frozen: another value here means that every user's finished tasks are paid for again."""
+def test_fingerprint_of_the_specification_example_is_frozen() -> None:
+    """Another value would charge every user again for finished tasks."""
     request = GenerateRequest("Apple evaporates", pikaffect="Dissolve")
-    assert of(request) == "a7c574192d153d6a0cdbb944a50351146d2d305bf46eba15babe4088685d7140"
+    assert (
+        fingerprint(request) == "a7c574192d153d6a0cdbb944a50351146d2d305bf46eba15babe4088685d7140"
+    )
 
 
-def test_the_fingerprint_of_a_picture_never_changes() -> None:
-    """Frozen as above, with a medium, options and a take."""
+def test_fingerprint_with_a_picture_is_frozen() -> None:
+    """As above, with a picture, options and a take."""
     request = ask(
         image=from_pixels(gradient()),
         options=Options(
@@ -55,21 +57,21 @@ def test_the_fingerprint_of_a_picture_never_changes() -> None:
         extra={"b": [1, 2.5, None], "a": "ü"},
     )
     assert (
-        of(request, take=2**63)
+        fingerprint(request, take=2**63)
         == "61b340f2292ad5f84785bc3b3ba08d0f362939d01379ce222f9ea594c97ca0e9"
     )
 
 
-def test_the_key_id_never_changes() -> None:
-    """Frozen: it is part of every fingerprint."""
+def test_key_id_is_frozen() -> None:
+    """It is part of every fingerprint."""
     assert Settings(api_key="test-key").key_id == "daf239b4f2a6adf4"
 
 
-def test_same_request_same_fingerprint() -> None:
-    """Two equal requests, built apart and with their extra in another order, are one task."""
+def test_equal_requests_have_the_same_fingerprint() -> None:
+    """Built separately, and with the fields of extra in another order."""
     one = ask(extra={"a": 1, "b": {"c": 2, "d": 3}}, image=from_pixels(picture()))
     two = ask(extra={"b": {"d": 3, "c": 2}, "a": 1}, image=from_pixels(picture()))
-    assert of(one) == of(two)
+    assert fingerprint(one) == fingerprint(two)
 
 
 CHANGES: dict[str, GenerateRequest] = {
@@ -97,46 +99,48 @@ CHANGES: dict[str, GenerateRequest] = {
 }
 
 
-def test_every_single_difference_is_another_task() -> None:
-    """Requests that differ in one thing differ in the fingerprint."""
-    prints = {name: of(request) for name, request in CHANGES.items()} | {"base": of(ask())}
-    assert len(set(prints.values())) == len(prints)
+def test_each_single_difference_changes_the_fingerprint() -> None:
+    """Requests that differ in one value are different tasks."""
+    fingerprints = {name: fingerprint(request) for name, request in CHANGES.items()} | {
+        "base": fingerprint(ask())
+    }
+    assert len(set(fingerprints.values())) == len(fingerprints)
 
 
 @pytest.mark.parametrize(
     "other", [{"take": 1}, {"base_url": "http://127.0.0.1:1"}, {"key_id": "f" * 16}]
 )
-def test_take_gateway_and_account_are_part_of_it(other: dict[str, Any]) -> None:
-    """Another seed, another gateway or another account is another task."""
-    assert of(ask(), **other) != of(ask())
+def test_take_gateway_and_account_change_the_fingerprint(other: dict[str, Any]) -> None:
+    """Another seed, gateway or account is another task."""
+    assert fingerprint(ask(), **other) != fingerprint(ask())
 
 
-def test_one_pixel_by_one_step_is_another_picture() -> None:
-    """The digest is of the 8-bit pixels: the smallest visible change counts."""
+def test_one_pixel_by_one_step_changes_the_digest() -> None:
+    """The digest is that of the 8-bit pixels."""
     changed = gradient()
     changed[0, 3, 4, 2] += 1 / 255
     assert from_pixels(changed).digest != from_pixels(gradient()).digest
 
 
-def test_the_same_pixels_in_another_shape_are_another_picture() -> None:
-    """4x5 and 5x4 of the same bytes are not the same picture."""
+def test_shape_is_part_of_the_digest() -> None:
+    """4x5 and 5x4 of the same bytes are different pictures."""
     turned = gradient().reshape(1, 5, 4, 3)
     assert from_pixels(turned).digest != from_pixels(gradient()).digest
 
 
-def test_another_encoding_of_the_same_pixels_is_the_same_task(tmp_path: Path) -> None:
-    """A PNG saved anew, with another compression, has the same fingerprint."""
+def test_encoding_does_not_change_the_fingerprint(tmp_path: Path) -> None:
+    """A PNG that was saved again with another compression is the same request."""
     first = from_pixels(picture(32, 32))
     assert isinstance(first.data, bytes)
     with Image.open(io.BytesIO(first.data)) as image:
         image.save(tmp_path / "again.png", compress_level=9)
     again = from_picture_file(tmp_path / "again.png")
     assert (tmp_path / "again.png").read_bytes() != first.data
-    assert of(ask(image=again)) == of(ask(image=first))
+    assert fingerprint(ask(image=again)) == fingerprint(ask(image=first))
 
 
-def test_description_holds_no_media_and_no_key() -> None:
-    """What is journalled of a request names the medium, and holds neither it nor a key."""
+def test_description_contains_neither_media_nor_key() -> None:
+    """The journal identifies a picture by its digest."""
     image = from_pixels(picture(32, 32))
     text = json.dumps(describe_body(ask(image=image).body()))
     assert image.digest in text
@@ -144,7 +148,7 @@ def test_description_holds_no_media_and_no_key() -> None:
     assert KEY not in text
 
 
-def test_a_value_that_cannot_be_sent_is_an_error() -> None:
-    """Bytes or objects in an extra never become part of a fingerprint by their repr."""
-    with pytest.raises(TypeError, match="bytes cannot stand in a request"):
+def test_value_that_is_not_json_is_an_error() -> None:
+    """Bytes or objects never become part of a fingerprint by their repr."""
+    with pytest.raises(TypeError, match="bytes cannot be part of a request"):
         describe_body({"image": b"raw"})

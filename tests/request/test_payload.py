@@ -1,4 +1,4 @@
-"""The body on its way to the wire: exact, of known length, and never whole in memory."""
+"""The stream of the body: exact, of known length, and never completely in memory."""
 
 from __future__ import annotations
 
@@ -29,29 +29,27 @@ VALUES = st.recursive(
 BODIES = st.dictionaries(st.text(max_size=4), VALUES, max_size=4)
 
 
-def spelled(value: Any, prefix: str) -> Any:
-    """The body with its media as the texts that they become."""
+def with_text(value: Any, prefix: str) -> Any:
+    """The body with its media as Base64 text."""
     if isinstance(value, Media):
         assert isinstance(value.data, bytes)
         return prefix + base64.b64encode(value.data).decode()
     if isinstance(value, dict):
-        return {name: spelled(inner, prefix) for name, inner in value.items()}
-    return [spelled(inner, prefix) for inner in value] if isinstance(value, list) else value
+        return {name: with_text(inner, prefix) for name, inner in value.items()}
+    return [with_text(inner, prefix) for inner in value] if isinstance(value, list) else value
 
 
 @given(BODIES, st.booleans())
-def test_any_body_is_the_json_that_it_would_be_in_one_piece(
-    body: dict[str, Any], data_uri: bool
-) -> None:
-    """Byte for byte what json.dumps makes of the spelled-out body, and as long as promised."""
-    made = Payload(body, data_uri=data_uri)
-    text = b"".join(made)
-    assert text == json.dumps(spelled(body, "data:image/png;base64," * data_uri)).encode()
-    assert len(text) == len(made)
+def test_stream_is_the_json_of_the_whole_body(body: dict[str, Any], data_uri: bool) -> None:
+    """Each byte is that of json.dumps with the media as text, and the length is as announced."""
+    stream = Payload(body, data_uri=data_uri)
+    text = b"".join(stream)
+    assert text == json.dumps(with_text(body, "data:image/png;base64," * data_uri)).encode()
+    assert len(text) == len(stream)
 
 
-def test_media_are_in_their_own_places() -> None:
-    """Several media, the same one twice among them, each under its name."""
+def test_each_media_is_in_its_own_field() -> None:
+    """Several media, one of them twice."""
     one, two = from_pixels(picture(seed=1)), from_pixels(picture(seed=2))
     sent = json.loads(b"".join(Payload({"image": one, "video": two, "again": [one, {"x": two}]})))
     assert base64.b64decode(sent["image"], validate=True) == one.data
@@ -59,8 +57,8 @@ def test_media_are_in_their_own_places() -> None:
     assert sent["again"] == [sent["image"], {"x": sent["video"]}]
 
 
-def test_base64_is_bare_unless_asked_otherwise() -> None:
-    """The seed says Base64; a setting makes it a data: URI."""
+def test_base64_is_bare_by_default() -> None:
+    """As in the API specification; a setting makes it a data: URI."""
     image = from_pixels(picture())
     body = ask(image=image).body()
     bare = json.loads(b"".join(Payload(body)))["image"]
@@ -69,49 +67,49 @@ def test_base64_is_bare_unless_asked_otherwise() -> None:
     assert uri == f"data:image/png;base64,{bare}"
 
 
-def test_it_says_how_far_it_got() -> None:
-    """Nothing handed over; begun; and complete only when the last part is about to leave."""
-    made = Payload(ask(image=from_pixels(picture())).body())
-    assert (made.started, made.complete) == (False, False)
-    parts = iter(made)
-    got = next(parts)
-    assert made.started
-    while len(got) < len(made):
-        assert not made.complete
-        got += next(parts)
-    assert made.complete
-    assert got.endswith(b"}")
-    assert len(got) == len(made)
+def test_progress_of_the_stream_is_recorded() -> None:
+    """Not started, started, and complete only when the last part is about to be sent."""
+    stream = Payload(ask(image=from_pixels(picture())).body())
+    assert (stream.started, stream.complete) == (False, False)
+    parts = iter(stream)
+    received = next(parts)
+    assert stream.started
+    while len(received) < len(stream):
+        assert not stream.complete
+        received += next(parts)
+    assert stream.complete
+    assert received.endswith(b"}")
+    assert len(received) == len(stream)
     assert list(parts) == []
 
 
-def test_it_is_not_complete_before_its_last_byte() -> None:
-    """However many parts were read, one that was not read was not sent."""
-    made = Payload(ask(image=from_pixels(picture())).body())
+def test_stream_is_not_complete_before_its_last_part() -> None:
+    """A part that was not read was not sent."""
+    stream = Payload(ask(image=from_pixels(picture())).body())
     sent = 0
-    for part in made:
-        assert made.complete == (sent + len(part) == len(made))
+    for part in stream:
+        assert stream.complete == (sent + len(part) == len(stream))
         sent += len(part)
 
 
-def test_it_can_be_sent_again() -> None:
-    """A second try, after a 429, sends the same bytes, and begins anew with what it knows."""
-    made = Payload(ask(image=from_pixels(picture())).body())
-    first = b"".join(made)
-    parts = iter(made)
+def test_stream_can_be_sent_again() -> None:
+    """A second attempt sends the same bytes and resets the progress."""
+    stream = Payload(ask(image=from_pixels(picture())).body())
+    first = b"".join(stream)
+    parts = iter(stream)
     next(parts)
-    assert not made.complete
-    assert b"".join(made) == first
+    assert not stream.complete
+    assert b"".join(stream) == first
 
 
-def test_what_cannot_stand_in_json_is_told_when_it_is_made() -> None:
-    """Not halfway through a paid request."""
-    with pytest.raises(TypeError, match="Path cannot stand in a request"):
+def test_value_that_is_not_json_is_an_error_at_construction() -> None:
+    """Not in the middle of a paid request."""
+    with pytest.raises(TypeError, match="Path cannot be part of a request"):
         Payload({"image": Path("/nowhere")})
 
 
 def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
-    """200 MB of video go out through less than 16 MB."""
+    """200 MB of video are sent with less than 16 MB of memory."""
     path = tmp_path / "big.mp4"
     size = 200 * 1000 * 1000 + 1
     with path.open("wb") as file:
@@ -119,25 +117,25 @@ def test_memory_does_not_grow_with_the_file(tmp_path: Path) -> None:
     body = {"video": Media("0" * 64, "video/mp4", 1, 1, path, size)}
     tracemalloc.start()
     try:
-        made = Payload(body)
-        sent = sum(len(part) for part in made)
+        stream = Payload(body)
+        sent = sum(len(part) for part in stream)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert sent == len(made) > size * 4 / 3
+    assert sent == len(stream) > size * 4 / 3
     assert peak < 16 * 1024 * 1024
 
 
-def test_a_file_that_is_gone_is_an_error_and_not_complete(tmp_path: Path) -> None:
-    """The body never looks whole when a medium could not be read."""
+def test_stream_with_an_unreadable_file_is_not_complete(tmp_path: Path) -> None:
+    """A changed or missing file is an error, and the body never looks complete."""
     path = tmp_path / "v.mp4"
     path.write_bytes(b"x" * 10)
-    made = Payload({"video": Media("0" * 64, "video/mp4", 1, 1, path, 10)})
+    stream = Payload({"video": Media("0" * 64, "video/mp4", 1, 1, path, 10)})
     path.write_bytes(b"x" * 9)
     with pytest.raises(InvalidInput):
-        b"".join(made)
-    assert not made.complete
+        b"".join(stream)
+    assert not stream.complete
     path.unlink()
     with pytest.raises(FileNotFoundError):
-        b"".join(made)
-    assert not made.complete
+        b"".join(stream)
+    assert not stream.complete

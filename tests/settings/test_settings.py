@@ -1,4 +1,4 @@
-"""Key, base URL and limits: where they come from, and what is refused."""
+"""Key, base URL and limits: their sources, and which values are refused."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pika_api.errors import SettingsError
-from pika_api.settings import Settings, find_home, journal_url, load_settings
+from pika_api.settings import Settings, find_home, is_loopback, journal_url, load_settings
 from pika_api.settings.store import FILE_NAME
 from pika_api.settings.values import DEFAULT_BASE_URL, check_base_url
 from support.api import KEY
@@ -19,14 +19,14 @@ def store(home: Path, value: object) -> None:
     (home / FILE_NAME).write_text(value if isinstance(value, str) else json.dumps(value))
 
 
-def test_without_anything_it_is_the_seeds_gateway_and_no_key(tmp_path: Path) -> None:
-    """A missing file and an empty environment are the defaults."""
+def test_defaults_are_the_specified_gateway_and_no_key(tmp_path: Path) -> None:
+    """Without a file and with an empty environment."""
     assert load_settings(tmp_path / "absent", {}) == Settings()
     assert Settings().base_url == DEFAULT_BASE_URL == "https://api.gpt.ge"
 
 
-def test_the_file_is_read(tmp_path: Path) -> None:
-    """What the editor's settings wrote."""
+def test_settings_file_is_read(tmp_path: Path) -> None:
+    """As the editor writes it."""
     store(tmp_path, {
         "api_key": KEY, "base_url": "https://a.example/", "base64_style": "data-uri",
         "max_requests": 3,
@@ -34,25 +34,25 @@ def test_the_file_is_read(tmp_path: Path) -> None:
     assert load_settings(tmp_path, {}) == Settings(KEY, "https://a.example", "data-uri", 3)
 
 
-def test_the_environment_wins_value_by_value(tmp_path: Path) -> None:
-    """A variable replaces its own value; a blank one is as good as none."""
+def test_environment_overrides_single_values(tmp_path: Path) -> None:
+    """A variable replaces its own value only; a blank variable counts as unset."""
     store(tmp_path, {"api_key": "from-file", "base_url": "https://file.example"})
     environ = {"PIKA_API_KEY": f" {KEY}\n", "PIKA_BASE_URL": "  ", "PIKA_MAX_REQUESTS": "2"}
     assert load_settings(tmp_path, environ) == Settings(KEY, "https://file.example", max_requests=2)
 
 
 @pytest.mark.parametrize("text", ["{", "", "[]", "7", '{"api_key": 7}', '{"base_url": ["x"]}'])
-def test_a_malformed_file_is_named(tmp_path: Path, text: str) -> None:
-    """The error says which file, and how it should look."""
+def test_invalid_file_is_an_error(tmp_path: Path, text: str) -> None:
+    """The error names the file, and says what it should look like."""
     store(tmp_path, text)
     with pytest.raises(SettingsError) as caught:
         load_settings(tmp_path, {})
     assert str(tmp_path / FILE_NAME) in str(caught.value)
-    assert "Mend or delete" in str(caught.value)
+    assert "repair or delete" in str(caught.value)
 
 
-def test_a_malformed_file_does_not_leak_its_key(tmp_path: Path) -> None:
-    """What stands in the broken file is not quoted."""
+def test_error_about_an_invalid_file_does_not_contain_the_key(tmp_path: Path) -> None:
+    """The content of the file is not quoted."""
     store(tmp_path, f'{{"api_key": "{KEY}", oops')
     with pytest.raises(SettingsError) as caught:
         load_settings(tmp_path, {})
@@ -66,8 +66,8 @@ def test_a_file_that_cannot_be_read_is_an_error(tmp_path: Path) -> None:
         load_settings(tmp_path, {})
 
 
-def test_no_key_is_two_lines_and_names_the_simulator() -> None:
-    """What to set, and how to try without one."""
+def test_missing_key_names_settings_and_simulator() -> None:
+    """Two lines: what to set, and how to try without a key."""
     with pytest.raises(SettingsError) as caught:
         Settings().require_key()
     lines = str(caught.value).splitlines()
@@ -76,6 +76,19 @@ def test_no_key_is_two_lines_and_names_the_simulator() -> None:
     assert "PIKA_API_KEY" in lines[0]
     assert "python -m simulator" in lines[1]
     Settings(KEY).require_key()
+
+
+@pytest.mark.parametrize(
+    ("host", "loopback"),
+    [
+        ("localhost", True), ("127.0.0.1", True), ("127.8.9.1", True), ("::1", True),
+        ("0.0.0.0", False), ("192.168.0.1", False), ("example.com", False), ("", False),
+        ("localhost.example.com", False), ("127.0.0.1.example.com", False),
+    ],
+)  # fmt: skip
+def test_loopback_hosts(host: str, loopback: bool) -> None:
+    """Loopback addresses and the name localhost; no other name, whatever it resolves to."""
+    assert is_loopback(host) is loopback
 
 
 @pytest.mark.parametrize(
@@ -90,8 +103,8 @@ def test_no_key_is_two_lines_and_names_the_simulator() -> None:
         "https://192.168.0.1:8443/api",
     ],
 )
-def test_https_anywhere_and_http_to_this_machine_are_taken(url: str) -> None:
-    """Plain http may only mean this machine."""
+def test_https_anywhere_and_http_to_this_machine_are_accepted(url: str) -> None:
+    """Plain http may only go to this machine."""
     assert check_base_url(url) == url.lower()
 
 
@@ -108,9 +121,9 @@ def test_https_anywhere_and_http_to_this_machine_are_taken(url: str) -> None:
         "HTTP://api.gpt.ge",
     ],
 )
-def test_plain_http_to_elsewhere_is_refused(url: str) -> None:
-    """The key would cross the network readable."""
-    with pytest.raises(SettingsError, match="readable over the network"):
+def test_plain_http_to_another_machine_is_refused(url: str) -> None:
+    """The key would cross the network unencrypted."""
+    with pytest.raises(SettingsError, match="send the key unencrypted"):
         Settings(KEY, url)
 
 
@@ -124,8 +137,8 @@ def test_plain_http_to_elsewhere_is_refused(url: str) -> None:
         "http://localhost\\@example.com/",
     ],
 )
-def test_user_info_query_and_fragment_are_refused_unquoted(url: str) -> None:
-    """They would be journalled and shown with the address; the message does not repeat them."""
+def test_user_name_query_and_fragment_are_refused(url: str) -> None:
+    """They would be stored and shown with the address. The message does not repeat them."""
     with pytest.raises(SettingsError) as caught:
         Settings(KEY, url)
     assert "secret" not in str(caught.value)
@@ -135,14 +148,14 @@ def test_user_info_query_and_fragment_are_refused_unquoted(url: str) -> None:
     "url",
     ["", "api.gpt.ge", "ftp://a.example", "https://", "https://a:port", "https://[::1", "//a"],
 )
-def test_what_is_no_address_is_refused(url: str) -> None:
-    """Each with the way to a good one."""
+def test_invalid_address_is_refused(url: str) -> None:
+    """The error names the setting."""
     with pytest.raises(SettingsError, match="PIKA_BASE_URL"):
         Settings(KEY, url)
 
 
 @pytest.mark.parametrize(
-    ("url", "one"),
+    ("url", "normal"),
     [
         ("https://API.GPT.GE/", "https://api.gpt.ge"),
         (" https://api.gpt.ge// ", "https://api.gpt.ge"),
@@ -150,46 +163,48 @@ def test_what_is_no_address_is_refused(url: str) -> None:
         ("https://api.gpt.ge:8443", "https://api.gpt.ge:8443"),
     ],
 )
-def test_an_address_has_one_written_form(url: str, one: str) -> None:
+def test_base_url_has_one_normal_form(url: str, normal: str) -> None:
     """It is part of the fingerprint: another spelling must not be another, paid, task."""
-    assert Settings(KEY, url).base_url == one
+    assert Settings(KEY, url).base_url == normal
 
 
 @pytest.mark.parametrize(
     "key", ["a b", "a\nb", "a\tb", "schlüssel", "a\u200bb", "a\0b", "\u201ca", '"ab"', "'ab'"]
 )
-def test_a_key_that_cannot_be_a_header_is_refused_unquoted(key: str) -> None:
-    """A copied line break or quote fails deep in the transport; the message keeps it secret."""
+def test_key_that_cannot_be_a_header_is_refused(key: str) -> None:
+    """A copied line break or quotation mark would fail deep in the transport. The message does not
+    contain the key.
+    """
     with pytest.raises(SettingsError, match="Copy the key again") as caught:
         Settings(key)
     assert key not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "given",
+    "values",
     [{"base64_style": "url"}, {"max_requests": 0}, {"max_requests": 65}],
 )
-def test_other_values_are_checked(given: dict[str, object]) -> None:
-    """Unknown style, too few or too many requests."""
+def test_invalid_style_and_count_are_refused(values: dict[str, object]) -> None:
+    """The error says which values are allowed."""
     with pytest.raises(SettingsError, match="Use "):
-        Settings(**given)  # type: ignore[arg-type]
+        Settings(**values)  # type: ignore[arg-type]
 
 
-def test_requests_are_a_number(tmp_path: Path) -> None:
-    """A text in the variable is told by its name."""
+def test_text_in_a_numeric_variable_is_refused(tmp_path: Path) -> None:
+    """The error names the variable."""
     with pytest.raises(SettingsError, match="PIKA_MAX_REQUESTS: 'many'"):
         load_settings(tmp_path, {"PIKA_MAX_REQUESTS": "many"})
 
 
-def test_the_key_is_in_no_text_of_the_settings() -> None:
-    """Neither repr nor str, whole or in part."""
+def test_key_is_not_in_repr_or_str() -> None:
+    """Neither complete nor in part."""
     for text in (repr(Settings(KEY)), str(Settings(KEY)), f"{Settings(KEY)}"):
         assert KEY not in text
         assert KEY[:8] not in text
 
 
-def test_the_key_id_tells_keys_apart_and_tells_no_key() -> None:
-    """16 hexadecimal digits, the same each time, another for each key, nothing of the key in it."""
+def test_key_id_identifies_a_key_without_revealing_it() -> None:
+    """16 hexadecimal digits, always the same for a key, and different for each key."""
     ids = {Settings(f"sk-{number}").key_id for number in range(1000)}
     assert len(ids) == 1000
     assert Settings(KEY).key_id == Settings(KEY, "https://a.example").key_id
@@ -197,8 +212,8 @@ def test_the_key_id_tells_keys_apart_and_tells_no_key() -> None:
     int(Settings(KEY).key_id, 16)
 
 
-def test_home_is_the_chosen_folder_else_comfyuis_else_the_users(tmp_path: Path) -> None:
-    """PIKA_HOME; the ComfyUI around the pack; the user's own folder."""
+def test_home_is_chosen_in_order(tmp_path: Path) -> None:
+    """PIKA_HOME; the ComfyUI around the pack; the home folder of the user."""
     pack = tmp_path / "custom_nodes" / "pack"
     assert find_home({"PIKA_HOME": str(tmp_path / "h")}, pack) == tmp_path / "h"
     assert find_home({}, pack) == Path.home() / ".pika"
@@ -206,7 +221,7 @@ def test_home_is_the_chosen_folder_else_comfyuis_else_the_users(tmp_path: Path) 
     assert find_home({}, pack) == tmp_path / "user" / "__pika"
 
 
-def test_journal_is_a_file_there_unless_another_is_given(tmp_path: Path) -> None:
-    """PIKA_JOURNAL_URL wins."""
+def test_journal_url_is_a_file_in_home_by_default(tmp_path: Path) -> None:
+    """PIKA_JOURNAL_URL replaces it."""
     assert journal_url(tmp_path, {}) == f"sqlite:///{tmp_path.as_posix()}/journal.sqlite3"
     assert journal_url(tmp_path, {"PIKA_JOURNAL_URL": "sqlite://"}) == "sqlite://"

@@ -1,4 +1,4 @@
-"""Settings that are saved: whole, privately, and a key only for the address it was entered for."""
+"""Saving settings: completely, privately, and with a key that is bound to its origin."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ posix_only = pytest.mark.skipif(os.name != "posix", reason="file modes are POSIX
 
 
 def write_settings_file(home: Path, value: object) -> bytes:
-    """Write the pack's settings file; its bytes."""
+    """Write the settings file, and return its bytes."""
     home.mkdir(exist_ok=True)
     text = value if isinstance(value, str) else json.dumps(value)
     (home / FILE_NAME).write_text(text)
@@ -31,22 +31,26 @@ def write_settings_file(home: Path, value: object) -> bytes:
 
 
 def stored(home: Path) -> Mapping[str, Any]:
-    """What the file holds."""
+    """The content of the file."""
     return dict(json.loads((home / FILE_NAME).read_text()))
 
 
-def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
-    """Each setting comes back in its one written form, a part at a time."""
+def test_saved_settings_are_loaded(tmp_path: Path) -> None:
+    """In their normal form, also when they are saved one after the other."""
     save_settings(tmp_path, {"api_key": f" {KEY}\n", "base_url": "HTTPS://A.example/"}, {})
     save_settings(tmp_path, {"max_requests": 3.0, "max_body_mb": 2, "base64_style": "data-uri"}, {})
-    found = load_settings(tmp_path, {})
-    assert (found.api_key, found.base_url) == (KEY, "https://a.example")
-    assert (found.max_requests, found.max_body_mb, found.base64_style) == (3, 2.0, "data-uri")
+    settings = load_settings(tmp_path, {})
+    assert (settings.api_key, settings.base_url) == (KEY, "https://a.example")
+    assert (settings.max_requests, settings.max_body_mb, settings.base64_style) == (
+        3,
+        2.0,
+        "data-uri",
+    )
     assert stored(tmp_path)["max_requests"] == 3
 
 
-def test_null_clears(tmp_path: Path) -> None:
-    """A setting that is taken out is the default again; the others stay."""
+def test_none_removes_a_setting(tmp_path: Path) -> None:
+    """The setting has its default again; the others stay."""
     save_settings(tmp_path, {"api_key": KEY, "max_requests": 3}, {})
     assert not save_settings(tmp_path, {"api_key": None}, {})
     assert (load_settings(tmp_path, {}).api_key, load_settings(tmp_path, {}).max_requests) == (
@@ -56,17 +60,18 @@ def test_null_clears(tmp_path: Path) -> None:
     assert KEY not in (tmp_path / FILE_NAME).read_text()
 
 
-def test_what_others_wrote_stays(tmp_path: Path) -> None:
-    """A field that this version does not know is kept."""
+def test_unknown_fields_are_kept(tmp_path: Path) -> None:
+    """A field that this version does not know stays in the file."""
     write_settings_file(tmp_path, {"future": {"a": [1, None]}, "max_requests": 2})
     save_settings(tmp_path, {"max_requests": 4}, {})
     assert stored(tmp_path) == {"future": {"a": [1, None]}, "max_requests": 4}
 
 
 @posix_only
-def test_nobody_else_may_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """0600 for the file at every moment of its life, 0700 for the folder that is made for it,
-    whatever the process's mask; a file that was open to others is closed."""
+def test_file_is_private(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mode 0600 for the file at each moment and 0700 for a new folder, whatever the umask of the
+    process. A file that others could read becomes private.
+    """
     modes = set()
     fsync = os.fsync
 
@@ -88,10 +93,8 @@ def test_nobody_else_may_read_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
 
 
-def test_a_write_that_breaks_leaves_the_old_file(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The disk is full in the middle: an error that says so, the old settings, nothing beside."""
+def test_failed_write_keeps_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The disk is full in the middle of a write: an error, the old settings, and no other file."""
     before = write_settings_file(tmp_path, {"api_key": KEY})
 
     def full(_handle: int) -> None:
@@ -105,11 +108,11 @@ def test_a_write_that_breaks_leaves_the_old_file(
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
-    """A file in its way, above it or in its place."""
+def test_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
+    """A file is in its place, or in the place of a parent."""
     (tmp_path / "file").write_text("in the way")
     for home in (tmp_path / "file", tmp_path / "file" / "home"):
-        with pytest.raises(SettingsError, match="cannot be kept"):
+        with pytest.raises(SettingsError, match="cannot be saved"):
             save_settings(home, {"max_requests": 3}, {})
 
 
@@ -133,13 +136,13 @@ BAD: list[tuple[str, Any]] = [
     ("max_body_mb", {}),
     ("nonsense", 1),
     ("api_key_origin", OTHER),
-    ("withheld", OTHER),
+    ("withheld_key_origin", OTHER),
 ]
 
 
 @pytest.mark.parametrize(("name", "value"), BAD, ids=[f"{n}-{v!r:.12}" for n, v in BAD])
-def test_one_bad_value_changes_nothing(tmp_path: Path, name: str, value: Any) -> None:
-    """The error names the setting; what came along with it is not saved either."""
+def test_one_invalid_value_changes_nothing(tmp_path: Path, name: str, value: Any) -> None:
+    """The error names the setting; a valid value that came with it is not saved either."""
     before = write_settings_file(tmp_path, {"api_key": KEY})
     with pytest.raises(SettingsError) as caught:
         save_settings(tmp_path, {"max_body_mb": 3.0, name: value}, {})
@@ -147,8 +150,8 @@ def test_one_bad_value_changes_nothing(tmp_path: Path, name: str, value: Any) ->
     assert (tmp_path / FILE_NAME).read_bytes() == before
 
 
-def test_two_bad_values_are_mended_one_after_the_other(tmp_path: Path) -> None:
-    """What is wrong already, and is not what is being changed, does not stand in the way."""
+def test_invalid_values_can_be_repaired_one_by_one(tmp_path: Path) -> None:
+    """A stored value that is invalid does not prevent the change of another."""
     write_settings_file(tmp_path, {"max_requests": 99, "base64_style": "url", "api_key": KEY})
     save_settings(tmp_path, {"max_requests": 9}, {})
     save_settings(tmp_path, {"base64_style": "bare"}, {})
@@ -158,8 +161,10 @@ def test_two_bad_values_are_mended_one_after_the_other(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["api_key", "base_url", "base64_style", "max_requests"])
 @pytest.mark.parametrize("value", ["bare", None])
-def test_the_environment_wins(tmp_path: Path, name: str, value: str | None) -> None:
-    """What has a variable cannot be changed here, nor be taken out; nothing is written."""
+def test_setting_from_the_environment_cannot_be_saved(
+    tmp_path: Path, name: str, value: str | None
+) -> None:
+    """It can be neither changed nor removed, and nothing is written."""
     environ = {f"PIKA_{name.upper()}": {"max_requests": "3", "base_url": OTHER}.get(name, "bare")}
     with pytest.raises(SettingLocked, match=f"PIKA_{name.upper()}") as caught:
         save_settings(tmp_path, {name: value}, environ)
@@ -167,8 +172,8 @@ def test_the_environment_wins(tmp_path: Path, name: str, value: str | None) -> N
     assert not (tmp_path / FILE_NAME).exists()
 
 
-def test_a_key_from_the_environment_goes_to_no_address_of_a_page(tmp_path: Path) -> None:
-    """Its base URL cannot be chosen here, only be put back to the default."""
+def test_key_from_the_environment_locks_the_base_url(tmp_path: Path) -> None:
+    """The base URL can only be reset to its default."""
     write_settings_file(tmp_path, {"base_url": OTHER})
     environ = {"PIKA_API_KEY": KEY}
     with pytest.raises(SettingLocked, match="PIKA_BASE_URL"):
@@ -179,28 +184,28 @@ def test_a_key_from_the_environment_goes_to_no_address_of_a_page(tmp_path: Path)
 
 @pytest.mark.parametrize("by_hand", [False, True], ids=["saved", "by hand"])
 @pytest.mark.parametrize("new", [OTHER, "https://a.example:444", "http://localhost:1", None])
-def test_a_key_is_dropped_with_its_address(tmp_path: Path, by_hand: bool, new: str | None) -> None:
-    """Another scheme, host or port, or the default: the key does not go there."""
-    given = {"api_key": KEY, "base_url": "https://a.example/v1"}
+def test_key_is_removed_with_its_origin(tmp_path: Path, by_hand: bool, new: str | None) -> None:
+    """Another scheme, host or port, or the default: the key is not sent there."""
+    values = {"api_key": KEY, "base_url": "https://a.example/v1"}
     if by_hand:
-        write_settings_file(tmp_path, given)
+        write_settings_file(tmp_path, values)
     else:
-        save_settings(tmp_path, given, {})
+        save_settings(tmp_path, values, {})
     assert save_settings(tmp_path, {"base_url": new}, {})
     assert load_settings(tmp_path, {}).api_key == ""
     assert KEY not in (tmp_path / FILE_NAME).read_text()
 
 
-def test_a_key_stays_where_its_address_does(tmp_path: Path) -> None:
-    """Another path at the same origin, or the same address again."""
+def test_key_is_kept_at_the_same_origin(tmp_path: Path) -> None:
+    """Another path at the same origin, or another spelling."""
     save_settings(tmp_path, {"api_key": KEY, "base_url": "https://a.example/v1"}, {})
     for url in ("https://a.example/v2", "https://A.example:443", "https://a.example"):
         assert not save_settings(tmp_path, {"base_url": url}, {})
         assert load_settings(tmp_path, {}).api_key == KEY
 
 
-def test_a_new_key_may_come_with_its_address(tmp_path: Path) -> None:
-    """Both in one change: nothing is dropped, and the key is the new one."""
+def test_new_key_can_be_saved_with_a_new_base_url(tmp_path: Path) -> None:
+    """Both in one change: no key is removed, and the new one is stored."""
     save_settings(tmp_path, {"api_key": "an-old-key"}, {})
     assert not save_settings(tmp_path, {"api_key": KEY, "base_url": OTHER}, {})
     assert (load_settings(tmp_path, {}).api_key, load_settings(tmp_path, {}).base_url) == (
@@ -209,10 +214,10 @@ def test_a_new_key_may_come_with_its_address(tmp_path: Path) -> None:
     )
 
 
-def test_a_key_is_kept_from_an_address_that_changed_behind_it(tmp_path: Path) -> None:
-    """Entered for the environment's address, or under the default, it is withheld from another
-    one that the environment names later; the error says why, and the way out. Back at its own
-    address it is there again."""
+def test_key_is_withheld_from_another_origin(tmp_path: Path) -> None:
+    """The environment names another address later: the key is not sent there, and the error says
+    why and what to do. At its own origin it is available again.
+    """
     environ = {"PIKA_BASE_URL": OTHER}
     save_settings(tmp_path, {"api_key": KEY}, environ)
     assert load_settings(tmp_path, environ).api_key == KEY
@@ -228,20 +233,21 @@ def test_a_key_is_kept_from_an_address_that_changed_behind_it(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"api_key": 7}', "\x00", f'{{"api_key": "{KEY}'])
-def test_a_broken_file_is_replaced_and_kept(tmp_path: Path, text: str) -> None:
-    """The first change that is sent makes a new file; the old one, which may hold a key, is kept
-    beside it, byte for byte."""
+def test_invalid_file_is_replaced_and_kept(tmp_path: Path, text: str) -> None:
+    """The next change writes a new file. The old one may contain a key, so it is kept unchanged
+    under another name.
+    """
     before = write_settings_file(tmp_path, text)
     save_settings(tmp_path, {"max_requests": 3}, {})
     assert stored(tmp_path) == {"max_requests": 3}
-    kept = [path for path in tmp_path.iterdir() if path.name != FILE_NAME]
-    assert [path.read_bytes() for path in kept] == [before]
+    old_files = [path for path in tmp_path.iterdir() if path.name != FILE_NAME]
+    assert [path.read_bytes() for path in old_files] == [before]
 
 
-def test_a_file_that_cannot_be_opened_is_left_alone(
+def test_file_that_cannot_be_opened_is_not_replaced(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It may be whole, and have a key in it: on Windows somebody only has it open."""
+    """It may be valid and contain a key: on Windows, another program may have it open."""
 
     def held(*_: object, **__: object) -> str:
         raise PermissionError(13, "in use")
@@ -255,8 +261,8 @@ def test_a_file_that_cannot_be_opened_is_left_alone(
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]
 
 
-def test_a_bad_value_leaves_a_broken_file_alone(tmp_path: Path) -> None:
-    """As long as nothing is saved, nothing is moved."""
+def test_invalid_file_is_unchanged_if_nothing_is_saved(tmp_path: Path) -> None:
+    """It is only moved when a new file is written."""
     before = write_settings_file(tmp_path, "{")
     for changes in ({"max_requests": 0}, {"max_requests": None}, {}):
         if changes.get("max_requests") == 0:
@@ -268,9 +274,10 @@ def test_a_bad_value_leaves_a_broken_file_alone(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
 
 
-def test_changes_at_once_are_all_kept(tmp_path: Path) -> None:
-    """Sixteen threads, each with a setting of its own or the same: none undoes another's, and
-    whoever reads meanwhile never sees half a file."""
+def test_concurrent_changes_are_all_saved(tmp_path: Path) -> None:
+    """Sixteen threads save the same or different settings: no change is lost, and no reader sees
+    half a file.
+    """
     changes: list[dict[str, Any]] = [
         {"api_key": KEY}, {"max_requests": 5}, {"max_body_mb": 7}, {"base64_style": "data-uri"}
     ]  # fmt: skip
@@ -281,7 +288,7 @@ def test_changes_at_once_are_all_kept(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(16) as pool:
         list(pool.map(work, range(64)))
-    found = load_settings(tmp_path, {})
-    assert (found.api_key, found.max_requests) == (KEY, 5)
-    assert (found.max_body_mb, found.base64_style) == (7.0, "data-uri")
+    settings = load_settings(tmp_path, {})
+    assert (settings.api_key, settings.max_requests) == (KEY, 5)
+    assert (settings.max_body_mb, settings.base64_style) == (7.0, "data-uri")
     assert [path.name for path in tmp_path.iterdir()] == [FILE_NAME]

@@ -1,4 +1,4 @@
-"""Fixtures that need no ComfyUI: a quick gateway, services, a journal, a clock."""
+"""Fixtures that need no ComfyUI: a fast gateway, services, a journal, a clock."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from pika_api.journal import Journal
 from pika_api.settings import sqlite_url
 from simulator import Simulator
-from support.api import Clock, Desk
+from support.api import Clock, ServiceHarness
 
 
 @pytest.fixture(autouse=True)
@@ -26,7 +26,7 @@ def _no_own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def calm() -> Iterator[None]:
-    """No garbage is collected at the bottom of a deep recursion, where finalizers would fail."""
+    """Disable garbage collection: deep in a recursion, finalizers would fail."""
     gc.disable()
     yield
     gc.enable()
@@ -34,24 +34,24 @@ def calm() -> Iterator[None]:
 
 @pytest.fixture
 def quick() -> Iterator[Simulator]:
-    """A gateway whose tasks are finished as soon as their small clip is drawn."""
+    """A gateway whose tasks finish as soon as their small clip is rendered."""
     with Simulator(task_seconds=0.0, clip_seconds=0.2, height=64) as running:
         yield running
 
 
 @pytest.fixture
-def desk(quick: Simulator, tmp_path: Path) -> Iterator[Desk]:
-    """Services and a journal at the quick gateway."""
-    made = Desk(quick, tmp_path / "home")
+def harness(quick: Simulator, tmp_path: Path) -> Iterator[ServiceHarness]:
+    """Services and a journal for the fast gateway."""
+    harness = ServiceHarness(quick, tmp_path / "home")
     try:
-        yield made
+        yield harness
     finally:
-        made.close()
+        harness.close()
 
 
 @pytest.fixture
 def clock() -> Clock:
-    """A clock that goes when told to."""
+    """A clock that a test sets."""
     return Clock()
 
 

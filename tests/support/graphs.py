@@ -1,4 +1,4 @@
-"""Graphs in ComfyUI's API format, and what tests ask of a run."""
+"""Graphs in ComfyUI's API format, and the results of their runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from support.comfy import Comfy, Graph, Run
+from support.comfy import Comfy, Graph, Rejected, Run
 
 PROBES = Path(__file__).parent / "probe_pack"
 
@@ -21,7 +21,7 @@ def node(class_type: str, **inputs: Any) -> dict[str, Any]:
 
 
 def generate(prompt: str = "Apple evaporates", **inputs: Any) -> dict[str, Any]:
-    """A PikaGenerate with an own take, so that tests on one journal don't meet."""
+    """A PikaGenerate with a seed that no other has: the tests on one journal share no task."""
     required = {"pikaffect": "none", "model": "1.5", "seed": next(_takes)}
     return node("PikaGenerate", prompt_text=prompt, **{**required, **inputs})
 
@@ -51,7 +51,7 @@ def options(**inputs: Any) -> dict[str, Any]:
 
 
 def image(**inputs: Any) -> dict[str, Any]:
-    """A picture of the probe pack."""
+    """An image of the probe pack."""
     defaults = {"width": 64, "height": 48, "channels": 3, "batch": 1, "flaw": ""}
     return node("ProbeImage", **{**defaults, **inputs})
 
@@ -66,18 +66,16 @@ def text_to_video(prompt: str = "Apple evaporates", **inputs: Any) -> Graph:
     return {"1": generate(prompt, **inputs), "2": node("PikaResult", task_id=["1", 0])}
 
 
-def seen(run: Run, node_id: str) -> list[Mapping[str, Any]]:
-    """What a ProbeSink saw, an item each."""
-    return [json.loads(text) for text in run.outputs[node_id]["seen"]]
+def sink_inputs(run: Run, node_id: str) -> list[Mapping[str, Any]]:
+    """The inputs that a ProbeSink got, one mapping for each item."""
+    return [json.loads(text) for text in run.outputs[node_id]["inputs"]]
 
 
-def told(comfy: Comfy, graph: Graph) -> str:
-    """The error that a graph ends in, whether ComfyUI refuses to queue it or a node raises it."""
-    from support.comfy import Rejected
-
+def error_of(comfy: Comfy, graph: Graph) -> str:
+    """The error of a graph, whether ComfyUI rejects it or a node raises it."""
     try:
         run = comfy.run(graph)
-    except Rejected as refused:
-        return "\n".join(refused.texts())
+    except Rejected as rejected:
+        return "\n".join(rejected.texts())
     assert run.error is not None, f"there was no error: {run.outputs}"
     return run.error.message

@@ -18,11 +18,10 @@ import pytest
 
 from pika_api import progress
 from pika_api.errors import PikaError, SubmitUnknown, TaskError
-from pika_api.journal import Entry, Journal, State, leases
-from pika_api.journal import store as journal
+from pika_api.journal import Entry, Journal, State
 from pika_api.tasks import ServicePolicy
 from simulator import Simulator
-from support.api import Desk, ask, run
+from support.api import ServiceHarness, ask, run
 
 #: What becomes of the same request, queued again.
 SENDS, TAKES_UP, UNKNOWN = "sends anew", "takes up", "is refused as unknown"
@@ -38,9 +37,7 @@ POLICY = ServicePolicy(row_check=0.02)
 
 
 def shorten(patch: pytest.MonkeyPatch) -> None:
-    """Short leases, and users who are looked out for more often."""
-    patch.setattr(journal, "LEASE", LEASE)
-    patch.setattr(leases, "_EVERY", LEASE / 4)
+    """Users are looked out for more often."""
     patch.setattr(progress, "CHECK_EVERY", 0.02)
 
 
@@ -117,18 +114,18 @@ def told(error: PikaError, entry: Any) -> None:
         assert error.task_id == entry.task_id
 
 
-def queue_again(desk: Desk, charged: list[str], then: str) -> None:
+def queue_again(harness: ServiceHarness, charged: list[str], then: str) -> None:
     """Queue the same request again, with no fault left."""
-    desk.gateway.clear_faults()
-    posts = desk.posts
+    harness.gateway.clear_faults()
+    posts = harness.posts
     if then == UNKNOWN:
         with pytest.raises(SubmitUnknown, match="may have been accepted"):
-            run(desk.service.submit(ask()))
-        assert desk.posts == posts
+            run(harness.service.submit(ask()))
+        assert harness.posts == posts
         return
-    found = run(desk.service.submit(ask()))
+    found = run(harness.service.submit(ask()))
     assert found.reused == (then == TAKES_UP)
-    assert desk.posts == posts + (then == SENDS)
+    assert harness.posts == posts + (then == SENDS)
     assert (found.task_id in charged) == (then == TAKES_UP)
 
 

@@ -13,19 +13,18 @@ from pathlib import Path
 from typing import Any
 
 from pika_api.errors import PikaError
-from pika_api.journal import leases
-from pika_api.journal import store as journal
+from pika_api.journal import Journal
 from pika_api.request import GenerateRequest
-from pika_api.settings import Settings
+from pika_api.settings import Settings, sqlite_url
 from pika_api.tasks import Service
 
 
 def open_service(given: dict[str, Any]) -> Service:
     """A service with leases as short as the tests', on the journal in ``home``."""
-    journal.LEASE, leases._EVERY = given["lease"], given["lease"] / 4
     home = Path(given["home"])
     settings = Settings(api_key=given["key"], base_url=given["base_url"])
-    return Service(settings, journal.Journal(journal.sqlite_url(home)), home / "output")
+    journal = Journal(sqlite_url(home), lease=given["lease"])
+    return Service(settings, journal, home / "output")
 
 
 async def act(service: Service, given: dict[str, Any]) -> dict[str, Any]:

@@ -1,15 +1,19 @@
-"""Requests to our routes as the editor sends them, and as those that are not the editor do."""
+"""The pack's routes as the editor calls them, as others call them, and the files behind them."""
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Any
 
 import requests
+import sqlalchemy as sa
 
 from pika_api.journal import Journal
+from pika_api.journal.schema import TASKS
 from pika_api.settings import sqlite_url
 from support.api import intent
 from support.comfy import Comfy
@@ -17,59 +21,116 @@ from support.comfy import Comfy
 HEADER = {"X-Pika-Editor": "1"}
 
 
+def home(comfy: Comfy) -> Path:
+    """The pack's private folder."""
+    return comfy.base_dir / "user" / "__pika"
+
+
+def settings_file(comfy: Comfy) -> Path:
+    """Where the pack stores its settings. The folder exists, the file may not."""
+    home(comfy).mkdir(exist_ok=True)
+    return home(comfy) / "settings.json"
+
+
 def journal_of(comfy: Comfy) -> Journal:
-    """Its journal, as another process has it."""
-    return Journal(sqlite_url(comfy.base_dir / "user" / "__pika"))
+    """The journal of a ComfyUI, opened by another process."""
+    return Journal(sqlite_url(home(comfy)))
 
 
-def entered(comfy: Comfy, name: str, **given: Any) -> int:
-    """A row that another process enters; its number."""
+@contextmanager
+def journal_tables(comfy: Comfy) -> Iterator[sa.Connection]:
+    """A transaction on the journal's tables, for what no route does."""
     with closing(journal_of(comfy)) as journal:
-        return journal.claim(intent(f"{name}-{time.time_ns()}", **given), "another")[0].id
+        journal.entries(limit=1)  # creates the tables
+    engine = sa.create_engine(sqlite_url(home(comfy)))
+    try:
+        with engine.begin() as connection:
+            yield connection
+    finally:
+        engine.dispose()
 
 
-def entered_elsewhere(comfy: Comfy, prompt: str) -> int:
-    """A task that another gateway has; its number."""
-    number = entered(comfy, "elsewhere", base_url="https://elsewhere.example", prompt=prompt)
+def empty_journal(comfy: Comfy) -> None:
+    """Remove all tasks, as in a new installation."""
+    with journal_tables(comfy) as connection:
+        connection.execute(TASKS.delete())
+
+
+def add_failed_tasks(comfy: Comfy, count: int) -> tuple[int, int]:
+    """Write this many tasks into the journal; the numbers of the oldest and the newest."""
+    now = time.time()
+    columns = {"state": "failed", "base_url": "", "key_id": "", "lease_until": 0.0}
+    rows = [
+        {
+            **columns,
+            "task_id": f"example-{number:06d}",
+            "prompt": f"Prompt number {number}",
+            "request": json.dumps({"promptText": f"Prompt number {number}"}),
+            "created_at": now - 60 * (count - number),
+            "changed_at": now - 60 * (count - number),
+        }
+        for number in range(count)
+    ]
+    number = TASKS.c.id
+    with journal_tables(comfy) as connection:
+        connection.execute(TASKS.insert(), rows)
+        query = sa.select(sa.func.min(number), sa.func.max(number))
+        oldest, newest = connection.execute(query).one()
+    return int(oldest), int(newest)
+
+
+def add_entry(comfy: Comfy, name: str, **fields: Any) -> int:
+    """Have another process claim a request; the entry's number."""
+    with closing(journal_of(comfy)) as journal:
+        return journal.claim(intent(f"{name}-{time.time_ns()}", **fields), "another").entry.id
+
+
+def add_task_of_another_gateway(comfy: Comfy, prompt: str) -> int:
+    """Add a task with another base URL; its number."""
+    number = add_entry(comfy, "elsewhere", base_url="https://elsewhere.example", prompt=prompt)
     with closing(journal_of(comfy)) as journal:
         journal.mark_sent(number, "another")
         journal.mark_submitted(number, f"theirs-{number}")
     return number
 
 
-def ask(comfy: Comfy, path: str) -> dict[str, Any]:
+def get(comfy: Comfy, path: str) -> dict[str, Any]:
     """The editor's GET of /pika/…; the answer."""
     answer = comfy.request("GET", f"/pika/{path}", headers=HEADER)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
 
-def send(comfy: Comfy, path: str, body: object = None) -> requests.Response:
-    """The editor's POST to /pika/…."""
-    given = {} if body is None else body
-    return comfy.request("POST", f"/pika/{path}", json=given, headers=HEADER)
+def post(comfy: Comfy, path: str, body: object = None) -> requests.Response:
+    """The editor's POST to /pika/…, whatever its status."""
+    return comfy.request("POST", f"/pika/{path}", json={} if body is None else body, headers=HEADER)
 
 
-def done(comfy: Comfy, path: str, body: object = None) -> dict[str, Any]:
-    """The answer of a POST that is carried out."""
-    answer = send(comfy, path, body)
+def post_ok(comfy: Comfy, path: str, body: object = None) -> dict[str, Any]:
+    """The answer to a POST that succeeds."""
+    answer = post(comfy, path, body)
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
 
 
-def refused(comfy: Comfy, path: str, body: object = None) -> tuple[int, str, Mapping[str, Any]]:
-    """Status, code and answer of a POST that is not."""
-    answer = send(comfy, path, body)
-    said = answer.json()
-    assert said["error"], answer.text
-    return answer.status_code, str(said["code"]), dict(said)
+def post_error(comfy: Comfy, path: str, body: object = None) -> tuple[int, str, Mapping[str, Any]]:
+    """Status, code and answer of a POST that fails."""
+    answer = post(comfy, path, body)
+    details = answer.json()
+    assert details["error"], answer.text
+    return answer.status_code, str(details["code"]), dict(details)
 
 
-def strangers(comfy: Comfy) -> dict[str, dict[str, str]]:
-    """Headers of requests that are not the editor's, by what they are."""
+def save_settings(comfy: Comfy, **settings: Any) -> dict[str, Any]:
+    """Change the pack's settings as its page does; the answer."""
+    return post_ok(comfy, "settings", settings)
+
+
+def foreign_requests(comfy: Comfy) -> dict[str, dict[str, str]]:
+    """Headers of requests that do not come from the editor, by their origin."""
     port = comfy.setup.port
     return {
-        "no header of ours": {},
+        "without our header": {},
         "a page of another origin": {**HEADER, "Origin": "https://evil.example"},
         "a page of another port": {**HEADER, "Origin": f"http://127.0.0.1:{port + 1}"},
         "a sandboxed page": {**HEADER, "Origin": "null"},

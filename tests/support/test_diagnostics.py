@@ -17,34 +17,36 @@ from devtools import ROOT
 from pika_api.cli import main
 from pika_api.errors import FeedError, NotAccepted
 from pika_api.journal import Journal
+from pika_api.journal.schema import SCHEMA_VERSION
 from pika_api.request import Options, Parameters
 from pika_api.settings import sqlite_url
 from pika_api.settings.store import FILE_NAME
 from pika_api.support import diagnostics, run_diagnostics
 from pika_api.support.diagnostics import Diagnostics
 from pika_api.support.redaction import Redactor, redact_user_text
-from support.api import KEY, Desk, ask, free_port, intent, run
+from support.api import KEY, ServiceHarness, ask, free_port, intent, run
 
 PROMPT = "A secret lighthouse at dusk, seen by a gull"
 
 
-def look(desk: Desk, *, connect: bool = False, **environ: str) -> Diagnostics:
+def look(harness: ServiceHarness, *, connect: bool = False, **environ: str) -> Diagnostics:
     """The doctor's words on a desk, with its key in the environment."""
-    given = {"PIKA_API_KEY": desk.gateway.key, "PIKA_BASE_URL": desk.gateway.url, **environ}
-    return run_diagnostics(desk.home, desk.output, connect=connect, environ=given)
+    given = {"PIKA_API_KEY": harness.gateway.key, "PIKA_BASE_URL": harness.gateway.url, **environ}
+    return run_diagnostics(harness.home, harness.output, connect=connect, environ=given)
 
 
-def test_no_problems(desk: Desk) -> None:
+def test_no_problems(harness: ServiceHarness) -> None:
     """Versions, settings, the journal's counts, free space and the gateway's verdict, without a
     problem."""
-    task_id = desk.submit()
-    run(desk.service.collect(task_id))
-    found = look(desk, connect=True)
+    task_id = harness.submit()
+    run(harness.service.collect(task_id))
+    found = look(harness, connect=True)
     assert found.problems == []
     assert found.text.startswith(f"ComfyUI-Pika {diagnostics.version()}: no problems found\n")
     for words in (
         "\n  Python 3.", "\n  requests ", "\n  api_key: set (environment)", "\n  max_requests: 8 (",
-        "\n  base_url: 127.0.0.1 (environment)", "\n  sqlite (", "schema 2", "\n  tasks: 1 saved",
+        "\n  base_url: 127.0.0.1 (environment)", "\n  sqlite (",
+        f"schema {SCHEMA_VERSION}", "\n  tasks: 1 saved",
         " free\n", "\n  good: ", "\n  set: PIKA_API_KEY, PIKA_BASE_URL",
     ):  # fmt: skip
         assert words in found.text, words
@@ -57,43 +59,47 @@ def test_version_is_that_of_pyproject() -> None:
     assert diagnostics.version() == project["version"]
 
 
-def test_host_versions_are_listed(desk: Desk) -> None:
+def test_host_versions_are_listed(harness: ServiceHarness) -> None:
     """ComfyUI's version, which only the nodes know, is in the report."""
     around = {"ComfyUI": "0.3.75"}
-    found = run_diagnostics(desk.home, desk.output, connect=False, host_versions=around, environ={})
+    found = run_diagnostics(
+        harness.home, harness.output, connect=False, host_versions=around, environ={}
+    )
     assert "\n  ComfyUI 0.3.75\n" in found.text
 
 
-def test_gateway_is_asked_only_on_request(desk: Desk) -> None:
+def test_gateway_is_asked_only_on_request(harness: ServiceHarness) -> None:
     """No request without the connection check, and no paid one with it."""
-    assert "Connection" not in look(desk).text
-    assert desk.gateway.log == []
-    look(desk, connect=True)
-    assert {seen.method for seen in desk.gateway.log} == {"GET"}
+    assert "Connection" not in look(harness).text
+    assert harness.gateway.log == []
+    look(harness, connect=True)
+    assert {seen.method for seen in harness.gateway.log} == {"GET"}
 
 
 # What must not be in it.
 
 
-def test_report_has_no_secret(desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_report_has_no_secret(
+    harness: ServiceHarness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Neither key, prompt (in whole or in part), task id, user folder nor a link's signature,
     whatever the gateway's error contains."""
     monkeypatch.setattr(Path, "home", lambda: tmp_path)
     negative = "no seagulls anywhere"
     request = ask(PROMPT, options=Options(parameters=Parameters(negative_prompt=negative)))
     said = f"«{PROMPT}» and {PROMPT[:20]}… and {negative}: see {tmp_path}/x and https://c/v?sig=S3C"
-    desk.gateway.fault("submit", status=402, body={"message": said})
+    harness.gateway.fault("submit", status=402, body={"message": said})
     with pytest.raises(NotAccepted):
-        run(desk.service.submit(request))
-    task_id = desk.submit(request)
-    row = desk.journal.find_by_task_id(task_id)
+        run(harness.service.submit(request))
+    task_id = harness.submit(request)
+    row = harness.journal.find_by_task_id(task_id)
     assert row is not None
-    desk.journal.record_error(row.id, f"Task {task_id}: {said}")
-    found = look(desk, connect=True)
+    harness.journal.record_error(row.id, f"Task {task_id}: {said}")
+    found = look(harness, connect=True)
     assert "402" in found.text
     assert f"{task_id[:8]}…" in found.text
     for secret in (
-        desk.gateway.key, PROMPT, PROMPT[:20], "lighthouse", negative, "seagulls", task_id,
+        harness.gateway.key, PROMPT, PROMPT[:20], "lighthouse", negative, "seagulls", task_id,
         str(tmp_path), "S3C",
     ):  # fmt: skip
         assert secret not in found.text, secret
@@ -107,9 +113,9 @@ def test_report_has_no_secret(desk: Desk, tmp_path: Path, monkeypatch: pytest.Mo
         "bob:pa-ss@db.internal",
     ],
 )
-def test_report_has_no_database_account(desk: Desk, url: str) -> None:
+def test_report_has_no_database_account(harness: ServiceHarness, url: str) -> None:
     """A database that does not work is reported without user name and password."""
-    found = look(desk, PIKA_JOURNAL_URL=url, HTTPS_PROXY="http://bob:pa-ss@proxy.internal")
+    found = look(harness, PIKA_JOURNAL_URL=url, HTTPS_PROXY="http://bob:pa-ss@proxy.internal")
     assert len(found.problems) == 1
     assert "PIKA_JOURNAL_URL" in found.text
     assert "HTTPS_PROXY" in found.text
@@ -117,12 +123,12 @@ def test_report_has_no_database_account(desk: Desk, url: str) -> None:
         assert secret not in found.text
 
 
-def test_report_lists_the_newest_five_errors(desk: Desk) -> None:
+def test_report_lists_the_newest_five_errors(harness: ServiceHarness) -> None:
     """One line each, newest first."""
     for number in range(7):
-        entry, _ = desk.journal.claim(intent(f"{number:064}"), "me")
-        desk.journal.mark_rejected(entry.id, "me", f"reason\nnumber {number}")
-    told = [line for line in look(desk).text.splitlines() if "reason number" in line]
+        entry = harness.journal.claim(intent(f"{number:064}"), "me").entry
+        harness.journal.mark_rejected(entry.id, "me", f"reason\nnumber {number}")
+    told = [line for line in look(harness).text.splitlines() if "reason number" in line]
     assert [line.split()[-1] for line in told] == ["6", "5", "4", "3", "2"]
     assert told[0].strip() == "refused #7: reason number 6"
 
@@ -134,16 +140,16 @@ def test_report_lists_the_newest_five_errors(desk: Desk) -> None:
     ("environ", "words"),
     [
         ({"PIKA_API_KEY": ""}, "No API key"),
-        ({"PIKA_API_KEY": "two words"}, "PIKA_API_KEY: the key has a quotation mark"),
+        ({"PIKA_API_KEY": "two words"}, "PIKA_API_KEY: the key contains a quotation mark"),
         ({"PIKA_BASE_URL": "ftp://me:se-cret@x"}, "PIKA_BASE_URL: not an http"),
         ({"PIKA_MAX_REQUESTS": "many"}, "PIKA_MAX_REQUESTS: 'many' is not"),
     ],
 )
 def test_unusable_settings_are_reported_first(
-    desk: Desk, environ: Mapping[str, str], words: str
+    harness: ServiceHarness, environ: Mapping[str, str], words: str
 ) -> None:
     """Once and first; the other checks still run."""
-    found = look(desk, connect=True, **environ)
+    found = look(harness, connect=True, **environ)
     assert len(found.problems) == 1
     assert found.problems[0].startswith(words)
     assert found.text.splitlines()[1] == f"! {found.problems[0]}"
@@ -152,62 +158,64 @@ def test_unusable_settings_are_reported_first(
     assert "two words" not in found.text
 
 
-def test_broken_settings_file_is_reported_without_its_content(desk: Desk) -> None:
+def test_broken_settings_file_is_reported_without_its_content(harness: ServiceHarness) -> None:
     """The report names the file and quotes nothing from it."""
-    desk.home.mkdir()
-    (desk.home / FILE_NAME).write_text(f'{{"api_key": "{KEY}"', encoding="utf-8")
-    found = run_diagnostics(desk.home, desk.output, connect=True, environ={})
+    harness.home.mkdir()
+    (harness.home / FILE_NAME).write_text(f'{{"api_key": "{KEY}"', encoding="utf-8")
+    found = run_diagnostics(harness.home, harness.output, connect=True, environ={})
     assert len(found.problems) == 1
     assert "cannot be read" in found.problems[0]
     assert KEY not in found.text
     assert "not tested" in found.text
 
 
-def test_broken_journal_is_reported(desk: Desk) -> None:
+def test_broken_journal_is_reported(harness: ServiceHarness) -> None:
     """The report also says that nothing is sent without the journal."""
-    desk.home.mkdir()
-    (desk.home / "journal.sqlite3").write_bytes(b"no database " * 1000)
-    found = look(desk)
+    harness.home.mkdir()
+    (harness.home / "journal.sqlite3").write_bytes(b"no database " * 1000)
+    found = look(harness)
     assert len(found.problems) == 1
     assert "Nothing is sent without the journal" in found.problems[0]
     assert "not working" in found.text
 
 
 @pytest.mark.parametrize("status", [401, 500])
-def test_gateway_error_is_reported_with_its_words(desk: Desk, status: int) -> None:
+def test_gateway_error_is_reported_with_its_words(harness: ServiceHarness, status: int) -> None:
     """The gateway's own words are in the report."""
-    desk.gateway.fault("feed", status=status, body={"message": "worn out"}, times=None)
-    (problem,) = look(desk, connect=True).problems
+    harness.gateway.fault("feed", status=status, body={"message": "worn out"}, times=None)
+    (problem,) = look(harness, connect=True).problems
     assert "worn out" in problem
 
 
-def test_unreachable_gateway_is_reported(desk: Desk) -> None:
+def test_unreachable_gateway_is_reported(harness: ServiceHarness) -> None:
     """Nothing listens at the address."""
     url = f"http://127.0.0.1:{free_port()}"
-    (problem,) = look(desk, connect=True, PIKA_BASE_URL=url).problems
+    (problem,) = look(harness, connect=True, PIKA_BASE_URL=url).problems
     assert problem.startswith("No connection to 127.0.0.1")
 
 
-def test_unwritable_output_is_reported(desk: Desk, tmp_path: Path) -> None:
+def test_unwritable_output_is_reported(harness: ServiceHarness, tmp_path: Path) -> None:
     """The check creates no folder; a file in its place and a full disk are reported."""
-    assert look(desk).problems == []
-    assert not desk.output.exists()
+    assert look(harness).problems == []
+    assert not harness.output.exists()
     full = shutil.disk_usage(tmp_path)._replace(free=5_000_000)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(diagnostics.shutil, "disk_usage", lambda _path: full)
-        assert look(desk).problems == ["Only 5.0 MB free for videos."]
+        assert look(harness).problems == ["Only 5.0 MB free for videos."]
 
     def refuse(**_given: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(diagnostics.tempfile, "TemporaryFile", refuse)
-        (problem,) = look(desk).problems
+        (problem,) = look(harness).problems
     assert problem.startswith("Nothing can be written to")
     assert "Permission denied" in problem
 
 
-def test_missing_required_package_is_reported(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_required_package_is_reported(
+    harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """torch is not required: only the nodes need it."""
     version = metadata.version
 
@@ -217,7 +225,7 @@ def test_missing_required_package_is_reported(desk: Desk, monkeypatch: pytest.Mo
         return version(name)
 
     monkeypatch.setattr(diagnostics.metadata, "version", look_up)
-    found = look(desk)
+    found = look(harness)
     assert found.problems == ["av is not installed in this Python."]
     assert "\n  torch -\n" in found.text
 
@@ -243,13 +251,17 @@ runpy.run_module("pika_api", run_name="__main__", alter_sys=True)
     ],
 )
 def test_command_names_the_missing_package(
-    desk: Desk, tmp_path: Path, module: str, package: str
+    harness: ServiceHarness, tmp_path: Path, module: str, package: str
 ) -> None:
     """In another Python than ComfyUI's: before anything is sent, and without a traceback."""
     done = subprocess.run(
         [sys.executable, "-c", WITHOUT, module, "--home", str(tmp_path), "generate", "A pear"],
         cwd=ROOT,
-        env={**os.environ, "PIKA_API_KEY": desk.gateway.key, "PIKA_BASE_URL": desk.gateway.url},
+        env={
+            **os.environ,
+            "PIKA_API_KEY": harness.gateway.key,
+            "PIKA_BASE_URL": harness.gateway.url,
+        },
         capture_output=True,
         text=True,
         check=False,
@@ -258,23 +270,23 @@ def test_command_names_the_missing_package(
     assert f"{package} is not installed in this Python" in done.stderr
     assert f"pip install {package}" in done.stderr
     assert "Traceback" not in done.stderr
-    assert desk.posts == 0
+    assert harness.posts == 0
 
 
 def test_exit_code_is_1_with_a_problem(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """0 without one; the text is on stdout, where it can be copied."""
-    monkeypatch.setenv("PIKA_BASE_URL", desk.gateway.url)
-    arguments = ["--home", str(desk.home), "doctor", "--output", str(desk.output)]
+    monkeypatch.setenv("PIKA_BASE_URL", harness.gateway.url)
+    arguments = ["--home", str(harness.home), "doctor", "--output", str(harness.output)]
     assert main(arguments) == 1
     assert "! No API key" in capsys.readouterr().out
-    monkeypatch.setenv("PIKA_API_KEY", desk.gateway.key)
+    monkeypatch.setenv("PIKA_API_KEY", harness.gateway.key)
     assert main(arguments) == 0
     done = capsys.readouterr()
     assert ": no problems found\n" in done.out
     assert "good: " in done.out
-    assert desk.gateway.key not in done.out
+    assert harness.gateway.key not in done.out
     assert done.err == ""
     assert main([*arguments, "--no-connection"]) == 0
     assert "good: " not in capsys.readouterr().out
@@ -310,7 +322,7 @@ def test_user_texts_are_redacted(tmp_path: Path) -> None:
     journal = Journal(sqlite_url(tmp_path))
     written = "一只海鸥在黄昏的灯塔上飞翔"
     request = {"promptText": written, "image": {"url": "https://x.example/me.png"}}
-    entry, _ = journal.claim(intent(prompt=written, request=request), "me")
+    entry = journal.claim(intent(prompt=written, request=request), "me").entry
     journal.close()
     assert redact_user_text(f"«{written}» is not allowed", entry) == "«[…]» is not allowed"
     assert redact_user_text(f"«{written[:9]}…» no", entry) == "«[…]…» no"
@@ -318,10 +330,10 @@ def test_user_texts_are_redacted(tmp_path: Path) -> None:
     assert redact_user_text("HTTP 500 from x: worn out", entry) == "HTTP 500 from x: worn out"
 
 
-def test_feed_errors_are_not_in_the_report(desk: Desk) -> None:
+def test_feed_errors_are_not_in_the_report(harness: ServiceHarness) -> None:
     """A feed that cannot be read leaves nothing in the journal that the report would quote."""
-    task_id = desk.submit()
-    desk.gateway.fault("feed", status=502, body={"message": PROMPT})
+    task_id = harness.submit()
+    harness.gateway.fault("feed", status=502, body={"message": PROMPT})
     with pytest.raises(FeedError):
-        run(desk.service.status(task_id))
-    assert PROMPT not in look(desk).text
+        run(harness.service.status(task_id))
+    assert PROMPT not in look(harness).text

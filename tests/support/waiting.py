@@ -1,4 +1,4 @@
-"""Waiting for what another process does, without guessing how long it takes."""
+"""Waits for a state that another thread or process reaches."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+
+#: Seconds. It only ends tests that hang: no test measures speed, and a busy machine is slow.
+PATIENCE = 120.0
 POLL_EVERY = 0.02
 
 
-def until(look: Callable[[], T], timeout: float = 10.0, what: str = "it") -> T:
-    """The first true value of `look()`. Raises TimeoutError when there is none in time."""
+def until(look: Callable[[], T], timeout: float = PATIENCE, what: str = "the state") -> T:
+    """Call `look` until its value is true, and return that. Raises TimeoutError."""
     deadline = time.monotonic() + timeout
-    while not (found := look()):
+    while not (value := look()):
         if time.monotonic() > deadline:
-            raise TimeoutError(f"{what} did not come about in {timeout:g} s: {found!r}")
+            raise TimeoutError(f"waited {timeout:g} s for {what}; the last value was {value!r}")
         time.sleep(POLL_EVERY)
-    return found
+    return value

@@ -16,7 +16,7 @@ from pika_api.errors import SettingsError, TaskTimeout
 from pika_api.gateway import Task
 from pika_api.progress import ProgressObserver
 from pika_api.tasks import Service
-from support.api import GENERATE, Desk, ask, run
+from support.api import GENERATE, ServiceHarness, ask, run
 
 Door = Callable[[Service, Task, ProgressObserver], Coroutine[Any, Any, Any]]
 
@@ -40,94 +40,94 @@ class Stopped(Exception):
 
 
 @pytest.mark.parametrize("door", KEYED.values(), ids=KEYED)
-def test_no_request_is_sent_without_a_key(desk: Desk, door: Door) -> None:
+def test_no_request_is_sent_without_a_key(harness: ServiceHarness, door: Door) -> None:
     """Every call raises the error that explains how to set a key."""
     with pytest.raises(SettingsError, match="No API key"):
-        run(door(desk.another(api_key=""), Task.from_feed("t", {}), ProgressObserver()))
-    assert desk.gateway.log == []
+        run(door(harness.another(api_key=""), Task.from_feed("t", {}), ProgressObserver()))
+    assert harness.gateway.log == []
 
 
 @pytest.mark.parametrize("door", WATCHED.values(), ids=WATCHED)
-def test_every_call_can_be_interrupted(desk: Desk, door: Door) -> None:
+def test_every_call_can_be_interrupted(harness: ServiceHarness, door: Door) -> None:
     """A gateway, a media host or local work that takes a second: an interrupt ends each call."""
 
     def check() -> None:
         raise Stopped
 
-    task = run(desk.service.wait(desk.submit()))
+    task = run(harness.service.wait(harness.submit()))
     for place in ("submit", "feed", "media"):
-        desk.gateway.fault(place, delay=1.0)
+        harness.gateway.fault(place, delay=1.0)
     with pytest.raises(Stopped):
-        run(door(desk.service, task, ProgressObserver(check)))
+        run(door(harness.service, task, ProgressObserver(check)))
 
 
-def test_max_requests_is_respected(desk: Desk) -> None:
+def test_max_requests_is_respected(harness: ServiceHarness) -> None:
     """With one at a time the second request follows the first one's answer."""
-    service = desk.another(max_requests=1)
-    desk.gateway.fault("submit", delay=0.3, times=2)
+    service = harness.another(max_requests=1)
+    harness.gateway.fault("submit", delay=0.3, times=2)
 
     async def both() -> None:
         await asyncio.gather(*(service.submit(ask(), take=take) for take in (1, 2)))
 
     run(both())
-    first, second = desk.gateway.requests("POST", GENERATE)
+    first, second = harness.gateway.requests("POST", GENERATE)
     # Windows' clock goes in steps of 16 ms.
     assert second.monotonic - first.monotonic >= 0.25
 
 
 @pytest.mark.parametrize("door", ["wait", "collect"])
-def test_timeout_is_respected(desk: Desk, door: str) -> None:
+def test_timeout_is_respected(harness: ServiceHarness, door: str) -> None:
     """The waiting ends then; the task is kept."""
-    desk.gateway.fault("task", stuck=True)
-    task_id = desk.submit()
+    harness.gateway.fault("task", stuck=True)
+    task_id = harness.submit()
     with pytest.raises(TaskTimeout) as caught:
-        run(getattr(desk.service, door)(task_id, timeout=0.3))
+        run(getattr(harness.service, door)(task_id, timeout=0.3))
     assert caught.value.task_id == task_id
 
 
-def test_submit_defaults_to_take_0_without_a_node(desk: Desk) -> None:
+def test_submit_defaults_to_take_0_without_a_node(harness: ServiceHarness) -> None:
     """The command line leaves these out."""
-    desk.submit()
-    (entry,) = desk.journal.entries()
+    harness.submit()
+    (entry,) = harness.journal.entries()
     assert (entry.take, entry.node_id, entry.prompt_id) == (0, "", "")
 
 
-def test_prepare_passes_arguments_and_result(desk: Desk) -> None:
+def test_prepare_passes_arguments_and_result(harness: ServiceHarness) -> None:
     """And the error of the call."""
-    assert run(desk.service.prepare(divmod, 7, 2)) == (3, 1)
+    assert run(harness.service.prepare(divmod, 7, 2)) == (3, 1)
     with pytest.raises(ZeroDivisionError):
-        run(desk.service.prepare(divmod, 7, 0))
+        run(harness.service.prepare(divmod, 7, 0))
 
 
-def with_posters(desk: Desk, folder: Path, **given: Any) -> closing[Service]:
+def with_posters(harness: ServiceHarness, folder: Path, **given: Any) -> closing[Service]:
     """A service at the desk that keeps posters."""
-    settings = replace(desk.service.settings, **given)
-    return closing(Service(settings, desk.journal, desk.output, thumbnails=folder))
+    settings = replace(harness.service.settings, **given)
+    return closing(Service(settings, harness.journal, harness.output, thumbnails=folder))
 
 
-def test_fetched_poster_is_stored_as_thumbnail(desk: Desk, tmp_path: Path) -> None:
+def test_fetched_poster_is_stored_as_thumbnail(harness: ServiceHarness, tmp_path: Path) -> None:
     """It is returned complete, and the sidebar has a thumbnail of it without asking the gateway."""
-    task = run(desk.service.wait(desk.submit()))
-    (entry,) = desk.journal.entries()
-    with with_posters(desk, tmp_path) as service:
+    task = run(harness.service.wait(harness.submit()))
+    (entry,) = harness.journal.entries()
+    with with_posters(harness, tmp_path) as service:
         assert run(service.fetch_poster(task.poster_url, task.id)) == run(
-            desk.service.fetch_poster(task.poster_url, task.id)
+            harness.service.fetch_poster(task.poster_url, task.id)
         )
-        seen = len(desk.gateway.log)
+        seen = len(harness.gateway.log)
         kept = run(service.thumbnail(entry))
         assert kept is not None
         assert kept.is_file()
-    assert len(desk.gateway.log) == seen
+    assert len(harness.gateway.log) == seen
 
 
-def test_thumbnail_is_requested_only_with_a_key(desk: Desk, tmp_path: Path) -> None:
+def test_thumbnail_is_requested_only_with_a_key(harness: ServiceHarness, tmp_path: Path) -> None:
     """Without a key, or without a folder for thumbnails, there is none, and no error."""
-    run(desk.service.wait(desk.submit()))
-    (entry,) = desk.journal.entries()
-    seen = len(desk.gateway.log)
-    assert run(desk.service.thumbnail(entry)) is None
-    with with_posters(desk, tmp_path, api_key="") as service:
+    run(harness.service.wait(harness.submit()))
+    (entry,) = harness.journal.entries()
+    seen = len(harness.gateway.log)
+    assert run(harness.service.thumbnail(entry)) is None
+    with with_posters(harness, tmp_path, api_key="") as service:
         assert run(service.thumbnail(entry)) is None
-    assert len(desk.gateway.log) == seen
-    with with_posters(desk, tmp_path) as service:
+    assert len(harness.gateway.log) == seen
+    with with_posters(harness, tmp_path) as service:
         assert run(service.thumbnail(entry)) is not None

@@ -9,17 +9,16 @@ from typing import Any
 import pytest
 
 from pika_api.errors import JournalError, NotAccepted, SubmitUnknown
-from pika_api.gateway import retry
 from pika_api.journal import Journal, State
 from pika_api.settings import sqlite_url
 from pika_api.tasks import ServicePolicy
-from support.api import Desk, ask, run
+from support.api import ServiceHarness, ask, impatient, run
 from support.waiting import until
 
 
-def only(desk: Desk) -> Any:
+def only(harness: ServiceHarness) -> Any:
     """The one row of the journal."""
-    (entry,) = desk.journal.entries(forgotten=True)
+    (entry,) = harness.journal.entries(forgotten=True)
     return entry
 
 
@@ -39,64 +38,62 @@ class Forgetful(Journal):
         super().mark_unknown(entry_id, reason)
 
 
-def test_unrecorded_id_is_in_the_error(desk: Desk) -> None:
+def test_unrecorded_id_is_in_the_error(harness: ServiceHarness) -> None:
     """If the journal fails after the charge, the error has the id, and the request is not sent
     again."""
-    desk.policy = ServicePolicy(record_retries=(0.05, 0.05))
-    journal = Forgetful(sqlite_url(desk.home))
+    harness.policy = ServicePolicy(record_retries=(0.05, 0.05))
+    journal = Forgetful(sqlite_url(harness.home))
     journal.broken = ("submitted",)
-    service = desk.another(journal=journal)
+    service = harness.another(journal=journal)
     with pytest.raises(JournalError) as caught:
         run(service.submit(ask()))
-    (task_id,) = desk.gateway.charged
+    (task_id,) = harness.gateway.charged
     assert f"The task is charged. Write down its id: {task_id}" in str(caught.value)
-    assert only(desk).state is State.SENT
+    assert only(harness).state is State.SENT
 
 
-def test_id_is_recorded_when_the_journal_recovers(desk: Desk) -> None:
+def test_id_is_recorded_when_the_journal_recovers(harness: ServiceHarness) -> None:
     """The journal fails for a moment after the charge; the id is recorded in the end."""
-    desk.policy = ServicePolicy(record_retries=(0.1,) * 50)
-    journal = Forgetful(sqlite_url(desk.home))
+    harness.policy = ServicePolicy(record_retries=(0.1,) * 50)
+    journal = Forgetful(sqlite_url(harness.home))
     journal.broken = ("submitted",)
-    service = desk.another(journal=journal)
+    service = harness.another(journal=journal)
     threading.Timer(0.4, setattr, (journal, "broken", ())).start()
-    assert run(service.submit(ask())).task_id == only(desk).task_id
+    assert run(service.submit(ask())).task_id == only(harness).task_id
 
 
-def test_unknown_outcome_is_raised_even_if_it_cannot_be_recorded(desk: Desk) -> None:
+def test_unknown_outcome_is_raised_even_if_it_cannot_be_recorded(harness: ServiceHarness) -> None:
     """«Nothing is sent» would be a lie here: the error is the one about the money."""
-    journal = Forgetful(sqlite_url(desk.home))
+    journal = Forgetful(sqlite_url(harness.home))
     journal.broken = ("unknown",)
-    service = desk.another(journal=journal)
-    desk.gateway.fault("submit", status=500, body="Oops")
+    service = harness.another(journal=journal)
+    harness.gateway.fault("submit", status=500, body="Oops")
     with pytest.raises(SubmitUnknown, match="may have been accepted"):
         run(service.submit(ask()))
-    assert only(desk).state is State.SENT
+    assert only(harness).state is State.SENT
 
 
-def test_429_and_then_no_gateway_is_not_accepted(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_429_and_then_no_gateway_is_not_accepted(harness: ServiceHarness) -> None:
     """429, then the gateway is gone: nothing was charged, and the row is released."""
-    monkeypatch.setattr(retry, "UNREACHABLE_PATIENCE", 0.0)
-    desk.gateway.fault("submit", status=429, headers={"Retry-After": "1"})
+    harness.policy = impatient(harness.policy, 0.0)
+    harness.gateway.fault("submit", status=429, headers={"Retry-After": "1"})
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(desk.submit)
-        until(lambda: [e for e in desk.journal.entries() if e.last_error], what="the 429")
-        desk.gateway.close()
+        waiting = pool.submit(harness.submit)
+        until(lambda: [e for e in harness.journal.entries() if e.last_error], what="the 429")
+        harness.gateway.close()
         with pytest.raises(NotAccepted, match="nothing was charged"):
             waiting.result()
-    assert only(desk).state is State.REFUSED
+    assert only(harness).state is State.REFUSED
 
 
-def test_backoff_also_stops_requests_queued_for_a_thread(desk: Desk) -> None:
+def test_backoff_also_stops_requests_queued_for_a_thread(harness: ServiceHarness) -> None:
     """More requests than threads: one that passed the first check still waits."""
-    service = desk.another(max_requests=1)
-    desk.gateway.fault("submit", status=429, headers={"Retry-After": "2"}, delay=0.5)
+    service = harness.another(max_requests=1)
+    harness.gateway.fault("submit", status=429, headers={"Retry-After": "2"}, delay=0.5)
     with ThreadPoolExecutor(2) as pool:
         both = [pool.submit(run, service.submit(ask(), take=take)) for take in (0, 1)]
-        until(lambda: desk.posts >= 2, what="the second POST")
-        refused, second = desk.gateway.requests("POST")[:2]
+        until(lambda: harness.posts >= 2, what="the second POST")
+        refused, second = harness.gateway.requests("POST")[:2]
         for each in both:
             each.result(30)
     assert refused.status == 429

@@ -15,7 +15,7 @@ from pika_api.journal import Journal
 from pika_api.media import NotMedia
 from pika_api.settings import Settings, sqlite_url
 from pika_api.tasks import Service
-from support.api import Clock, Desk, run, write_video
+from support.api import Clock, ServiceHarness, run, write_video
 
 
 def encoded(mode: str, size: tuple[int, int], form: str) -> bytes:
@@ -38,12 +38,12 @@ def claims(width: int, height: int) -> bytes:
 
 
 @pytest.fixture
-def service(desk: Desk, tmp_path: Path) -> Any:
+def service(harness: ServiceHarness, tmp_path: Path) -> Any:
     """A service that keeps posters."""
 
-    settings = Settings(api_key=desk.gateway.key, base_url=desk.gateway.url)
+    settings = Settings(api_key=harness.gateway.key, base_url=harness.gateway.url)
     made = Service(
-        settings, Journal(sqlite_url(desk.home)), desk.output, thumbnails=tmp_path / "posters"
+        settings, Journal(sqlite_url(harness.home)), harness.output, thumbnails=tmp_path / "posters"
     )
     yield made
     made.close()
@@ -95,62 +95,68 @@ def test_invalid_picture_is_rejected(service: Service, tmp_path: Path, data: byt
     assert list(tmp_path.glob("posters/*")) == []
 
 
-def test_thumbnail_of_a_saved_task_comes_from_its_file(desk: Desk, service: Service) -> None:
+def test_thumbnail_of_a_saved_task_comes_from_its_file(
+    harness: ServiceHarness, service: Service
+) -> None:
     """The file is read once: later the thumbnail exists even without the file."""
-    task_id = desk.submit()
-    file = run(desk.service.collect(task_id)).path
-    before = len(desk.gateway.log)
+    task_id = harness.submit()
+    file = run(harness.service.collect(task_id)).path
+    before = len(harness.gateway.log)
     path = poster(service, task_id)
     assert path is not None
     file.unlink()
     assert poster(service, task_id) == path
-    assert len(desk.gateway.log) == before
+    assert len(harness.gateway.log) == before
 
 
-def test_thumbnail_of_a_finished_task_comes_from_the_feed(desk: Desk, service: Service) -> None:
+def test_thumbnail_of_a_finished_task_comes_from_the_feed(
+    harness: ServiceHarness, service: Service
+) -> None:
     """It is requested once."""
-    task_id = desk.submit()
-    run(desk.service.wait(task_id))
-    before = len(desk.gateway.log)
+    task_id = harness.submit()
+    run(harness.service.wait(task_id))
+    before = len(harness.gateway.log)
     path = poster(service, task_id)
     assert path is not None
     assert poster(service, task_id) == path
-    assert len(desk.gateway.log) == before + 2
+    assert len(harness.gateway.log) == before + 2
 
 
 @pytest.mark.parametrize("on", ["feed", "media"])
-def test_missing_poster_is_requested_again_later(desk: Desk, service: Service, on: Any) -> None:
+def test_missing_poster_is_requested_again_later(
+    harness: ServiceHarness, service: Service, on: Any
+) -> None:
     """Not at once: a list of thousands would ask all the time."""
     clock = Clock()
     service._thumbnails._clock = clock
-    task_id = desk.submit()
-    run(desk.service.wait(task_id))
-    desk.gateway.fault(on=on, status=404, body={"message": "none yet"})
+    task_id = harness.submit()
+    run(harness.service.wait(task_id))
+    harness.gateway.fault(on=on, status=404, body={"message": "none yet"})
     assert poster(service, task_id) is None
-    asked = len(desk.gateway.log)
+    asked = len(harness.gateway.log)
     assert poster(service, task_id) is None
-    assert len(desk.gateway.log) == asked
+    assert len(harness.gateway.log) == asked
     clock.now += 1000.0
     assert poster(service, task_id) is not None
 
 
 @pytest.mark.parametrize("seconds", [60.0, 0.5])
 def test_no_thumbnail_is_requested_during_a_backoff(
-    desk: Desk, service: Service, monkeypatch: pytest.MonkeyPatch, seconds: float
+    harness: ServiceHarness, service: Service, monkeypatch: pytest.MonkeyPatch, seconds: float
 ) -> None:
     """The back-off applies to the display as well, until its end."""
-    task_id = desk.submit()
-    run(desk.service.wait(task_id))
-    before = len(desk.gateway.log)
+    task_id = harness.submit()
+    run(harness.service.wait(task_id))
+    before = len(harness.gateway.log)
     monkeypatch.setattr(service._workers.backoff, "wait", lambda: seconds)
     assert poster(service, task_id) is None
-    assert len(desk.gateway.log) == before
+    assert len(harness.gateway.log) == before
 
 
-def test_unreadable_file_gives_no_thumbnail(desk: Desk, service: Service) -> None:
+def test_unreadable_file_gives_no_thumbnail(harness: ServiceHarness, service: Service) -> None:
     """A file that the user has changed costs only the thumbnail."""
-    task_id = desk.submit()
-    run(desk.service.collect(task_id)).path.write_bytes(b"edited")
+    task_id = harness.submit()
+    run(harness.service.collect(task_id)).path.write_bytes(b"edited")
     assert poster(service, task_id) is None
 
 

@@ -1,23 +1,31 @@
-"""Nodes that the tests put beside the pack's in a real ComfyUI: sources, a sink, a sibling."""
+"""Nodes of the tests, for graphs with the pack's nodes in a real ComfyUI."""
 
 import asyncio
 import json
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import av
+import comfy.model_management
 import folder_paths
 import numpy as np
 import torch
 from comfy_api.latest import ComfyExtension, InputImpl, Types, io
+from server import PromptServer
 
 CATEGORY = "tests"
 
 
 def pattern(height: int, width: int, channels: int) -> np.ndarray:
-    """A picture whose every 8-bit value is known: a ramp over all of them, in floats."""
+    """A ramp over all 8-bit values, as float32 ``[H,W,C]`` in 0…1."""
     values = np.arange(height * width * channels, dtype=np.int64) * 37 % 256
     return (values.reshape(height, width, channels) / 255.0).astype(np.float32)
+
+
+def is_missing(file: str) -> bool:
+    """Whether a file is named and does not exist."""
+    return bool(file) and not Path(file).exists()
 
 
 class ProbeImage(io.ComfyNode):
@@ -36,7 +44,7 @@ class ProbeImage(io.ComfyNode):
                 io.Int.Input("batch", default=1),
                 io.String.Input("flaw", default=""),
             ],
-            outputs=[io.Image.Output("made", display_name="made")],
+            outputs=[io.Image.Output("output", display_name="output")],
         )
 
     @classmethod
@@ -50,7 +58,7 @@ class ProbeImage(io.ComfyNode):
 
 
 class ProbeVideo(io.ComfyNode):
-    """A VIDEO: from frames, or from a file with this codec."""
+    """A VIDEO of frames, or of a file: ``codec.ending``."""
 
     @classmethod
     def define_schema(cls):
@@ -63,7 +71,7 @@ class ProbeVideo(io.ComfyNode):
                 io.Int.Input("width", default=64),
                 io.Int.Input("height", default=48),
             ],
-            outputs=[io.Video.Output("made", display_name="made")],
+            outputs=[io.Video.Output("output", display_name="output")],
         )
 
     @classmethod
@@ -85,7 +93,7 @@ class ProbeVideo(io.ComfyNode):
 
 
 class ProbeList(io.ComfyNode):
-    """A list of texts, a line each."""
+    """A list of texts: the lines of one."""
 
     @classmethod
     def define_schema(cls):
@@ -94,7 +102,7 @@ class ProbeList(io.ComfyNode):
             display_name="Probe List",
             category=CATEGORY,
             inputs=[io.String.Input("lines", multiline=True)],
-            outputs=[io.String.Output("made", display_name="made", is_output_list=True)],
+            outputs=[io.String.Output("output", display_name="output", is_output_list=True)],
         )
 
     @classmethod
@@ -103,7 +111,7 @@ class ProbeList(io.ComfyNode):
 
 
 class ProbeSink(io.ComfyNode):
-    """Says what came in, as JSON in the history."""
+    """Reports its inputs as JSON in the history."""
 
     @classmethod
     def define_schema(cls):
@@ -123,53 +131,61 @@ class ProbeSink(io.ComfyNode):
 
     @classmethod
     def execute(cls, video=None, image=None, text=None, number=None):
-        seen = {"text": text, "number": number}
+        inputs = {"text": text, "number": number}
         if video is not None:
-            seen["video"] = {
+            inputs["video"] = {
                 "source": str(video.get_stream_source()),
                 "size": video.get_dimensions(),
                 "seconds": video.get_duration(),
             }
         if image is not None:
-            seen["image"] = {
+            inputs["image"] = {
                 "shape": list(image.shape),
                 "type": str(image.dtype),
                 "low": float(image.min()),
                 "high": float(image.max()),
             }
-        return io.NodeOutput(ui={"seen": [json.dumps(seen)]})
+        return io.NodeOutput(ui={"inputs": [json.dumps(inputs)]})
 
 
-class ProbeSibling(io.ComfyNode):
-    """An async node that ticks: says how long its longest pause was, in seconds; or fails."""
+class ProbeMode(io.ComfyNode):
+    """An async node that shows a text, then waits for a file, and ends as `mode` says.
+
+    «done» returns, «fail» raises an error, «wait» only ends by an interrupt.
+    """
 
     @classmethod
     def define_schema(cls):
         return io.Schema(
-            node_id="ProbeSibling",
-            display_name="Probe Sibling",
+            node_id="ProbeMode",
+            display_name="Probe Mode",
             category=CATEGORY,
-            inputs=[io.Float.Input("seconds", default=1.0), io.String.Input("mode", default="")],
+            inputs=[io.String.Input("mode", default="done"), io.String.Input("file", default="")],
             outputs=[],
             is_output_node=True,
+            not_idempotent=True,
+            hidden=[io.Hidden.unique_id],
         )
 
     @classmethod
-    async def execute(cls, seconds, mode):
-        longest, last, end = 0.0, time.monotonic(), time.monotonic() + seconds
-        while last < end:
-            await asyncio.sleep(0.005)
-            longest, last = max(longest, time.monotonic() - last), time.monotonic()
+    async def execute(cls, mode, file):
+        PromptServer.instance.send_progress_text(f"mode is {mode} – ü", cls.hidden.unique_id)
+        while is_missing(file):  # noqa: ASYNC110 - another process creates it
+            await asyncio.sleep(0.02)
         if mode == "fail":
-            raise RuntimeError("the sibling failed, as asked")
-        return io.NodeOutput(ui={"longest": [longest]})
+            raise ValueError("ProbeMode fails as requested")
+        while mode == "wait":
+            await asyncio.sleep(0.02)
+            if comfy.model_management.processing_interrupted():
+                raise comfy.model_management.InterruptProcessingException
+        return io.NodeOutput(ui={"text": [mode]})
 
 
 class ProbeExtension(ComfyExtension):
     """The nodes."""
 
     async def get_node_list(self):
-        return [ProbeImage, ProbeVideo, ProbeList, ProbeSink, ProbeSibling]
+        return [ProbeImage, ProbeVideo, ProbeList, ProbeSink, ProbeMode]
 
 
 async def comfy_entrypoint():

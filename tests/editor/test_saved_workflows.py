@@ -1,4 +1,4 @@
-"""Workflows saved by every release so far still open, and send what they sent."""
+"""Workflows that earlier releases saved still open, and send the same requests."""
 
 from __future__ import annotations
 
@@ -7,21 +7,20 @@ import hashlib
 import io
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from PIL import Image
 
-from devtools.comfyui.pages import complaints, open_editor, open_workflow
+from devtools.comfyui.pages import complaints, open_workflow
 from simulator import Simulator
 from simulator.log import Request
 from support.comfy import Comfy, Graph
 from support.graphs import text_to_video
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
+    from playwright.sync_api import Page
 
 pytestmark = pytest.mark.comfy
 
@@ -35,25 +34,15 @@ def name(saved: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def ready(comfy: Comfy) -> None:
-    """The files that the workflows load, and one finished task to find again."""
+def inputs(comfy: Comfy) -> None:
+    """The files that the workflows load, and one finished task for Pika History."""
     for file in WORKFLOWS.glob("*/input/*"):
         shutil.copy(file, comfy.base_dir / "input")
     assert comfy.run(text_to_video("A saved quince")).error is None
 
 
-@pytest.fixture(scope="module")
-def editor(chromium: Browser, comfy: Comfy) -> Iterator[Page]:
-    """The editor, opened once for all workflows."""
-    context = chromium.new_context(locale="en-US", service_workers="block")
-    page = context.new_page()
-    open_editor(page, comfy.url)
-    yield page
-    context.close()
-
-
 def described(request: Request) -> dict[str, Any]:
-    """A submitted body, its media described as in the saved ones."""
+    """A submitted body, with its image described as in the saved bodies."""
     body = dict(request.body)
     if isinstance(body.get("image"), dict):
         sent = json.loads(request.text or "")["image"]
@@ -68,8 +57,8 @@ def described(request: Request) -> dict[str, Any]:
     return body
 
 
-def check(comfy: Comfy, gateway: Simulator, graph: Graph, saved: Path) -> None:
-    """Run a graph and compare the requests that arrive with those of the release."""
+def assert_same_requests(comfy: Comfy, gateway: Simulator, graph: Graph, saved: Path) -> None:
+    """Run a graph and compare its requests with those of the release."""
     before = len(gateway.requests(method="POST", path="/pika/generate"))
     run = comfy.run(graph)
     assert run.error is None
@@ -78,33 +67,32 @@ def check(comfy: Comfy, gateway: Simulator, graph: Graph, saved: Path) -> None:
     assert bodies == json.loads(saved.with_suffix(".body.json").read_text("utf-8"))
 
 
-def test_every_release_is_complete() -> None:
-    """Each saved workflow is there in both formats."""
+def test_every_workflow_is_saved_in_both_formats() -> None:
+    """Each workflow has a file of the editor and one in the API format."""
     assert SAVED
     for saved in SAVED:
         assert saved.with_suffix(".json").is_file()
         assert saved.with_suffix(".api.json").is_file()
 
 
-@pytest.mark.usefixtures("ready")
+@pytest.mark.usefixtures("inputs")
 @pytest.mark.parametrize("saved", SAVED, ids=name)
-def test_an_exported_workflow_sends_what_it_sent(
+def test_exported_workflow_sends_the_same_requests(
     comfy: Comfy, gateway: Simulator, saved: Path
 ) -> None:
-    """A workflow in the API format, as a release exported it, makes the very requests that it made
-    then."""
+    """A workflow that a release exported in the API format sends the requests of that release."""
     graph = json.loads(saved.with_suffix(".api.json").read_text("utf-8"))
-    check(comfy, gateway, graph, saved)
+    assert_same_requests(comfy, gateway, graph, saved)
 
 
 @pytest.mark.browser
-@pytest.mark.usefixtures("ready")
+@pytest.mark.usefixtures("inputs")
 @pytest.mark.parametrize("saved", SAVED, ids=name)
-def test_a_saved_workflow_sends_what_it_sent(
+def test_saved_workflow_opens_unchanged_and_sends_the_same_requests(
     comfy: Comfy, gateway: Simulator, editor: Page, saved: Path
 ) -> None:
-    """A workflow as a release's editor saved it opens without a complaint, every widget keeps its
-    value, and it makes the very requests that it made then."""
+    """A workflow that a release's editor saved opens without a warning, every widget keeps its
+    value, and it sends the requests of that release."""
     opened = open_workflow(editor, saved.with_suffix(".json"))
     assert complaints(editor) == []
     values = editor.evaluate(
@@ -114,4 +102,4 @@ def test_a_saved_workflow_sends_what_it_sent(
         then = node.get("widgets_values") or []
         assert (now or [])[: len(then)] == then, node["type"]
     graph = editor.evaluate("async () => (await window.app.graphToPrompt()).output")
-    check(comfy, gateway, graph, saved)
+    assert_same_requests(comfy, gateway, graph, saved)

@@ -1,4 +1,4 @@
-"""What the simulator may lean on."""
+"""The modules that the simulator may import."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ FOLDER = Path(__file__).parents[2] / "simulator"
 ALLOWED = {"aiohttp", "av", "numpy", "PIL"}
 
 
-def test_it_imports_nothing_of_the_project():
-    """A mistake shared with the client would pass every test."""
+def test_simulator_imports_nothing_from_the_project():
+    """A mistake in shared code would pass every test."""
     for file in FOLDER.glob("*.py"):
         for node in ast.walk(ast.parse(file.read_text("utf-8"))):
             names = []

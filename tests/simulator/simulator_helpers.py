@@ -1,4 +1,4 @@
-"""What a client at the simulator's desk does, in as few words as the tests need."""
+"""A client of the simulator, and small media, for its tests."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from PIL import Image
 
 from simulator import Simulator
 
-# The seed's request example, letter by letter.
-SEED_BODY: dict[str, Any] = {
+# The example request of the API specification, unchanged.
+EXAMPLE_BODY: dict[str, Any] = {
     "pikaffect": "Dissolve",
     "promptText": "Apple evaporates",
     "model": "1.5",
@@ -31,26 +31,26 @@ SEED_BODY: dict[str, Any] = {
         "extend": False,
     },
 }
-LEFT_OUT = object()
+OMIT = object()
 
 
 def body(changes: dict[str, Any] | None = None) -> dict[str, Any]:
-    """The seed's body with values set, or left out, at dotted paths."""
-    changed = copy.deepcopy(SEED_BODY)
+    """The example body with other values at dotted paths; OMIT removes a field."""
+    changed = copy.deepcopy(EXAMPLE_BODY)
     for path, value in (changes or {}).items():
         *parents, name = path.split(".")
-        place = changed
+        part = changed
         for parent in parents:
-            place = place[parent]
-        if value is LEFT_OUT:
-            del place[name]
+            part = part[parent]
+        if value is OMIT:
+            del part[name]
         else:
-            place[name] = value
+            part[name] = value
     return changed
 
 
 def post(sim: Simulator, sent: Any = None, **options: Any) -> requests.Response:
-    """Submits a body, the seed's own without one."""
+    """Submits a body, by default the example."""
     options.setdefault("headers", {"Authorization": f"Bearer {sim.key}"})
     if "data" not in options:
         options["json"] = body() if sent is None else sent
@@ -58,14 +58,14 @@ def post(sim: Simulator, sent: Any = None, **options: Any) -> requests.Response:
 
 
 def submit(sim: Simulator, changes: dict[str, Any] | None = None) -> str:
-    """Submits the seed's body with changes; returns the task id."""
+    """Submits the example body with changes; returns the task id."""
     answer = post(sim, body(changes))
     assert answer.status_code == 200, answer.text
     return answer.json()["id"]
 
 
 def feed(sim: Simulator, task_id: str) -> requests.Response:
-    """Asks the feed once."""
+    """Requests the feed once."""
     headers = {"Authorization": f"Bearer {sim.key}"}
     return requests.get(f"{sim.url}/pika/feed/{task_id}", headers=headers, timeout=10)
 
@@ -76,7 +76,7 @@ def entry(sim: Simulator, task_id: str) -> dict[str, Any]:
     return video
 
 
-def over(sim: Simulator, task_id: str) -> dict[str, Any]:
+def wait_until_done(sim: Simulator, task_id: str) -> dict[str, Any]:
     """The feed's entry once the task is finished or failed."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
@@ -87,29 +87,29 @@ def over(sim: Simulator, task_id: str) -> dict[str, Any]:
     raise AssertionError(f"task {task_id} is still {video}")
 
 
-def made(sim: Simulator, changes: dict[str, Any] | None = None) -> bytes:
-    """The bytes of what a body makes."""
-    video = over(sim, submit(sim, changes))
+def download_result(sim: Simulator, changes: dict[str, Any] | None = None) -> bytes:
+    """Submits, waits and downloads the result."""
+    video = wait_until_done(sim, submit(sim, changes))
     assert video["status"] == "finished", video
     return requests.get(video["resultUrl"], timeout=10).content
 
 
 def frames(mp4: bytes) -> list[np.ndarray]:
-    """The frames of a video, uint8 [H, W, 3]."""
+    """All frames of a video, each uint8 [H, W, 3]."""
     with av.open(io.BytesIO(mp4)) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
 
 
 def picture(fmt: str = "PNG", size: tuple[int, int] = (64, 48), colour: str = "red") -> bytes:
     """The bytes of a plain picture."""
-    written = io.BytesIO()
-    Image.new("RGB", size, colour).save(written, fmt)
-    return written.getvalue()
+    file = io.BytesIO()
+    Image.new("RGB", size, colour).save(file, fmt)
+    return file.getvalue()
 
 
 @functools.cache
 def video(count: int = 12, size: tuple[int, int] = (96, 64), rate: int = 12) -> bytes:
-    """The bytes of an MP4 that goes from black to white, its index first."""
+    """The bytes of an MP4 that fades from black to white, with its index first."""
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "video.mp4")
         with av.open(str(file), "w", options={"movflags": "faststart"}) as container:
@@ -124,5 +124,5 @@ def video(count: int = 12, size: tuple[int, int] = (96, 64), rate: int = 12) -> 
 
 
 def b64(data: bytes) -> str:
-    """Bare Base64, as the seed says."""
+    """Bare Base64, as in the API specification."""
     return base64.b64encode(data).decode()

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.comfy, pytest.mark.browser]
 
 
 def test_editor_opens_without_a_dialog(comfy: Comfy, page: Page, page_errors: PageErrors) -> None:
-    """The editor comes up with its graph in sight, without the dialog of templates."""
+    """The editor opens with its graph in sight and without the dialog of templates."""
     page.goto(comfy.url)
     page.wait_for_function("window.app?.graph?.nodes !== undefined")
     page.locator("#graph-canvas").wait_for()
@@ -26,7 +26,7 @@ def test_editor_opens_without_a_dialog(comfy: Comfy, page: Page, page_errors: Pa
 
 
 def test_page_errors_are_recorded(comfy: Comfy, page: Page, page_errors: PageErrors) -> None:
-    """An error on the console and one that nothing caught are both seen."""
+    """An error on the console and an uncaught exception are both recorded."""
     page.goto(f"{comfy.url}/system_stats")
     with page.expect_event("pageerror"):
         page.evaluate("console.error('on the console'); setTimeout(() => { throw Error('loose') })")

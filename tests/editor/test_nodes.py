@@ -1,0 +1,135 @@
+"""The nodes in the editor: progress and video of a run, the list of tasks, the example image."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from devtools.comfyui.pages import EXAMPLES, open_editor, open_workflow, press_run, wait_for_video
+from simulator import Simulator
+from support.browser import listening
+from support.comfy import Comfy
+from support.editor import assert_no_errors, editor_settings
+from support.gateway import held_tasks
+from support.graphs import text_to_video
+from support.waiting import until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Request
+
+    from support.browser import PageErrors
+
+pytestmark = [pytest.mark.comfy, pytest.mark.browser]
+
+_SHRINK = """(prompt) => {
+  for (const node of window.app.graph.nodes) {
+    if (node.comfyClass === 'PikaResult') node.setSize([240, 120])
+    if (node.comfyClass === 'PikaGenerate')
+      node.widgets.find((widget) => widget.name === 'prompt_text').value = prompt
+  }
+}"""
+
+#: The lower edges of Pika Result and of its video on the page.
+_ENDS = """() => {
+  const node = window.app.graph.nodes.find((node) => node.comfyClass === 'PikaResult')
+  const { scale, offset } = window.app.canvas.ds
+  const top = window.app.canvas.canvas.getBoundingClientRect().top
+  const video = document.querySelector('video').getBoundingClientRect()
+  const drawn = document.querySelector(`[data-node-id="${node.id}"]`)?.getBoundingClientRect()
+  const edge = drawn?.bottom ?? (node.pos[1] + node.size[1] + offset[1]) * scale + top
+  return [edge, video.bottom]
+}"""
+#: Whether Pika Result shows no thumbnail, neither in the classic rendering nor in Nodes 2.0.
+_NO_THUMBNAIL = """() => {
+  const node = window.app.graph.nodes.find((node) => node.comfyClass === 'PikaResult')
+  return !node.imgs?.length && !document.querySelector(`[data-node-id="${node.id}"] img`)
+}"""
+
+_OPEN_HISTORY = """() => {
+  const node = window.LiteGraph.createNode('PikaHistory')
+  window.app.graph.add(node)
+  window.pikaTestNode = node
+  node.widgets.find((widget) => widget.type === 'button').callback()
+  return node.serialize().widgets_values.slice(0, 2)
+}"""
+
+
+def test_history_lists_tasks_and_takes_the_chosen_one(
+    comfy: Comfy, gateway: Simulator, editor: Page, page_errors: PageErrors
+) -> None:
+    """Pika History's button opens the list of tasks, the newest first. A search filters it. The
+    chosen id becomes task_id. A prompt is shown as text, even if it contains HTML."""
+    for prompt in ("A medlar", "<img src=x onerror=alert(1)> pear"):
+        assert comfy.run(text_to_video(prompt)).error is None
+    medlar, pear = gateway.charged[-2:]
+    assert editor.evaluate(_OPEN_HISTORY) == ["", "any"]
+    dialog = editor.get_by_role("dialog", name="Choose a task")
+    rows = dialog.locator("li button")
+    rows.first.wait_for()
+    assert pear in rows.first.inner_text()
+    assert "<img src=x" in rows.first.inner_text()
+    assert dialog.locator("img").count() == 0
+    dialog.get_by_role("searchbox").fill("medlar saved")
+    until(lambda: rows.count() == 1, what="the one row of the search")
+    assert medlar in rows.first.inner_text()
+    rows.first.click()
+    editor.wait_for_function("() => window.pikaTestNode.widgets[0].value !== ''")
+    assert editor.evaluate("() => window.pikaTestNode.widgets[0].value") == medlar
+    assert dialog.count() == 0
+    assert_no_errors(page_errors)
+
+
+@pytest.mark.parametrize("nodes_2", [False, True], ids=["classic", "nodes-2"])
+def test_result_shows_progress_and_then_the_video_within_the_node(
+    keyed: Comfy, gateway: Simulator, page: Page, page_errors: PageErrors, nodes_2: bool
+) -> None:
+    """While the task runs, the node shows its progress. Then the video plays within the node, even
+    if the node was too small for it, and the thumbnail is removed."""
+    with editor_settings(keyed, {"VueNodes.Enabled": nodes_2}):
+        open_editor(page, keyed.url)
+        open_workflow(page, EXAMPLES / "pika_text_to_video.json")
+        page.evaluate(_SHRINK, f"An apple, Nodes 2.0 {nodes_2}")
+        with held_tasks(gateway) as tasks:
+            press_run(page)
+            (task_id,) = tasks.running()
+            page.get_by_text(re.compile(r"pending \d+ %")).first.wait_for()
+        assert task_id in wait_for_video(page)
+        page.wait_for_function(_NO_THUMBNAIL)
+        page.wait_for_function(
+            f"() => {{ const [node, video] = ({_ENDS})(); return video <= node + 1 }}"
+        )
+        assert_no_errors(page_errors)
+
+
+_PICTURE = """() => window.app.graph.nodes
+  .filter((node) => node.comfyClass === 'LoadImage' && node.imgs?.[0]?.naturalWidth)
+  .map((node) => node.widgets[0].value)"""
+
+
+def test_missing_example_image_is_uploaded_once(
+    keyless: Comfy, page: Page, page_errors: PageErrors
+) -> None:
+    """If the input folder lacks the example image, the example that uses it uploads and shows it.
+    Another example does not. When it is opened again, nothing is uploaded."""
+    uploads: list[str] = []
+
+    def record(request: Request) -> None:
+        if "/upload/" in request.url and request.method == "POST":
+            uploads.append(request.url)
+
+    image = keyless.base_dir / "input" / "pika_example.jpg"
+    image.unlink(missing_ok=True)
+    with listening(page, "request", record):
+        open_editor(page, keyless.url)
+        open_workflow(page, EXAMPLES / "pika_text_to_video.json")
+        assert not image.exists()
+        for _ in range(2):
+            open_workflow(page, EXAMPLES / "pika_image_to_video.json")
+            page.wait_for_function(f"() => ({_PICTURE})().length === 1")
+            assert page.evaluate(_PICTURE) == ["pika_example.jpg"]
+    bundled = EXAMPLES.parent / "web" / "example" / "pika_example.jpg"
+    assert image.read_bytes() == bundled.read_bytes()
+    assert len(uploads) == 1
+    assert page_errors.about("pika_example") == []

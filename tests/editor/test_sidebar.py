@@ -1,0 +1,209 @@
+"""The sidebar: it lists the tasks, follows them, searches in them and forgets them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from devtools.comfyui.pages import open_editor, wait_for_video
+from simulator import Simulator
+from support.comfy import Comfy
+from support.editor import (
+    assert_no_errors,
+    card,
+    editor_settings,
+    open_tasks,
+    press_on_card,
+    worst_contrast,
+)
+from support.gateway import held_tasks
+from support.graphs import text_to_video
+from support.routes import add_failed_tasks, add_task_of_another_gateway, empty_journal, get
+from support.waiting import until
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+    from support.browser import PageErrors
+
+pytestmark = [pytest.mark.comfy, pytest.mark.browser]
+
+#: The number of the task whose card has the focus; 0 if none has.
+FOCUSED = """() => Number(document.activeElement.closest('.pika-card')?.dataset.number ?? 0)"""
+
+#: Whether every card's buttons are visible and below its texts.
+BUTTONS_ARE_APART = """() => [...document.querySelectorAll('.pika-card')].every((card) => {
+  const actions = card.querySelector('.actions'), { top } = actions.getBoundingClientRect()
+  return actions.checkVisibility({ opacityProperty: true })
+    && [...card.querySelectorAll('.prompt, .error, .meta')]
+      .every((text) => text.getBoundingClientRect().bottom <= top + 1)
+})"""
+
+
+@pytest.fixture(autouse=True)
+def _empty_journal(keyless: Comfy) -> Iterator[None]:
+    """Each test sees its own tasks only."""
+    empty_journal(keyless)
+    yield
+    empty_journal(keyless)
+
+
+def test_without_tasks_and_key_it_leads_to_both(keyless: Comfy, page: Page) -> None:
+    """Without a task and a key the sidebar offers the templates and the settings. If the tasks
+    cannot be read, it says why, and "Try again" reads them."""
+    page.route(
+        "**/pika/tasks?*", lambda route: route.fulfill(status=503, json={"error": "Broken."})
+    )
+    open_editor(page, keyless.url)
+    sidebar = open_tasks(page)
+    sidebar.get_by_text("Broken.").wait_for()
+    page.unroute("**/pika/tasks?*")
+    sidebar.get_by_role("button", name="Try again").click()
+    sidebar.get_by_text("Welcome to Pika").wait_for()
+    assert sidebar.get_by_role("button", name="Browse templates").is_visible()
+    sidebar.get_by_role("button", name="Set the API key").click()
+    page.locator(".pika-field").first.wait_for()
+
+
+def test_task_is_followed_until_it_is_saved_and_can_be_used(
+    keyed: Comfy, gateway: Simulator, page: Page, page_errors: PageErrors
+) -> None:
+    """Without a reload a queued task appears, runs and is saved. Its file plays, its id is copied,
+    its request is shown, and a Pika Result for it is added to the graph and selected."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    open_editor(page, keyed.url)
+    sidebar = open_tasks(page)
+    sidebar.get_by_text("No tasks yet").wait_for()
+    quince = card(page, "A quince in the rain")
+    with held_tasks(gateway) as tasks:
+        keyed.queue(text_to_video("A quince in the rain"))
+        (task_id,) = tasks.running()
+        quince.get_by_text("Running").wait_for()
+        assert quince.get_by_role("progressbar").is_visible()
+    quince.get_by_text("Saved").wait_for()
+    assert quince.get_by_role("progressbar").is_hidden()
+    quince.locator(".thumbnail img").wait_for()
+    quince.get_by_role("button", name="Open").click()
+    assert task_id in wait_for_video(page)
+    dialog = page.locator("dialog")
+    assert task_id in (dialog.get_by_role("link").get_attribute("href") or "")
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    press_on_card(page, "A quince in the rain", "Copy id")
+    until(lambda: page.evaluate("navigator.clipboard.readText()") == task_id, what="the copy")
+    press_on_card(page, "A quince in the rain", "Show request")
+    assert '"promptText": "A quince in the rain"' in dialog.locator("pre").inner_text()
+    dialog.get_by_role("button", name="Close").click()
+    press_on_card(page, "A quince in the rain", "Add a Pika Result to the workflow")
+    added = page.evaluate(
+        """() => Object.values(window.app.canvas.selected_nodes)
+          .map((node) => [node.type, node.widgets[0].value])"""
+    )
+    assert added == [["PikaResult", task_id]]
+    assert tasks.ids == [task_id]
+    assert_no_errors(page_errors)
+
+
+def test_prompt_is_shown_as_text_and_forget_asks_first(
+    keyed: Comfy, gateway: Simulator, page: Page
+) -> None:
+    """A prompt is shown as text, even if it contains HTML. A failed task shows its error, and a
+    task of another gateway why it is not updated. "Forget" explains itself and can be cancelled;
+    a forgotten task is removed from the page's list and from the server's."""
+    hostile = "<img src=x onerror=window.hacked=1><script>window.hacked=1</script> pear"
+    gateway.fault("task", error="Moderation: <b>no pears</b>")
+    assert keyed.run(text_to_video(hostile)).error is not None
+    add_task_of_another_gateway(keyed, "A plum from elsewhere")
+    open_editor(page, keyed.url)
+    open_tasks(page)
+    pear = card(page, "pear")
+    pear.wait_for()
+    assert hostile in pear.inner_text()
+    assert "<b>no pears</b>" in pear.inner_text()
+    pear.get_by_role("button", name="Details").click()
+    assert "<b>no pears</b>" in page.locator("dialog").inner_text()
+    page.keyboard.press("Escape")
+    for answer, count in (("Cancel", 1), ("Forget", 0)):
+        press_on_card(page, "pear", "Forget")
+        dialog = page.get_by_role("dialog", name="Forget this task?")
+        assert "charged again" in dialog.inner_text()
+        assert hostile in dialog.inner_text()
+        dialog.get_by_role("button", name=answer).click()
+        dialog.wait_for(state="detached")
+        until(lambda count=count: pear.count() == count, what="the list without the task")
+    listed = get(keyed, "tasks?limit=500")["tasks"]
+    assert not [task for task in listed if "pear" in task["prompt"]]
+    assert page.evaluate("() => window.hacked") is None
+    card(page, "plum").get_by_text("another base URL").wait_for()
+
+
+def test_two_thousand_tasks_are_used_by_keyboard(keyed: Comfy, page: Page) -> None:
+    """Of 2,000 tasks only the visible ones are in the page. Arrow keys, Page Down, Home and End
+    reach all of them, a search finds one. Enter opens it, Escape closes it and restores the focus,
+    Tab reaches its buttons. Delete does not delete a node of the graph."""
+    oldest, newest = add_failed_tasks(keyed, 2000)
+    open_editor(page, keyed.url)
+    sidebar = open_tasks(page)
+    until(lambda: sidebar.locator(".pika-count").inner_text() == "2000", what="the list")
+    assert sidebar.locator(".pika-card").count() < 40
+    page.evaluate("() => window.app.canvas.selectItems?.()")
+    nodes = page.evaluate("() => window.app.graph.nodes.length")
+    search = sidebar.get_by_role("searchbox")
+    search.focus()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate(FOCUSED) == newest
+    for key in ("ArrowDown", "PageDown", "PageDown", "ArrowUp"):
+        page.keyboard.press(key)
+    assert page.evaluate(FOCUSED) < newest - 2
+    page.keyboard.press("Delete")
+    assert page.evaluate("() => window.app.graph.nodes.length") == nodes
+    page.keyboard.press("End")
+    assert page.evaluate(FOCUSED) == oldest
+    assert sidebar.locator(".pika-card").count() < 40
+    page.keyboard.press("Home")
+    assert page.evaluate(FOCUSED) == newest
+    search.fill("number 1234 failed")
+    until(lambda: sidebar.locator(".pika-card").count() == 1, what="the one card of the search")
+    search.press("ArrowDown")
+    page.keyboard.press("Enter")
+    page.locator("dialog").get_by_text("Failed", exact=True).wait_for()
+    page.keyboard.press("Escape")
+    page.locator("dialog").wait_for(state="detached")
+    assert "Prompt number 1234" in (
+        page.evaluate("() => document.activeElement.closest('.pika-card')?.textContent") or ""
+    )
+    for _ in range(5):
+        page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.ariaLabel") == "Forget"
+
+
+def test_sidebar_in_chinese_in_both_themes_and_narrow(
+    keyed: Comfy, gateway: Simulator, page: Page
+) -> None:
+    """In Chinese a search finds a state by its Chinese name. Every text of a card is readable in
+    both themes. A narrow sidebar cuts nothing off. A card's buttons are visible without the mouse
+    over it and cover no text."""
+    assert keyed.run(text_to_video("A medlar, saved")).error is None
+    gateway.fault("task", error="Moderation.")
+    assert keyed.run(text_to_video("A medlar, failed")).error is not None
+    for palette in ("light", "dark"):
+        with editor_settings(keyed, {"Locale": "zh", "ColorPalette": palette}):
+            open_editor(page, keyed.url)
+            sidebar = open_tasks(page)
+            sidebar.get_by_text("Pika 任务").wait_for()
+            sidebar.get_by_role("searchbox").fill("已保存")
+            card(page, "A medlar, saved").get_by_text("已保存").wait_for()
+            sidebar.get_by_role("searchbox").fill("")
+            card(page, "失败").first.hover()
+            ratio, text = worst_contrast(page, ".pika-sidebar")
+            assert ratio >= 4.5, text
+    page.evaluate("() => { document.querySelector('.pika-sidebar').style.width = '250px' }")
+    assert page.evaluate(
+        """() => [...document.querySelectorAll('.pika-sidebar *')].every((part) =>
+          part.getBoundingClientRect().right
+            <= document.querySelector('.pika-sidebar').getBoundingClientRect().right + 1)"""
+    )
+    sidebar.get_by_role("searchbox").hover()
+    assert page.evaluate(BUTTONS_ARE_APART)
