@@ -215,7 +215,7 @@ def _keep_checkout_clean() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     bytecode = cache_folder() / "bytecode"
     os.environ.setdefault("PYTHONPYCACHEPREFIX", str(bytecode))
-    # The pack in a test's ComfyUI has a path of its own. Nobody uses that bytecode again.
+    # Each test's ComfyUI has the pack at another path. Its bytecode is not used again.
     for path in bytecode.joinpath(*Path(tempfile.gettempdir()).parts[1:]).glob("pytest-of-*"):
         shutil.rmtree(path, ignore_errors=True)
     # One folder for each checkout: two gates may run at the same time.
