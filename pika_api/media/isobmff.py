@@ -107,7 +107,8 @@ class _Track:
 
     Attributes:
         number: Its id, to which the references of chapters lead.
-        handlers: Handler types. A track has one; FFmpeg takes the last.
+        described: Whether it has a handler.
+        handlers: Handler types that FFmpeg knows. A track has one; FFmpeg takes the last.
         samples: Samples, according to the table of sizes.
         timed_samples: Samples, according to `stts`.
         run_samples: Samples, according to the run lengths of another table. The largest number.
@@ -120,6 +121,7 @@ class _Track:
     """
 
     number: int = 0
+    described: bool = False
     handlers: set[bytes] = field(default_factory=set)
     samples: int = 0
     timed_samples: int = 0
@@ -437,7 +439,7 @@ class _Checker:
         data = self._reader.read(box.body, box.size)
         track = self._track
         # FFmpeg reads boxes only in those of pictures and sound.
-        read = not track.handlers or track.handlers & {b"vide", b"soun"}
+        read = not track.described or track.handlers & {b"vide", b"soun"}
         if read and (table := _NOT_IN_DESCRIPTION.search(data)):
             raise RefusedMedia(f"its sample descriptions contain a box {table.group().decode()}")
         if count == 1 and data[12:16] in _PCM and _samples_per_frame(data) < _OTHER_PIECE:
@@ -559,6 +561,7 @@ class _Checker:
 
     def _read_handler(self, box: _Box) -> None:
         kind = self._reader.peek(box.body + 8, 4)
+        self._track.described = True
         if kind in (b"vide", b"soun", b"subp", b"clcp"):
             self._track.handlers.add(kind)
 

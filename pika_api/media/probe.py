@@ -131,6 +131,8 @@ def open_picture(
         with Image.open(source, formats=PICTURES) as picture:
             check_size(picture.width, picture.height, limits)
             yield picture
+    except MemoryError as error:
+        raise RefusedMedia("there is not enough memory to decode it") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise NotMedia(f"the picture cannot be decoded: {error}") from error
 
@@ -198,8 +200,19 @@ def _probe_video(path: Path, structure: Structure, decode: bool, limits: DecodeL
             codec = stream.codec_context.name
             name, size = container.format.name, (stream.width, stream.height)
             return Probe(MediaKind.VIDEO, name, codec, *size, seconds, rate)
-    except av.FFmpegError as error:
-        raise NotMedia(f"it cannot be decoded: {error.strerror}") from error
+    except (av.FFmpegError, MemoryError) as error:
+        raise _undecodable(error) from error
+
+
+def _undecodable(error: Exception) -> NotMedia:
+    """The error for one of PyAV. Too little memory or time does not mean that it is not media."""
+    import av
+
+    if isinstance(error, MemoryError):
+        return RefusedMedia("there is not enough memory to decode it")
+    if isinstance(error, av.error.ExitError):
+        return RefusedMedia("it takes too long to read")
+    return NotMedia(f"it cannot be decoded: {getattr(error, 'strerror', error)}")
 
 
 def _count_frames(path: Path, structure: Structure, limits: DecodeLimits) -> int:
@@ -247,8 +260,8 @@ def first_frame(
         try:
             with _open(path, structure, limits) as container:
                 frame = next(_frames(container, limits), None)
-        except av.FFmpegError as error:
-            raise NotMedia(f"it cannot be decoded: {error.strerror}") from error
+        except (av.FFmpegError, MemoryError) as error:
+            raise _undecodable(error) from error
         if frame is None:
             raise NotMedia("it has no frame")
         pixels = frame.to_ndarray(format="rgb24")

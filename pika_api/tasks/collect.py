@@ -17,7 +17,7 @@ from ..errors import DownloadFailed, LinkRefused, TaskFailed, TaskNotFound
 from ..gateway import Client, Task
 from ..journal import Entry, Journal, State
 from ..log import log
-from ..media import NotMedia, Probe, probe_file
+from ..media import NotMedia, Probe, RefusedMedia, probe_file
 from ..progress import Progress, ProgressObserver, pause
 from ..settings import Settings
 from . import messages
@@ -117,6 +117,10 @@ class Collector:
             try:
                 probe = self._probes.get(candidate)
                 path = self._in_output(candidate)
+            except RefusedMedia as error:
+                raise messages.download_failed(
+                    task_id, _not_opened(task_id, candidate, str(error)), self._journal.home
+                ) from error
             except (NotMedia, OSError) as error:
                 log.warning("task %s: downloading %s again: %s", task_id, candidate, error)
                 continue
@@ -200,13 +204,19 @@ class Collector:
     def _save(self, entry: Entry, task: Task, check: Callable[[], None]) -> Collected:
         stem = file_stem(task.id)
         path = part = self._output / f"{stem}.part"
+        # The name of a complete file until it has been decoded. If the process dies of it, the next
+        # one finds this name and does not decode the file again.
+        unchecked = self._output / f"{stem}.unchecked"
         try:
             check()
             self._output.mkdir(parents=True, exist_ok=True)
+            if unchecked.exists():
+                raise _not_opened(task.id, unchecked, "its last inspection did not finish")
             self._client.download(task.id, task.result_url, part, check)
-            probe = _probe_download(task.id, part)
+            files.replace_file(part, unchecked)
+            probe = _probe_download(task.id, unchecked)
             path = part.with_name(stem + file_suffix(probe))
-            files.replace_file(part, path)
+            files.replace_file(unchecked, path)
             self._probes.remember(path, probe)
         except OSError as error:
             raise DownloadFailed(
@@ -268,17 +278,30 @@ def _file_version(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _probe_download(task_id: str, part: Path) -> Probe:
+def _probe_download(task_id: str, path: Path) -> Probe:
     try:
-        return _decode(part)
+        return _decode(path)
+    except RefusedMedia as error:
+        raise _not_opened(task_id, path, str(error)) from error
     except NotMedia as error:
-        with part.open("rb") as file:
+        with path.open("rb") as file:
             head = file.read(60).decode("ascii", "replace").strip()
-        part.unlink()  # not the beginning of the file, so the next attempt must start over
+        path.unlink()  # not the file, so the next attempt must start over
         raise DownloadFailed(
             task_id,
             f"The download is neither a video nor a picture ({error}). It begins «{head}».",
         ) from error
+
+
+def _not_opened(task_id: str, path: Path, reason: str) -> DownloadFailed:
+    """A complete file that is kept, and not opened."""
+    return DownloadFailed(
+        task_id,
+        f"The complete file is at {path}. It is not opened: {reason}.",
+        hint="It may be damaged or hostile. To download and inspect it again, move it elsewhere "
+        "and queue the same workflow again. This costs nothing.",
+        retryable=False,
+    )
 
 
 def file_stem(task_id: str) -> str:

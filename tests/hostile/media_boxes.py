@@ -1,4 +1,4 @@
-"""Boxes of ISO BMFF and elements of EBML, written by hand, for files that declare what they like."""
+"""Boxes of MP4 and elements of WebM, written by hand: they can declare anything."""
 
 from __future__ import annotations
 

@@ -6,10 +6,10 @@ import struct
 import sys
 import zlib
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 from media_boxes import (
-    EBML,
     FTYP,
     box,
     cluster,
@@ -19,7 +19,6 @@ from media_boxes import (
     mp4,
     simple_block,
     sizes,
-    sound_entry,
     table,
     track,
     u16,
@@ -29,6 +28,7 @@ from media_boxes import (
     webm,
     webm_track,
 )
+from PIL import Image
 
 #: More than any file of a few kilobytes holds.
 MANY = 60_000_000
@@ -160,10 +160,8 @@ def mp4_items() -> bytes:
 
 @container
 def mp4_compressed_index() -> bytes:
-    """`cmov`: an index of a gigabyte in a megabyte."""
-    packer = zlib.compressobj(9)
-    data = b"".join(packer.compress(bytes(2**20)) for _ in range(1024)) + packer.flush()
-    body = box(b"dcom", b"zlib") + box(b"cmvd", u32(2**30), data)
+    """`cmov`: an index that is a thousand times as large as its compressed form."""
+    body = box(b"dcom", b"zlib") + box(b"cmvd", u32(2**26), deflated(2**26))
     return FTYP + box(b"moov", box(b"cmov", body)) + box(b"mdat", bytes(64))
 
 
@@ -368,19 +366,19 @@ def deflated(size: int) -> bytes:
 
 @picture
 def png_text() -> bytes:
-    """A compressed text of a gigabyte."""
-    return png(png_chunk(b"zTXt", b"k\0\0" + deflated(2**30)))
+    """A compressed text of 128 MB."""
+    return png(png_chunk(b"zTXt", b"k\0\0" + deflated(2**27)))
 
 
 @picture
 def png_international_text() -> bytes:
-    return png(png_chunk(b"iTXt", b"k\0\1\0\0\0" + deflated(2**28)))
+    return png(png_chunk(b"iTXt", b"k\0\1\0\0\0" + deflated(2**26)))
 
 
 @picture
 def png_profile() -> bytes:
-    """A colour profile of 256 MB."""
-    return png(png_chunk(b"iCCP", b"k\0\0" + deflated(2**28)))
+    """A colour profile of 64 MB."""
+    return png(png_chunk(b"iCCP", b"k\0\0" + deflated(2**26)))
 
 
 @picture
@@ -404,10 +402,6 @@ def png_empty_data() -> bytes:
 @picture
 def jpeg_scans() -> bytes:
     """A progressive JPEG with 2,000 passes over 20 million pixels."""
-    from io import BytesIO
-
-    from PIL import Image
-
     file = BytesIO()
     Image.new("L", (5000, 4000)).save(file, "JPEG", progressive=True)
     data = file.getvalue()
@@ -447,19 +441,11 @@ def webp_canvas_of(width: int, height: int, *chunks: tuple[bytes, bytes], flags:
     return webp((b"VP8X", bytes([flags, 0, 0, 0]) + sizes), *chunks)
 
 
-def webp_frame(width: int = 1, height: int = 1) -> tuple[bytes, bytes]:
-    """A frame of an animation: one lossless pixel."""
-    pixel = bytes.fromhex("2f00000000072060e0ff")[:10]
-    from io import BytesIO
-
-    from PIL import Image
-
+def webp_frame() -> tuple[bytes, bytes]:
+    """A frame of an animation: one pixel."""
     file = BytesIO()
-    Image.new("RGB", (width, height)).save(file, "WEBP", lossless=True)
-    pixel = file.getvalue()[12:]
-    return b"ANMF", bytes(6) + (width - 1).to_bytes(3, "little") + (height - 1).to_bytes(
-        3, "little"
-    ) + bytes(4) + pixel
+    Image.new("RGB", (1, 1)).save(file, "WEBP", lossless=True)
+    return b"ANMF", bytes(16) + file.getvalue()[12:]
 
 
 @picture
@@ -470,8 +456,8 @@ def webp_canvas() -> bytes:
 
 @picture
 def webp_frames() -> bytes:
-    """An animation of 200,000 frames."""
-    return webp_canvas_of(64, 64, (b"ANIM", bytes(6)), *[webp_frame()] * 200_000)
+    """An animation of 120,000 frames."""
+    return webp_canvas_of(64, 64, (b"ANIM", bytes(6)), *[webp_frame()] * 120_000)
 
 
 if __name__ == "__main__":
