@@ -166,6 +166,7 @@ def _open(path: Path, structure: Structure, limits: DecodeLimits, **options: str
             "max_pixels": pixels,
             **options,
         },
+        metadata_errors="replace",  # tags in another encoding are no reason to fail
         timeout=limits.open_seconds,
     )
     for stream in container.streams.video:
@@ -200,7 +201,7 @@ def _probe_video(path: Path, structure: Structure, decode: bool, limits: DecodeL
             codec = stream.codec_context.name
             name, size = container.format.name, (stream.width, stream.height)
             return Probe(MediaKind.VIDEO, name, codec, *size, seconds, rate)
-    except (av.FFmpegError, MemoryError) as error:
+    except (av.FFmpegError, MemoryError, IndexError) as error:
         raise _undecodable(error) from error
 
 
@@ -210,6 +211,8 @@ def _undecodable(error: Exception) -> NotMedia:
 
     if isinstance(error, MemoryError):
         return RefusedMedia("there is not enough memory to decode it")
+    if isinstance(error, IndexError):
+        return NotMedia("it adds tracks while it is read")  # PyAV does not find them
     if isinstance(error, av.error.ExitError):
         return RefusedMedia("it takes too long to read")
     return NotMedia(f"it cannot be decoded: {getattr(error, 'strerror', error)}")
@@ -260,7 +263,7 @@ def first_frame(
         try:
             with _open(path, structure, limits) as container:
                 frame = next(_frames(container, limits), None)
-        except (av.FFmpegError, MemoryError) as error:
+        except (av.FFmpegError, MemoryError, IndexError) as error:
             raise _undecodable(error) from error
         if frame is None:
             raise NotMedia("it has no frame")

@@ -118,9 +118,7 @@ class Collector:
                 probe = self._probes.get(candidate)
                 path = self._in_output(candidate)
             except RefusedMedia as error:
-                raise messages.download_failed(
-                    task_id, _not_opened(task_id, candidate, str(error)), self._journal.home
-                ) from error
+                raise messages.file_not_opened(task_id, candidate, str(error)) from error
             except (NotMedia, OSError) as error:
                 log.warning("task %s: downloading %s again: %s", task_id, candidate, error)
                 continue
@@ -171,6 +169,8 @@ class Collector:
                 log.info("task %s: %s", task.id, error.what)
                 refused += isinstance(error, LinkRefused)
                 last = attempt == policy.download_attempts or refused == policy.refused_links
+                if error.charge_note:
+                    raise  # it is already worded for the user
                 if last or not error.retryable:
                     raise messages.download_failed(task.id, error, self._journal.home) from error
             finally:
@@ -211,7 +211,8 @@ class Collector:
             check()
             self._output.mkdir(parents=True, exist_ok=True)
             if unchecked.exists():
-                raise _not_opened(task.id, unchecked, "its last inspection did not finish")
+                reason = "it was refused, or the process ended while it was inspected"
+                raise messages.file_not_opened(task.id, unchecked, reason)
             self._client.download(task.id, task.result_url, part, check)
             files.replace_file(part, unchecked)
             probe = _probe_download(task.id, unchecked)
@@ -282,7 +283,7 @@ def _probe_download(task_id: str, path: Path) -> Probe:
     try:
         return _decode(path)
     except RefusedMedia as error:
-        raise _not_opened(task_id, path, str(error)) from error
+        raise messages.file_not_opened(task_id, path, str(error)) from error
     except NotMedia as error:
         with path.open("rb") as file:
             head = file.read(60).decode("ascii", "replace").strip()
@@ -291,17 +292,6 @@ def _probe_download(task_id: str, path: Path) -> Probe:
             task_id,
             f"The download is neither a video nor a picture ({error}). It begins «{head}».",
         ) from error
-
-
-def _not_opened(task_id: str, path: Path, reason: str) -> DownloadFailed:
-    """A complete file that is kept, and not opened."""
-    return DownloadFailed(
-        task_id,
-        f"The complete file is at {path}. It is not opened: {reason}.",
-        hint="It may be damaged or hostile. To download and inspect it again, move it elsewhere "
-        "and queue the same workflow again. This costs nothing.",
-        retryable=False,
-    )
 
 
 def file_stem(task_id: str) -> str:
