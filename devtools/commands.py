@@ -45,7 +45,9 @@ FREE_TESTS = ("tests", *(f"--ignore={path}" for path in NEEDS_COMFYUI))
 #: tests/support/schedule.py. Many tests wait for a server: two for each core keep the cores busy.
 CORES = os.cpu_count() or 1
 WORKERS = min(2 * CORES, 6)
-PARALLEL = ("-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder")
+PARALLEL: tuple[str, ...] = ("-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder")
+#: A test that hangs ends its worker. A new worker would start with the same test.
+PARALLEL += ("--max-worker-restart=0",)
 COVERAGE = ("--cov", "--cov-report=term:skip-covered")
 #: On another Python the tests must pass; rare values are searched for on the main one only.
 QUICK = ("--ignore=tests/simulator", "-m", "not slow", "--hypothesis-profile=quick")
@@ -213,7 +215,7 @@ def _keep_checkout_clean() -> None:
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     bytecode = cache_folder() / "bytecode"
     os.environ.setdefault("PYTHONPYCACHEPREFIX", str(bytecode))
-    # The pack in a test's ComfyUI has a path of its own. Nobody uses that bytecode again.
+    # Each test's ComfyUI has the pack at another path. Its bytecode is not used again.
     for path in bytecode.joinpath(*Path(tempfile.gettempdir()).parts[1:]).glob("pytest-of-*"):
         shutil.rmtree(path, ignore_errors=True)
     # One folder for each checkout: two gates may run at the same time.

@@ -36,7 +36,7 @@ def stay(comfy: Comfy) -> None:
     print(f"The editor is at {comfy.url} (Ctrl-C ends it)", flush=True)
     while comfy.alive:
         time.sleep(CHECK_EVERY)
-    raise ComfyDied("ComfyUI ended by itself.")
+    raise ComfyDied("ComfyUI has ended.")
 
 
 def main(arguments: list[str]) -> int:

@@ -40,15 +40,22 @@ class Module:
 MODULES: Final[Mapping[str, Module]] = {
     "retry": Module(["gateway/retry.py"], ["tests/gateway/test_retry.py"]),
     "request": Module(
-        ["request/values.py", "request/checks.py", "request/extra.py", "request/fingerprint.py"],
         [
+            "request/aspect_ratio.py",
+            "request/checks.py",
+            "request/extra.py",
+            "request/fingerprint.py",
+            "request/values.py",
+        ],
+        [
+            "tests/request/test_aspect_ratio.py",
             "tests/request/test_body.py",
             "tests/request/test_input_errors.py",
             "tests/request/test_fingerprint.py",
         ],
     ),
     "journal": Module(
-        ["journal/store.py", "journal/queries.py", "journal/entries.py"],
+        ["journal/store.py", "journal/transitions.py", "journal/queries.py", "journal/entries.py"],
         [
             "tests/journal/test_states.py",
             "tests/journal/test_queries.py",
@@ -79,8 +86,8 @@ LEFT_OUT: Final = (
     "tests/tasks/test_submit.py::test_different_requests_run_in_parallel",
     "tests/tasks/test_submit.py::test_24_identical_requests_create_one_task",
     "tests/tasks/test_submit_faults.py::test_backoff_also_stops_requests_queued_for_a_thread",
-    "tests/journal/test_states.py::test_four_processes_one_winner",
-    "tests/journal/test_states.py::test_sixteen_threads_one_winner",
+    "tests/journal/test_states.py::test_one_of_four_processes_acquires_the_claim",
+    "tests/journal/test_states.py::test_one_of_sixteen_threads_acquires_the_claim",
 )
 LISTED: Final = ROOT / "tests" / "mutants.md"
 _COPIED: Final = ("pika_api", "simulator", "devtools", "tests", "requirements.txt")

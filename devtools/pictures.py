@@ -51,7 +51,7 @@ SIDEBAR_BOX: Final = (0, 78, 366, 838)
 THUMBNAIL_WIDTH: Final = 800
 #: Milliseconds until the editor stops changing: fonts, the fitted view, the playing video.
 REST: Final = 1500
-#: How long a task takes. Long enough for its poster to be on the node before the video is.
+#: How long a task takes. Long enough for its thumbnail to be on the node before the video.
 TASK_SECONDS: Final = "4"
 #: Seconds that the animation shows the graph before the run, the result before its clip plays, and
 #: the clip's last frame before it starts over.
@@ -87,8 +87,8 @@ _VIDEOS_PLAY: Final = """() => {
   return playing.length >= videos.length
 }"""
 
-#: Moves the video on Pika Result to a time in seconds, shown as it is while it plays: without the
-#: controls. Returns its length in seconds.
+#: Moves the video on Pika Result to a time in seconds, without controls as while it plays. Returns
+#: its length in seconds.
 _SEEK: Final = """async (seconds) => {
   const video = document.querySelector('video')
   video.controls = false

@@ -145,9 +145,9 @@ class PikaGenerate(io.ComfyNode):
         keep returning the id of a failed task, and the node could not create a new one.
         """
         try:
-            service = host.service()
-            count_released = service.journal.count_released(prompt_text)
-            return f"{count_released} {service.settings.base_url} {service.settings.key_id}"
+            with host.use_service() as service:
+                released = service.journal.count_released(prompt_text)
+                return f"{released} {service.settings.base_url} {service.settings.key_id}"
         except PikaError:
             return float("nan")  # run the node, which then reports the error
 

@@ -210,6 +210,10 @@ class TaskTimeout(TaskError):
     """The task was not finished when the waiting ended."""
 
 
+class OtherGateway(TaskError):
+    """The task belongs to another gateway than that of the settings, which was not asked."""
+
+
 class TaskNotFound(TaskError):
     """The gateway does not know the task id."""
 

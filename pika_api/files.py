@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +15,29 @@ from typing import Final
 REPLACE_DELAYS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
 #: Maximum length of a path on Windows, unless long paths are enabled. Characters.
 _MAX_WINDOWS_PATH: Final = 259
+#: Rights of a private folder.
+_PRIVATE: Final = 0o700
+
+
+def make_private_folder(folder: Path) -> None:
+    """Create a folder that no other user may read, or make an existing one so.
+
+    Missing folders above it are created with the usual rights. On Windows, the rights of the
+    user's own folder apply.
+
+    Raises:
+        OSError: It cannot be created.
+    """
+    folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    if os.name == "posix" and stat.S_IMODE(folder.stat().st_mode) & ~_PRIVATE:
+        with contextlib.suppress(PermissionError):  # it belongs to another user, who decides
+            folder.chmod(_PRIVATE)
+
+
+def make_private_file(path: Path) -> None:
+    """Create an empty file that no other user may read, unless there is one. Raises `OSError`."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
 def replace_file(source: Path, target: Path, delays: Sequence[float] = REPLACE_DELAYS) -> None:

@@ -16,6 +16,11 @@ _UNSAFE: Final = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 
+#: Characters with a meaning in HTML. Ids with them are rejected.
+_HTML_SPECIAL: Final = frozenset("<>&\"'`")
+#: The query of a URL, which may contain a signature or a secret.
+_QUERY: Final = re.compile(r"(\w[\w+.-]*:/[^\s'\"?#»)]*)[?#][^\s'\"»)]*")
+
 
 def format_duration(seconds: float) -> str:
     """A duration for people: ``48 s``, ``3 min 20 s``, ``1 h 5 min``."""
@@ -44,6 +49,11 @@ def sanitize(text: str) -> str:
     return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text.replace("\r\n", "\n"))
 
 
+def without_queries(text: str) -> str:
+    """The text with the query and fragment of each URL removed: they may contain a signature."""
+    return _QUERY.sub(r"\1", text)
+
+
 def mask_key(text: str, key: str) -> str:
     """The text with each occurrence of the API key replaced by ``[key]``.
 
@@ -54,9 +64,10 @@ def mask_key(text: str, key: str) -> str:
 
 
 def is_task_id(text: str) -> bool:
-    """Whether the text can be a task id: printable, and safe as one segment of a URL path.
+    """Whether the text can be a task id: printable, without a meaning in HTML or in a URL path.
 
     ``0``, ``True`` and ``False`` are excluded: they are JSON values that mean "no id".
     """
     is_name = text not in ("", "0", "True", "False", ".", "..")
-    return is_name and len(text) <= MAX_TASK_ID and text.isprintable()
+    is_plain = text.isprintable() and not _HTML_SPECIAL & set(text)
+    return is_name and is_plain and len(text) <= MAX_TASK_ID

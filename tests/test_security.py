@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import itertools
 import os
 import re
 import stat
@@ -180,20 +181,58 @@ def test_every_route_is_guarded() -> None:
     assert len(registering.findall(ast.unparse(tree))) == len(registered)
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
-@pytest.mark.parametrize("first", ["settings", "journal"])
-def test_other_users_cannot_read_the_private_folder(tmp_path: Path, first: str) -> None:
-    """Whichever part of the pack creates it."""
-    from pika_api.journal import Journal
-    from pika_api.settings import save_settings, sqlite_url
+def _first_settings(home: Path) -> None:
+    from pika_api.settings import save_settings
 
+    save_settings(home, {"max_requests": 3}, {})
+
+
+def _first_journal(home: Path) -> None:
+    from pika_api.journal import Journal
+    from pika_api.settings import sqlite_url
+
+    with closing(Journal(sqlite_url(home))) as journal:
+        journal.adopt("t", "https://api.gpt.ge", "k")
+
+
+def _first_thumbnail(home: Path) -> None:
+    import io
+
+    from PIL import Image
+
+    from pika_api.gateway import Client
+    from pika_api.settings import Settings
+    from pika_api.tasks.thumbnails import Thumbnails
+
+    data = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(data, "PNG")
+    with closing(Client(Settings())) as client:
+        Thumbnails(home / "posters", client, "https://api.gpt.ge").store("t", data.getvalue())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
+@pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])
+@pytest.mark.parametrize("existing", [False, True])
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))), ids=str)
+def test_other_users_cannot_read_the_private_folder(
+    tmp_path: Path, order: tuple[int, ...], existing: bool, umask: int
+) -> None:
+    """Whichever part of the pack creates it, with any umask, and if it was open before."""
     home = tmp_path / "user" / "__pika"
-    if first == "settings":
-        save_settings(home, {"max_requests": 3}, {})
-    else:
-        with closing(Journal(sqlite_url(home))) as journal:
-            journal.entries()
+    if existing:
+        home.mkdir(mode=0o755, parents=True)
+        home.chmod(0o755)
+    previous = os.umask(umask)
+    try:
+        for number in order:
+            (_first_settings, _first_journal, _first_thumbnail)[number](home)
+    finally:
+        os.umask(previous)
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
+    assert stat.S_IMODE((home / "posters").stat().st_mode) == 0o700
+    for path in home.iterdir():
+        if path.is_file():
+            assert stat.S_IMODE(path.stat().st_mode) == 0o600, path
 
 
 # SECURITY.md itself.

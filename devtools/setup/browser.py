@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from devtools.setup.steps import run_step, say
+from devtools.setup import debian
+from devtools.setup.steps import say
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -64,23 +65,16 @@ def find_chromium() -> str | None:
 
 
 def ensure_chromium(log: Path) -> None:
-    """Install Debian's Chromium and openssl if one is missing and this process is root.
+    """Install Debian's Chromium and openssl if one is missing, or print what is missing.
 
-    Elsewhere print what is missing. Raises StepError when apt-get fails.
+    Raises StepError when apt-get fails.
     """
     if find_chromium() and shutil.which("openssl"):
         return
-    is_root = hasattr(os, "geteuid") and os.geteuid() == 0
-    if not (is_root and shutil.which("apt-get")):
+    if debian.can_install():
+        debian.install("Chromium and openssl", DEBIAN_PACKAGES, log)
+    else:
         say(MISSING if not find_chromium() else NO_OPENSSL)
-        return
-    # Another apt-get may be running: wait for its lock, at most this many seconds.
-    wait = ["-o", "DPkg::Lock::Timeout=600"]
-    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", *wait]
-    # Always: an image for CI often has no package lists, or outdated ones.
-    run_step("Updating Debian's package lists", [*apt, "update"], log)
-    install = [*apt, "install", "--yes", "--no-install-recommends", *DEBIAN_PACKAGES]
-    run_step("Installing Chromium and openssl", install, log)
 
 
 @contextmanager

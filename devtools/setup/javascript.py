@@ -9,7 +9,6 @@ once for each content of that file.
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import re
 import shutil
@@ -18,11 +17,11 @@ import sys
 from pathlib import Path
 
 from devtools import ROOT
+from devtools.setup import debian
 from devtools.setup.environment import cache_folder, make_once
-from devtools.setup.processes import lock
 from devtools.setup.steps import StepError, run_step, say
 
-#: What npm reads. A change in one of them makes a new folder.
+#: What npm reads. A change in one of them creates a new folder.
 MANIFESTS = (".npmrc", "package.json", "package-lock.json")
 #: The oldest Node.js that the packages run on; Debian 12 has 18.20.
 OLDEST = (18, 19)
@@ -32,7 +31,7 @@ MISSING = "Node.js {}.{} or newer with npm is needed for the checks of web/js. {
 
 
 def prepare() -> Path:
-    """The folder with the installed packages, made at the first call. Raises StepError."""
+    """The folder with the installed packages, created at the first call. Raises StepError."""
     ensure_node(cache_folder() / "setup.log")
     folder = cache_folder() / f"javascript-{_fingerprint()}"
     make_once(folder, lambda log: _install(folder, log))
@@ -56,31 +55,14 @@ def gates(folder: Path) -> list[list[str | Path]]:
 
 
 def ensure_node(log: Path) -> None:
-    """Install Debian's Node.js and npm where one is missing and we may. Raises StepError."""
-    if not _is_installed():
-        may_install = shutil.which("apt-get") and hasattr(os, "geteuid") and os.geteuid() == 0
-        if not may_install:
+    """Install Debian's Node.js and npm if one is missing. Raises StepError."""
+    if not (shutil.which("node") and shutil.which("npm")):
+        if not debian.can_install():
             raise StepError(MISSING.format(*OLDEST, "It was not found on PATH."))
-        log.parent.mkdir(parents=True, exist_ok=True)
-        with lock(log.with_name("node.lock"), lambda: say("Node.js is being installed; waiting …")):
-            if not _is_installed():
-                _install_node(log)
+        debian.install("Node.js and npm", DEBIAN_PACKAGES, log)
     version = _node_version()
     if version < OLDEST:
         raise StepError(MISSING.format(*OLDEST, f"This is {'.'.join(map(str, version))}."))
-
-
-def _is_installed() -> bool:
-    return bool(shutil.which("node") and shutil.which("npm"))
-
-
-def _install_node(log: Path) -> None:
-    # Another apt-get may run at the same time, for the browser.
-    wait = ["-o", "DPkg::Lock::Timeout=600"]
-    apt = ["env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", *wait]
-    run_step("Updating Debian's package lists", [*apt, "update"], log)
-    install = [*apt, "install", "--yes", "--no-install-recommends", *DEBIAN_PACKAGES]
-    run_step("Installing Node.js and npm", install, log)
 
 
 def _node_version() -> tuple[int, ...]:
@@ -95,7 +77,7 @@ def _node_version() -> tuple[int, ...]:
 
 
 def _fingerprint() -> str:
-    """Changes when the packages would be other ones: some contain programs for one system only."""
+    """Identifies the packages. The system is part of it: some packages contain programs for it."""
     parts = [(ROOT / name).read_bytes() for name in MANIFESTS]
     parts.append(f"{sys.platform} {platform.machine()}".encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:12]
@@ -104,7 +86,7 @@ def _fingerprint() -> str:
 def _install(folder: Path, log: Path) -> None:
     for name in MANIFESTS:
         shutil.copy(ROOT / name, folder)
-    # Not just "npm": on Windows that is a script, which is started by its whole name only.
+    # On Windows npm is a script, which must be started with its full path.
     npm = shutil.which("npm") or "npm"
     install = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
     run_step("Installing the JavaScript tools", install, log, cwd=folder)

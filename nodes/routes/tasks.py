@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -157,10 +158,10 @@ def _file(recorded: Path) -> dict[str, str] | None:
 
 
 def _number(text: str | int, name: str) -> int:
-    try:
-        return int(text)
-    except ValueError as error:
-        raise Problem(400, "invalid", f"{name} is not a whole number.") from error
+    # Larger numbers are not valid in a database; Python refuses to read very long ones.
+    if isinstance(text, str) and not re.fullmatch(r"-?[0-9]{1,18}", text):
+        raise Problem(400, "invalid", f"{name} is not a whole number of up to 18 digits.")
+    return int(text)
 
 
 def _cursor(text: str) -> int:

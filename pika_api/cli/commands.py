@@ -13,7 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Final
+from typing import Final, TextIO
 
 from ..errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTimeout
 from ..journal import REUSABLE, Entry, Journal
@@ -22,7 +22,7 @@ from ..progress import Progress, ProgressObserver
 from ..settings import find_home, journal_url, load_settings
 from ..support import run_diagnostics
 from ..tasks import Service
-from ..text import format_duration
+from ..text import format_duration, sanitize
 from .arguments import Commands, build_request, make_parser
 
 #: Exit codes by error class; the first that matches. Every other error is 1.
@@ -43,10 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return int(args.func(args, args.home or find_home()))
     except PikaError as error:
-        print(f"error: {error}", file=sys.stderr)
+        _print(f"error: {error}", sys.stderr)
         return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)
     except KeyboardInterrupt:
-        print("Stopped. A task that was submitted is kept: see `tasks`.", file=sys.stderr)
+        _print("Stopped. A task that was submitted is kept: see `tasks`.", sys.stderr)
         return _INTERRUPTED
 
 
@@ -56,8 +56,8 @@ def generate(args: argparse.Namespace, home: Path) -> int:
     async def run(service: Service, observer: ProgressObserver) -> None:
         submitted = await service.submit(build_request(args), take=args.seed, observer=observer)
         if submitted.reused:
-            print(f"Reused task {submitted.task_id}, no new charge.", file=sys.stderr)
-        print(submitted.task_id, flush=True)
+            _print(f"Reused task {submitted.task_id}, no new charge.", sys.stderr)
+        _print(submitted.task_id)
         if args.wait:
             await _collect(args, submitted.task_id, service, observer)
 
@@ -69,7 +69,7 @@ def status(args: argparse.Namespace, home: Path) -> int:
 
     async def run(service: Service, observer: ProgressObserver) -> None:
         task = await service.status(args.task_id, observer=observer)
-        print(json.dumps(task.response))
+        _print(json.dumps(task.response))
 
     return _with_service(args, home, run)
 
@@ -87,7 +87,7 @@ def tasks(args: argparse.Namespace, home: Path) -> int:
     """List the journal."""
     with closing(Journal(journal_url(home))) as journal:
         for entry in journal.entries(limit=args.limit, forgotten=args.all):
-            print(json.dumps(_as_json(entry)) if args.json else _as_line(entry))
+            _print(json.dumps(_as_json(entry)) if args.json else _as_line(entry))
     return 0
 
 
@@ -100,7 +100,7 @@ def forget(args: argparse.Namespace, home: Path) -> int:
                 "task", f"#{entry.id} is being sent at this moment.", "Wait, or interrupt it."
             )
     kept = " The task stays at the gateway." if entry.state in REUSABLE else ""
-    print(
+    _print(
         f"#{entry.id} is forgotten. The same request creates a new task, which may be charged."
         f"{kept}"
     )
@@ -110,11 +110,16 @@ def forget(args: argparse.Namespace, home: Path) -> int:
 def doctor(args: argparse.Namespace, home: Path) -> int:
     """Print the diagnostics; the exit code is 1 if there is a problem."""
     diagnostics = run_diagnostics(home, args.output, connect=not args.no_connection)
-    print(diagnostics.text)
+    _print(diagnostics.text)
     return 1 if diagnostics.problems else 0
 
 
 _COMMANDS: Final = Commands(generate, status, result, tasks, forget, doctor)
+
+
+def _print(text: str, file: TextIO | None = None) -> None:
+    """Print a text. Prompts and a gateway's words may contain commands for the terminal."""
+    print(sanitize(text), file=file or sys.stdout, flush=True)
 
 
 def _with_service(
@@ -145,12 +150,12 @@ async def _collect(
 ) -> None:
     timeout = args.timeout_minutes * 60 or None
     collected = await service.collect(task_id, timeout=timeout, observer=observer)
-    print(collected.path, flush=True)
+    _print(str(collected.path))
 
 
 def _print_progress(progress: Progress) -> None:
     elapsed = f"{format_duration(progress.elapsed)}  " if progress.elapsed else ""
-    print(f"{elapsed}{progress.text}", file=sys.stderr, flush=True)
+    _print(f"{elapsed}{progress.text}", sys.stderr)
 
 
 def _find(name: str, journal: Journal) -> Entry:

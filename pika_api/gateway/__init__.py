@@ -1,6 +1,7 @@
 """HTTP calls to the gateway and the media host. This package does not know the journal."""
 
 from .client import Client
+from .exchange import cancellable
 from .feed import Status, Task
 from .health import HEALTH_TIMEOUTS, HealthCheck, HealthResult, Verdict
 from .limits import SizeLimits, Timeouts
@@ -19,6 +20,7 @@ __all__ = [
     "Task",
     "Timeouts",
     "Verdict",
+    "cancellable",
     "poll_delay",
     "resend_delay",
     "root_cause",

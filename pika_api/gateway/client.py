@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -16,10 +16,11 @@ from ..request import Payload
 from ..settings import Settings
 from ..text import is_task_id
 from .downloads import Downloader
+from .exchange import Exchange
 from .feed import Task
-from .limits import DEFAULT_SIZE_LIMITS, DEFAULT_TIMEOUTS, SizeLimits, Timeouts
+from .limits import DEFAULT_SIZE_LIMITS, DEFAULT_TIMEOUTS, OVERHEAD, SizeLimits, Timeouts
 from .masking import KeyMask
-from .network_guard import AddressCheck, is_private_address, resolves_to_private_address
+from .network_guard import AddressCheck, is_private_connection, refuse_private
 from .rejections import broken_submit_error, connection_hint, feed_error, submit_error
 from .responses import json_object
 from .sessions import (
@@ -27,11 +28,14 @@ from .sessions import (
     Bearer,
     NoAuth,
     Reply,
+    get_following_redirects,
     get_reply,
     open_session,
     read_limited,
     read_text,
     root_cause,
+    send,
+    small_exchange,
 )
 
 #: Fields that may contain the id of a new task: the one of the API specification, then those of
@@ -47,7 +51,7 @@ class Client:
         clock: Seconds since the epoch, for Retry-After dates.
         timeouts: Time limits of all calls.
         limits: Size limits of all calls.
-        is_private: Which addresses the links of a public gateway may not lead to.
+        is_private: Tells which connections the links of a public gateway may not make.
     """
 
     def __init__(
@@ -57,7 +61,7 @@ class Client:
         clock: Callable[[], float] = time.time,
         timeouts: Timeouts = DEFAULT_TIMEOUTS,
         limits: SizeLimits = DEFAULT_SIZE_LIMITS,
-        is_private: AddressCheck = is_private_address,
+        is_private: AddressCheck = is_private_connection,
     ) -> None:
         self._settings = settings
         self._clock = clock
@@ -66,12 +70,11 @@ class Client:
         self._is_private = is_private
         self._mask = KeyMask(settings.api_key)
         self._host = urlsplit(settings.base_url).netloc
-        self._feed_session = open_session(
-            Bearer(settings.api_key),
-            timeouts,
-            connections=settings.max_requests,
-            base_url=settings.base_url,
-        )
+        self._refuse_private = refuse_private(is_private)
+        # Judged by the last connection that was made to the gateway itself. Before the first one,
+        # and behind a proxy, by the base URL if that has an address instead of a name.
+        self._gateway_is_private = _has_private_address(settings.base_url, is_private)
+        self._feed_session = self._gateway_session(settings.max_requests)
 
     def close(self) -> None:
         """Close the open connections."""
@@ -97,26 +100,32 @@ class Client:
         payload.reset()
         # A new connection for each submit. A kept one may be closed by the other side at this very
         # moment: that breaks after the request was written, so it would prove nothing.
-        base_url, timeouts = self._settings.base_url, self._timeouts
-        bearer = Bearer(self._settings.api_key)
-        with closing(open_session(bearer, timeouts, base_url=base_url)) as session:
+        timeouts, limits = self._timeouts, self._limits
+        exchange = Exchange(
+            idle=timeouts.submit,
+            seconds=timeouts.upload,
+            phase="sending the request took over",
+            max_bytes=limits.response + OVERHEAD,
+        )
+        with closing(self._gateway_session()) as session:
             try:
-                response = session.post(
-                    f"{base_url}/pika/generate",
-                    data=payload,
+                response = send(
+                    session,
+                    "POST",
+                    f"{self._settings.base_url}/pika/generate",
+                    exchange,
+                    timeouts,
+                    data=_Upload(payload, exchange, timeouts),
                     headers={"Content-Type": "application/json", "Accept": "application/json"},
-                    timeout=(timeouts.connect, timeouts.submit),
-                    allow_redirects=False,
-                    stream=True,
                 )
             except TRANSPORT_ERRORS as error:
-                raise self._broken_submit(error, payload) from self._mask.cause(error)
+                raise self._broken_submit(error, payload) from None
             with closing(response):
                 try:
-                    text = read_text(response, timeouts, self._limits)
+                    text = read_text(response, exchange, timeouts, limits)
                 except TRANSPORT_ERRORS as error:
                     if not 300 <= response.status_code < 500:
-                        raise self._broken_submit(error, payload) from self._mask.cause(error)
+                        raise self._broken_submit(error, payload) from None
                     text = "(the response broke off)"  # the status alone is proof
                 return Reply(response.status_code, response.headers, text)
 
@@ -152,7 +161,7 @@ class Client:
             raise FeedError(
                 f"No response from {self._host}: {self._mask.text(root_cause(error))}.",
                 hint=connection_hint(error),
-            ) from self._mask.cause(error)
+            ) from None
         if reply.status != 200:
             raise feed_error(task_id, reply, self._host, self._mask, self._clock())
         response = json_object(reply.text)
@@ -173,24 +182,61 @@ class Client:
         Raises:
             requests.RequestException: It could not be fetched.
         """
-        timeout = (self._timeouts.connect, self._timeouts.read)
+        timeouts, limits = self._timeouts, self._limits
+        exchange = small_exchange(timeouts, limits)
         try:
             with closing(self._media_session()) as session:
-                response = session.get(url, timeout=timeout, stream=True)
+                response = get_following_redirects(session, url, exchange, timeouts)
                 with closing(response):
-                    response.raise_for_status()
-                    return read_limited(response, self._timeouts, self._limits)
-        except requests.RequestException:
-            raise
+                    if response.status_code != requests.codes.ok:
+                        raise requests.HTTPError(f"HTTP {response.status_code}")
+                    return read_limited(response, exchange, timeouts, limits)
         except TRANSPORT_ERRORS as error:
-            raise requests.ConnectionError(root_cause(error)) from error
+            kind = type(error) if isinstance(error, requests.RequestException) else None
+            raise (kind or requests.ConnectionError)(root_cause(error)) from None
 
     def _media_session(self) -> requests.Session:
         """A session for links that the gateway chose; see `network_guard`."""
-        host = urlsplit(self._settings.base_url).hostname or ""
-        private_gateway = resolves_to_private_address(host, self._is_private)
+        check = None if self._gateway_is_private else self._refuse_private
+        return open_session(NoAuth(), check_connection=check)
+
+    def _gateway_session(self, connections: int = 1) -> requests.Session:
         return open_session(
-            NoAuth(),
-            self._timeouts,
-            refused_addresses=None if private_gateway else self._is_private,
+            Bearer(self._settings.api_key),
+            connections=connections,
+            base_url=self._settings.base_url,
+            check_connection=self._note_connection,
         )
+
+    def _note_connection(self, peer: str, own: str) -> None:
+        self._gateway_is_private = self._is_private(peer, own)
+
+
+def _has_private_address(base_url: str, is_private: AddressCheck) -> bool:
+    """Whether the host of a URL is a private IP address or ``localhost``; False for other names."""
+    host = urlsplit(base_url).hostname or ""
+    try:
+        return is_private("127.0.0.1" if host == "localhost" else host, "")
+    except ValueError:
+        return False
+
+
+class _Upload:
+    """A request body that ends at the exchange's deadline; then the response gets its own.
+
+    A receiver that takes a few bytes now and then would occupy the thread for days.
+    """
+
+    def __init__(self, payload: Payload, exchange: Exchange, timeouts: Timeouts) -> None:
+        self._payload = payload
+        self._exchange = exchange
+        self._timeouts = timeouts
+
+    def __len__(self) -> int:
+        return len(self._payload)
+
+    def __iter__(self) -> Iterator[bytes]:
+        for piece in self._payload:
+            self._exchange.check()
+            yield piece
+        self._exchange.begin_phase("the response had not begun after", self._timeouts.head)

@@ -15,11 +15,13 @@ import requests
 from urllib3.exceptions import HTTPError as TransportError
 
 from ..errors import DownloadFailed, LinkRefused
-from .limits import SizeLimits, Timeouts
+from .exchange import Exchange
+from .limits import OVERHEAD, SizeLimits, Timeouts
 from .network_guard import PrivateAddressError
 from .sessions import (
     CERTIFICATE_HINT,
     TRANSPORT_ERRORS,
+    get_following_redirects,
     is_untrusted_certificate,
     iter_raw,
     read_text,
@@ -69,38 +71,44 @@ class Downloader:
         """
         size = part.stat().st_size if part.exists() else 0
         host = urlsplit(url).hostname
-        with closing(self._open(task_id, url, size)) as response:
+        exchange = Exchange(
+            idle=self.timeouts.read,
+            seconds=self.timeouts.head,
+            phase="the response had not begun after",
+            max_bytes=2 * self.limits.file + OVERHEAD,  # chunks of few bytes have large headers
+        )
+        with closing(self._open(task_id, url, size, exchange)) as response:
             if response.status_code == 416 and size:
                 part.unlink()  # it belongs to another file: the next attempt starts from byte 0
                 raise DownloadFailed(task_id, f"{host} cannot resume the file from byte {size}.")
             if response.status_code not in (200, 206):
-                raise self._refusal(task_id, response, host)
+                raise self._refusal(task_id, response, host, exchange)
             start = 0
             if response.status_code == 206:
                 start = size
                 if not response.headers.get("Content-Range", "").startswith(f"bytes {size}-"):
                     part.unlink()
                     raise DownloadFailed(task_id, f"{host} resumed the file from another byte.")
+            exchange.begin_phase("the download took over", self.timeouts.download)
             self._write(task_id, response, part, start, check)
 
-    def _open(self, task_id: str, url: str, size: int) -> requests.Response:
+    def _open(self, task_id: str, url: str, size: int, exchange: Exchange) -> requests.Response:
         """Request a file from byte ``size`` on."""
         headers = {"Accept-Encoding": "identity"}
         if size:
             headers["Range"] = f"bytes={size}-"
-        timeout = (self.timeouts.connect, self.timeouts.read)
         try:
-            return self.session.get(url, headers=headers, timeout=timeout, stream=True)
+            return get_following_redirects(self.session, url, exchange, self.timeouts, headers)
         except TRANSPORT_ERRORS as error:
             what = f"No response from {urlsplit(url).hostname}: {root_cause(error)}."
             hint = _hint_for(error)
-            raise DownloadFailed(task_id, what, hint=hint or "", retryable=hint is None) from error
+            raise DownloadFailed(task_id, what, hint=hint or "", retryable=hint is None) from None
 
     def _refusal(
-        self, task_id: str, response: requests.Response, host: str | None
+        self, task_id: str, response: requests.Response, host: str | None, exchange: Exchange
     ) -> DownloadFailed:
         try:
-            text = read_text(response, self.timeouts, self.limits)
+            text = read_text(response, exchange, self.timeouts, self.limits)
         except (requests.RequestException, TransportError, OSError):
             text = ""  # the status is enough
         status = response.status_code
@@ -137,7 +145,7 @@ class Downloader:
             except (requests.RequestException, TransportError) as error:
                 raise DownloadFailed(
                     task_id, f"The download broke off after {size} bytes: {root_cause(error)}."
-                ) from error
+                ) from None
         if expected is not None and size != expected:
             raise DownloadFailed(
                 task_id, f"The download broke off after {size} of {expected} bytes."

@@ -19,6 +19,7 @@ import requests
 from ..settings import Settings
 from ..text import mask_key
 from .limits import DEFAULT_SIZE_LIMITS, SizeLimits, Timeouts
+from .rejections import redirect_target
 from .responses import error_message, is_html, json_object
 from .sessions import (
     TRANSPORT_ERRORS,
@@ -97,7 +98,7 @@ class HealthCheck:
         return urlsplit(self.settings.base_url).netloc
 
     def _get(self, url: str, auth: requests.auth.AuthBase) -> Reply:
-        session = open_session(auth, self.timeouts, base_url=self.settings.base_url)
+        session = open_session(auth, base_url=self.settings.base_url)
         with closing(session):
             reply = get_reply(session, url, self.timeouts, self.limits)
         # Masked before it is shortened: the rest of a cut key would not be recognized.
@@ -110,7 +111,7 @@ class HealthCheck:
         if _is_temporary(status):
             return HealthResult(Verdict.TROUBLE, f"{observed}\n{_TRY_LATER}")
         if 300 <= status < 400:
-            target = urlsplit(reply.headers.get("Location", "")).netloc or "no address"
+            target = redirect_target(reply) or "an invalid address"
             return HealthResult(
                 Verdict.BAD_ADDRESS,
                 f"{host} answered HTTP {status} and redirects to {target}. The key is not sent "

@@ -12,16 +12,19 @@ class Timeouts:
 
     Attributes:
         connect: To make a connection.
+        upload: Until a request with its media is sent.
         submit: Of silence while the response to a submit is awaited.
         read: Of silence while a feed or a file is read.
-        head: Until the head of a response has arrived. It must be longer than any silence that is
-            allowed: it only ends a head that arrives in drips, or never ends.
-        response: Until the body of a small response has arrived.
+        head: Until the head of a response has arrived, after redirects if any. It must be longer
+            than any silence that is allowed: it only ends a head that arrives in drips, or never
+            ends.
+        response: Until the body of a small response has arrived, after its head.
         download: Of one attempt to download a file. The next attempt resumes it.
         rate_window: In which a download must bring `SizeLimits.rate_window` bytes.
     """
 
     connect: float = 10.0
+    upload: float = 1800.0
     submit: float = 120.0
     read: float = 30.0
     head: float = 180.0
@@ -45,5 +48,7 @@ class SizeLimits:
     rate_window: int = 64 * 1024
 
 
+#: Bytes of an exchange beside the body: heads, redirects, chunk headers, trailers.
+OVERHEAD: Final = 1024 * 1024
 DEFAULT_TIMEOUTS: Final = Timeouts()
 DEFAULT_SIZE_LIMITS: Final = SizeLimits()

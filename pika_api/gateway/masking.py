@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import traceback
 from typing import Any, Final
 
 from ..text import mask_key, sanitize, shorten
@@ -46,9 +45,3 @@ class KeyMask:
         if isinstance(value, dict):
             return {self.text(name): self.json(item, depth + 1) for name, item in value.items()}
         return value
-
-    def cause(self, error: Exception) -> Exception | None:
-        """The error, to be chained as a cause; None if its traceback quotes the key."""
-        key = self._key
-        quoted = key and key in "".join(traceback.format_exception(error))
-        return None if quoted else error

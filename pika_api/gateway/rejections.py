@@ -63,8 +63,8 @@ def submit_error(
             retry_after=retry_after,
             hint="The gateway is busy, or the account's limit is reached: try again later.",
         )
-    if status in _MOVED:
-        target = shorten(urlsplit(reply.headers.get("Location", "")).netloc) or "no address"
+    target = redirect_target(reply)
+    if status in _MOVED and target is not None:
         return Refused(
             f"HTTP {status} from {host}: it redirects to {target}. A request with the key follows "
             "no redirect.",
@@ -99,6 +99,14 @@ def broken_submit_error(
     )
 
 
+def redirect_target(reply: Reply) -> str | None:
+    """The host that a response redirects to, for a message; None if its Location is invalid."""
+    try:
+        return shorten(urlsplit(reply.headers.get("Location", "")).netloc) or "no address"
+    except ValueError:
+        return None
+
+
 def feed_error(
     task_id: str, reply: Reply, host: str, mask: KeyMask, now: float
 ) -> FeedError | TaskNotFound:
@@ -107,7 +115,7 @@ def feed_error(
     what = f"HTTP {status} from {host}: {mask.message(reply.text)}"
     if status == 404:
         return TaskNotFound(task_id, what)
-    if status in _TEMPORARY_4XX or status >= 500:
+    if status in _TEMPORARY_4XX or status >= 500 or redirect_target(reply) is None:
         retry_after = parse_retry_after(reply.headers.get("Retry-After"), now)
         return FeedError(what, status=status, retry_after=retry_after)
     return FeedRefused(what, status=status, hint=_HINT_BY_STATUS.get(status, _NETWORK_HINT))

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import ssl
-import time
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPException, IncompleteRead
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any, Final
+from urllib.parse import urljoin, urlsplit
 
 import requests
 from urllib3.exceptions import HTTPError as TransportError
 from urllib3.util.ssl_match_hostname import CertificateError
 
-from ..text import sanitize
-from .limits import SizeLimits, Timeouts
-from .network_guard import AddressCheck, GuardedAdapter
+from ..text import sanitize, without_queries
+from .exchange import Exchange
+from .limits import OVERHEAD, SizeLimits, Timeouts
+from .network_guard import ConnectionCheck, GuardedAdapter
 
 #: Everything that a failed request may raise. ValueError: a Location header that is not a URL.
 TRANSPORT_ERRORS: Final = (requests.RequestException, TransportError, OSError, ValueError)
@@ -29,6 +30,8 @@ CERTIFICATE_HINT: Final = (
 )
 
 _CHUNK_BYTES: Final = 256 * 1024
+_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+_MAX_REDIRECTS: Final = 5
 
 
 class Bearer(requests.auth.AuthBase):
@@ -50,33 +53,31 @@ class NoAuth(requests.auth.AuthBase):
 
 
 class _Session(requests.Session):
-    """A session that takes no credentials from .netrc when it follows a redirect."""
+    """A session that handles no redirects.
 
-    def rebuild_auth(
-        self,
-        prepared_request: requests.PreparedRequest,
-        response: requests.Response,  # noqa: ARG002 - the base class passes it
-    ) -> None:
-        prepared_request.headers.pop("Authorization", None)
+    Even with ``allow_redirects=False``, requests would read and decompress the body of a redirect,
+    without a limit.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """No response is a redirect, as far as requests is concerned."""
 
 
 def open_session(
     auth: requests.auth.AuthBase,
-    timeouts: Timeouts,
     *,
     connections: int = 1,
     base_url: str = "",
-    refused_addresses: AddressCheck | None = None,
+    check_connection: ConnectionCheck | None = None,
 ) -> requests.Session:
     """Open a session.
 
     Args:
         auth: The credentials that it sends.
-        timeouts: Here for the head of a response; the other limits are given with each request.
         connections: How many connections are kept open.
         base_url: The base URL of the gateway; empty for the media host.
-        refused_addresses: Which addresses it may not connect to, also through redirects; None to
-            allow all.
+        check_connection: Called with each new connection that does not go through a proxy; may
+            raise to refuse it.
     """
     session = _Session()
     session.auth = auth
@@ -86,7 +87,7 @@ def open_session(
     # Compression is not needed, and a few bytes can decompress to gigabytes.
     session.headers["Accept-Encoding"] = "identity"
     session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    adapter = GuardedAdapter(connections, head_timeout=timeouts.head, is_private=refused_addresses)
+    adapter = GuardedAdapter(connections, check_connection)
     session.mount("https://", adapter)
     session.mount("http://", adapter)
     return session
@@ -107,47 +108,104 @@ class Reply:
     text: str
 
 
+def small_exchange(timeouts: Timeouts, limits: SizeLimits) -> Exchange:
+    """The limits of an exchange with a small response."""
+    return Exchange(
+        idle=timeouts.read,
+        seconds=timeouts.head,
+        phase="the response had not begun after",
+        max_bytes=limits.response + OVERHEAD,
+    )
+
+
+def send(
+    session: requests.Session,
+    method: str,
+    url: str,
+    exchange: Exchange,
+    timeouts: Timeouts,
+    **kwargs: Any,
+) -> requests.Response:
+    """Send one request. All requests of the pack are sent here. It follows no redirect.
+
+    Args:
+        exchange: The limits, also for reading the response later.
+        kwargs: As `requests.Session.request`.
+
+    Raises:
+        TRANSPORT_ERRORS: No head of a response arrived within the limits.
+    """
+    with exchange:
+        return session.request(
+            method,
+            url,
+            timeout=(timeouts.connect, exchange.idle),
+            allow_redirects=False,
+            stream=True,
+            **kwargs,
+        )
+
+
+def get_following_redirects(
+    session: requests.Session,
+    url: str,
+    exchange: Exchange,
+    timeouts: Timeouts,
+    headers: Mapping[str, str] | None = None,
+) -> requests.Response:
+    """Send a GET and follow redirects. The bodies of redirects are not read.
+
+    Raises:
+        TRANSPORT_ERRORS: No response, too many redirects, or one to another scheme than http(s).
+    """
+    for _ in range(_MAX_REDIRECTS + 1):
+        response = send(session, "GET", url, exchange, timeouts, headers=headers)
+        location = response.headers.get("Location")
+        if response.status_code not in _REDIRECTS or location is None:
+            return response
+        response.close()
+        url = urljoin(url, requests.utils.requote_uri(location))
+        if urlsplit(url).scheme not in ("http", "https"):
+            raise requests.exceptions.InvalidSchema("a redirect leads to another scheme than http")
+    raise requests.exceptions.TooManyRedirects(f"more than {_MAX_REDIRECTS} redirects")
+
+
 def get_reply(session: requests.Session, url: str, timeouts: Timeouts, limits: SizeLimits) -> Reply:
     """Send one GET and read the response. It follows no redirect.
 
     Raises:
         TRANSPORT_ERRORS: There was no complete response.
     """
-    response = session.get(
-        url,
-        headers={"Accept": "application/json"},
-        timeout=(timeouts.connect, timeouts.read),
-        allow_redirects=False,
-        stream=True,
-    )
-    with closing(response):
-        return Reply(response.status_code, response.headers, read_text(response, timeouts, limits))
+    exchange = small_exchange(timeouts, limits)
+    headers = {"Accept": "application/json"}
+    with closing(send(session, "GET", url, exchange, timeouts, headers=headers)) as response:
+        text = read_text(response, exchange, timeouts, limits)
+        return Reply(response.status_code, response.headers, text)
 
 
-def read_text(response: requests.Response, timeouts: Timeouts, limits: SizeLimits) -> str:
+def read_text(
+    response: requests.Response, exchange: Exchange, timeouts: Timeouts, limits: SizeLimits
+) -> str:
     """The body of a small response as text. Raises like `read_limited`."""
-    return read_limited(response, timeouts, limits).decode("utf-8", "replace")
+    return read_limited(response, exchange, timeouts, limits).decode("utf-8", "replace")
 
 
-def read_limited(response: requests.Response, timeouts: Timeouts, limits: SizeLimits) -> bytes:
+def read_limited(
+    response: requests.Response, exchange: Exchange, timeouts: Timeouts, limits: SizeLimits
+) -> bytes:
     """The body of a small response, read with a limit of size and one of time.
 
     Raises:
         requests.exceptions.ContentDecodingError: It is larger than `limits.response`, compressed
             or decompressed, or it cannot be decompressed.
-        requests.exceptions.ReadTimeout: It took longer than `timeouts.response`.
-        requests.ConnectionError: The connection broke.
+        requests.ConnectionError: The connection broke, or it took longer than `timeouts.response`.
     """
+    exchange.begin_phase("the response took over", timeouts.response)
     data = bytearray()
-    deadline = time.monotonic() + timeouts.response
     for chunk in iter_raw(response):
         data += chunk
         if len(data) > limits.response:
             raise _too_large(limits)
-        if time.monotonic() > deadline:
-            raise requests.exceptions.ReadTimeout(
-                f"the response took over {timeouts.response:g} s to read"
-            )
     encoding = response.headers.get("Content-Encoding", "").lower()
     compressed = encoding in ("gzip", "x-gzip", "deflate")
     return _decompress(bytes(data), limits) if compressed else bytes(data)
@@ -177,6 +235,7 @@ def iter_raw(response: requests.Response) -> Iterator[bytes]:
 
     Raises:
         requests.ConnectionError: The connection broke.
+        requests.exceptions.ReadTimeout: A limit of the exchange was reached.
     """
     raw = response.raw
     try:
@@ -186,7 +245,9 @@ def iter_raw(response: requests.Response) -> Iterator[bytes]:
         while chunk := raw.read1(_CHUNK_BYTES, decode_content=False):
             yield chunk
     except (TransportError, HTTPException, OSError) as error:
-        raise requests.exceptions.ConnectionError(error) from error
+        late = any(isinstance(each, TimeoutError) for each in cause_chain(error))
+        kind = requests.exceptions.ReadTimeout if late else requests.exceptions.ConnectionError
+        raise kind(error) from error
 
 
 def _iter_raw_urllib3_v1(raw: Any) -> Iterator[bytes]:
@@ -219,9 +280,14 @@ def cause_chain(error: BaseException) -> Sequence[BaseException]:
 
 
 def root_cause(error: BaseException) -> str:
-    """The text of the innermost cause: one line, sanitized, without a full stop; never empty."""
+    """The text of the innermost cause: one line, sanitized, without a full stop; never empty.
+
+    Transport errors quote URLs, whose queries may contain signatures: they are left out. For the
+    same reason no transport error is chained to an error of the pack.
+    """
     inner = cause_chain(error)[-1]
-    return (sanitize(" ".join(str(inner).split())) or type(inner).__name__).rstrip(".")
+    text = without_queries(sanitize(" ".join(str(inner).split())))
+    return (text or type(inner).__name__).rstrip(".")
 
 
 def is_untrusted_certificate(error: BaseException) -> bool:

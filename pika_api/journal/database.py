@@ -12,7 +12,9 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
+from .. import files
 from ..errors import JournalError
+from ..settings import FOLDER
 from .schema import METADATA, REVISION, SCHEMA_VERSION, TASKS, TRIGGERS, UPGRADES, VERSION
 
 #: Seconds to wait for a SQLite file that another process is writing to.
@@ -69,7 +71,8 @@ class Database:
     def file(self) -> Path | None:
         """The file of a SQLite journal; None for another database."""
         name = self._engine.url.database
-        return Path(name) if self.backend == "sqlite" and name else None
+        is_file = self.backend == "sqlite" and name and not name.startswith((":memory:", "file:"))
+        return Path(str(name)) if is_file else None
 
     @property
     def home(self) -> str:
@@ -96,7 +99,11 @@ class Database:
         if self._ready:
             return
         if self.file:
-            self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Another folder than the pack's own keeps its rights; the journal is always private.
+            if not self.file.parent.is_dir() or self.file.parent.name == FOLDER:
+                files.make_private_folder(self.file.parent)
+            # SQLite gives its other files the rights of this one.
+            files.make_private_file(self.file)
         with self._reading_engine.begin() as connection:
             current = _is_current(connection)
         if not current:
@@ -111,14 +118,14 @@ class Database:
             yield
         except (SQLAlchemyError, OSError) as error:
             url = self._engine.url
-            place = url.render_as_string(hide_password=True)
+            place = url.set(query={}).render_as_string(hide_password=True)
             raise JournalError(
                 f"The journal of tasks ({place}) does not work: {_reason(error, url)}.",
                 charge_note="Nothing is sent without the journal. Paid tasks stay at the gateway.",
                 hint="Make room, or make its folder writable. On a network drive it may never "
                 "work: set PIKA_JOURNAL_URL to a file on this computer, such as "
                 "sqlite:///C:/pika/journal.sqlite3.",
-            ) from error
+            ) from None  # its text may contain the password, and the prompt
 
 
 def _create_engine(url: str) -> sa.Engine:
@@ -200,7 +207,15 @@ def _create_or_upgrade(connection: sa.Connection) -> None:
 
 def _reason(error: Exception, url: sa.URL) -> str:
     """The driver's own words, without the statement and its values, which hold the prompt, and
-    without the password, which some drivers quote.
+    without the password and the parameters of the URL, which some drivers quote.
     """
     words = str(getattr(error, "orig", None) or error).rstrip(".")
-    return words.replace(url.password, "***") if url.password else words
+    for secret in _secrets(url):
+        words = words.replace(secret, "***")
+    return words
+
+
+def _secrets(url: sa.URL) -> list[str]:
+    """Password and query parameters of a URL, longest first: one may be a part of another."""
+    values = [value for name in url.query for value in url.normalized_query[name]]
+    return sorted(filter(None, [url.password, *values]), key=len, reverse=True)

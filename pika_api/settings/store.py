@@ -263,7 +263,7 @@ def _write(path: Path, values: Mapping[str, Any], broken: bool) -> None:
             another name.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        files.make_private_folder(path.parent)
         handle, name = tempfile.mkstemp(".part", ".settings-", path.parent)
         try:
             with open(handle, "w", encoding="utf-8") as file:  # noqa: PTH123 - a handle, no path

@@ -116,8 +116,11 @@ def check_base_url(url: Any) -> str:
         host, port = parts.hostname, parts.port
     except ValueError as error:
         raise _bad_base_url(f"not a valid address: {error}.") from error
-    if parts.scheme not in ("http", "https") or not host or any(map(str.isspace, parts.netloc)):
+    if parts.scheme not in ("http", "https") or not host:
         raise _bad_base_url("not an http or https address.")
+    # Surrogates, control characters and blanks cannot be sent, logged or stored.
+    if not (parts.netloc + parts.path).isprintable() or any(map(str.isspace, parts.geturl())):
+        raise _bad_base_url("the address contains a blank or a character that cannot be sent.")
     if "@" in parts.netloc or parts.query or parts.fragment:
         raise _bad_base_url("the address contains a user name, a query or a fragment.")
     if parts.scheme == "http" and not is_loopback(host):

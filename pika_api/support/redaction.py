@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from ..journal import Entry
-from ..text import mask_key
+from ..text import mask_key, sanitize, without_queries
 
 #: The home folder of a user, on any system. Error texts may double a backslash.
 _USER: Final = re.compile(
@@ -17,8 +16,6 @@ _USER: Final = re.compile(
 )
 #: User name, password and host in the URL of a database or a proxy.
 _ACCOUNT: Final = re.compile(r"(\w[\w+.-]*://)[^\s/'\"]*@[^\s/'\")]*")
-#: The query of a URL, which may contain a signature or a secret.
-_QUERY: Final = re.compile(r"(\w[\w+.-]*:/[^\s'\"?#»)]*)[?#][^\s'\"»)]*")
 _TASK_ID: Final = re.compile(r"(?i)\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f-]{19,22}\b")
 #: Shortest quoted piece of a user's text that is redacted, in characters.
 _MIN_PIECE: Final = 8
@@ -41,9 +38,9 @@ class Redactor:
 
     def __call__(self, text: str) -> str:
         """The text in one line, without key, user names, accounts and URL queries."""
-        text = mask_key(text, self._key)
+        text = mask_key(sanitize(text), self._key)
         text = _USER.sub("~", self._folder.sub("~", text))
-        text = _QUERY.sub(r"\1", _ACCOUNT.sub(r"\1[account]", text))
+        text = without_queries(_ACCOUNT.sub(r"\1[account]", text))
         return " ".join(_TASK_ID.sub(r"\1…", text).split())
 
 
@@ -69,11 +66,21 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _redact(text: str, user_text: str) -> str:
-    if len(user_text) > 2:
-        text = text.replace(user_text, "[…]")
-    while True:
-        matcher = difflib.SequenceMatcher(None, text, user_text, autojunk=False)
-        match = matcher.find_longest_match()
-        if match.size < _MIN_PIECE:
-            return text
-        text = f"{text[: match.a]}[…]{text[match.a + match.size :]}"
+    """Replace each piece of at least `_MIN_PIECE` characters that the user wrote.
+
+    The time is linear in the length of both texts: a prompt may have hundreds of kilobytes.
+    """
+    if 2 < len(user_text) < _MIN_PIECE:
+        return text.replace(user_text, "[…]")
+    parts = []
+    start = position = 0
+    while position <= len(text) - _MIN_PIECE:
+        end = position + _MIN_PIECE
+        if text[position:end] not in user_text:
+            position += 1
+            continue
+        while end < len(text) and text[position : end + 1] in user_text:
+            end += 1
+        parts += [text[start:position], "[…]"]
+        start = position = end
+    return "".join((*parts, text[start:]))

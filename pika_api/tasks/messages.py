@@ -9,6 +9,7 @@ from ..errors import (
     FeedError,
     JournalError,
     LinkRefused,
+    OtherGateway,
     SubmitUnknown,
     TaskFailed,
     TaskNotFound,
@@ -88,6 +89,16 @@ def task_not_found(task_id: str, what: str) -> TaskNotFound:
         charge_note="Nothing was charged. The task stays in the journal.",
         hint="Check the id. Check that the key and PIKA_BASE_URL are those that the task was "
         "created with.",
+    )
+
+
+def other_gateway(task_id: str, its_url: str, current_url: str) -> OtherGateway:
+    """The task was created at another gateway than that of the settings."""
+    return OtherGateway(
+        task_id,
+        f"Task {task_id} was created at {its_url}, but the base URL is now {current_url}.",
+        charge_note="The current gateway was not asked, nothing was charged, and the task is kept.",
+        hint=f"Set the base URL to {its_url} (Settings → Pika, or PIKA_BASE_URL) and queue again.",
     )
 
 

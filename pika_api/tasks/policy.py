@@ -20,6 +20,7 @@ class ServicePolicy:
         new_task_grace: How long the feed of a new task may answer that it does not exist.
         max_misses: How many 404 answers in a row mean that the gateway does not know an older task.
         rate_limit_pause: How long nothing is sent after a 429 without a Retry-After header.
+        exit_grace: How long the process waits at exit for the answers to submits in progress.
         download_attempts: How often a download is started before it is an error.
         refused_links: How many links the media host may refuse before it is an error.
         download_pause: Before the second download attempt; it doubles with each further one.
@@ -34,6 +35,7 @@ class ServicePolicy:
     new_task_grace: float = 60.0
     max_misses: int = 3
     rate_limit_pause: float = 2.0
+    exit_grace: float = 5.0
     download_attempts: int = 5
     refused_links: int = 2
     download_pause: float = 0.5

@@ -38,6 +38,7 @@ class Poller:
 
     async def ask(self, task_id: str, observer: ProgressObserver) -> Task:
         """See `Service.status`."""
+        await self._own_entry(task_id, observer)
         try:
             return await self._read(task_id, observer)
         except TaskNotFound as error:
@@ -45,9 +46,21 @@ class Poller:
         except FeedError as error:
             raise messages.feed_unreadable(task_id, error) from error
 
+    async def _own_entry(self, task_id: str, observer: ProgressObserver) -> Entry | None:
+        """The task's entry; None if it has none yet.
+
+        Raises:
+            OtherGateway: It belongs to another gateway. The answer of the current one would say
+                nothing about it, and must not change its entry.
+        """
+        entry = await self._workers.disk(observer, self._journal.find_by_task_id, task_id)
+        if entry is not None and entry.base_url != self._settings.base_url:
+            raise messages.other_gateway(task_id, entry.base_url, self._settings.base_url)
+        return entry
+
     async def _read(self, task_id: str, observer: ProgressObserver) -> Task:
         """Read the feed once and record what it says."""
-        task = await self._workers.network(observer, self._client.feed, task_id)
+        task = await self._workers.read(observer, self._client.feed, task_id)
         try:
             await self._workers.disk(observer, self._record, task)
         except JournalError as error:
@@ -69,8 +82,7 @@ class Poller:
     async def wait(self, task_id: str, timeout: float | None, observer: ProgressObserver) -> Task:
         """See `Service.wait`."""
         started = time.monotonic()
-        entry = await self._workers.disk(observer, self._journal.find_by_task_id, task_id)
-        age_at_start = _age(entry)
+        age_at_start = _age(await self._own_entry(task_id, observer))
         state = _PollState(age_at_start)
         while True:
             task = await self._read_and_report(task_id, state, observer)

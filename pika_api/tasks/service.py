@@ -51,7 +51,9 @@ class Service:
         self.journal = journal
         self.output = output.absolute()  # recorded paths must not depend on the working directory
         self._client = Client(settings, timeouts=policy.timeouts, limits=policy.size_limits)
-        self._workers = Workers(journal, settings.max_requests, policy.rate_limit_pause)
+        self._workers = Workers(
+            journal, settings.max_requests, policy.rate_limit_pause, policy.exit_grace
+        )
         self._submitter = Submitter(settings, self._client, journal, self._workers, policy)
         self._poller = Poller(settings, self._client, journal, self._workers, policy)
         self._collector = Collector(
@@ -97,6 +99,7 @@ class Service:
 
         Raises:
             TaskNotFound: The gateway does not know the task.
+            OtherGateway: The task belongs to another gateway, which was not asked.
             FeedRefused: The gateway does not accept key or address.
             FeedError: The feed could not be read this time.
         """
@@ -119,6 +122,7 @@ class Service:
             TaskFailed: The gateway ended it with an error.
             TaskTimeout: It is not finished yet.
             TaskNotFound: The gateway does not know it. A new task may be unknown for a minute.
+            OtherGateway: The task belongs to another gateway, which was not asked.
             FeedRefused: The gateway does not accept key or address.
         """
         self.settings.require_key()

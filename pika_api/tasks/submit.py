@@ -125,7 +125,7 @@ class Submitter:
             attempt += 1
             upload = _upload_observer(payload, observer)
             try:
-                return await self._workers.network(upload, self._send_once, entry, payload, owner)
+                return await self._workers.submit(upload, self._send_once, entry, payload, owner)
             except NotAccepted as error:
                 waited = time.monotonic() - started
                 delay = resend_delay(

@@ -106,7 +106,9 @@ class Thumbnails:
 
     def _store(self, task_id: str, picture: Image) -> Path:
         path = self._path(task_id)
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # The first folder that is made may be this one: then the one above it is private, too.
+        files.make_private_folder(self._folder.parent)
+        files.make_private_folder(self._folder)
         picture.thumbnail(SIZE)
         part = path.with_name(f"{path.name}.{threading.get_ident()}.part")
         try:

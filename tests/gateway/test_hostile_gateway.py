@@ -7,7 +7,9 @@ import functools
 import gzip
 import json
 import socket
+import threading
 import time
+import traceback
 import tracemalloc
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,13 +21,14 @@ import urllib3
 
 from pika_api import text
 from pika_api.errors import DownloadFailed, FeedError, PikaError, Refused, SubmitUnknown
-from pika_api.gateway import SizeLimits, Task, Timeouts, network_guard
+from pika_api.gateway import SizeLimits, Task, Timeouts, cancellable, network_guard
 from pika_api.gateway.feed import MAX_LINK
 from pika_api.journal import Journal
 from pika_api.settings import Settings, sqlite_url
 from pika_api.tasks import Service
 from pika_api.text import MAX_TASK_ID, is_task_id, sanitize
 from support.api import KEY, RawServer, answer, ask, client_of, drip, payload, run
+from support.waiting import until
 
 #: A public address that no host has (RFC 5737).
 PUBLIC = "https://203.0.113.1"
@@ -199,6 +202,124 @@ def test_head_that_never_ends_times_out(tmp_path: Path, act: Any, name: str) -> 
     assert name != "submit" or isinstance(caught.value, SubmitUnknown)
 
 
+#: The beginning of a response in chunks.
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.usefixtures("_any_urllib3")
+@pytest.mark.parametrize(
+    "act",
+    [
+        endless(CHUNKED + b"5;", b"x" * 65536),
+        endless(CHUNKED + b"5;", b"x", 0.01),
+        endless(CHUNKED + b"2\r\n{}\r\n0\r\n", b"X-Trailer: 1\r\n" * 1000),
+        endless(CHUNKED + b"2\r\n{}\r\n0\r\n", b"X-Trailer: 1\r\n", 0.01),
+        endless(CHUNKED + b"2\r\n{}\r\n0\r\nX-Trailer: ", b"x" * 65536),
+        endless(CHUNKED, b"1;" + b"x" * 60_000 + b"\r\n \r\n"),
+        endless(b"HTTP/1.1 200 ", b"x", 0.01),
+        endless(b"", b"HTTP/1.1 103 Early Hints\r\nX: 1\r\n\r\n"),
+    ],
+    ids=[
+        "chunk extension", "dripping chunk extension", "trailers", "dripping trailers",
+        "trailer line", "chunks of large extensions", "dripping status line", "early hints",
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["submit", "feed", "download", "picture"])
+def test_bytes_beside_the_body_are_limited(tmp_path: Path, act: Any, name: str) -> None:
+    """Parts of a response that HTTP libraries read without a limit end in time, and with little
+    memory."""
+    timeouts = Timeouts(head=1.0, response=1.0, download=1.0)
+    limits = SizeLimits(response=100_000, file=100_000)
+    tracemalloc.start()
+    try:
+        with (
+            RawServer(act) as server,
+            pytest.raises((PikaError, requests.RequestException)) as caught,
+        ):
+            call(server, name, tmp_path / "v.part", timeouts=timeouts, limits=limits)
+        assert tracemalloc.get_traced_memory()[1] < 30_000_000
+    finally:
+        tracemalloc.stop()
+    assert name != "submit" or isinstance(caught.value, SubmitUnknown)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize(
+    "body",
+    [endless(b"", b"x" * 65536), endless(b"", b"x", 0.01), gzip.compress(bytes(50_000_000))],
+    ids=["endless", "dripping", "gzip bomb"],
+)
+@pytest.mark.parametrize("name", ["download", "picture"])
+def test_body_of_a_redirect_is_not_read(tmp_path: Path, status: int, body: Any, name: str) -> None:
+    """The redirect is followed at once, whatever it contains."""
+
+    def redirect(connection: socket.socket) -> None:
+        head = f"HTTP/1.1 {status} Moved\r\nLocation: /v2?signature=a%2Fb\r\n"
+        connection.sendall(head.encode() + b"Content-Encoding: gzip\r\n\r\n")
+        body(connection) if callable(body) else connection.sendall(body)
+
+    with RawServer(redirect, answer(200, b"data")) as server:
+        call(server, name, tmp_path / "v.part")
+        assert [request.line.split()[1] for request in server.seen][1:] == ["/v2?signature=a%2Fb"]
+
+
+@pytest.mark.parametrize("name", ["download", "picture"])
+def test_endless_redirects_are_an_error(tmp_path: Path, name: str) -> None:
+    """After some redirects nothing more is requested."""
+    with RawServer(answer(302, b"", Location="/again")) as server:
+        with pytest.raises((DownloadFailed, requests.RequestException), match="redirects"):
+            call(server, name, tmp_path / "v.part")
+        assert len(server.seen) < 10
+
+
+@pytest.mark.parametrize("name", ["feed", "download", "picture"])
+@pytest.mark.parametrize("act", [CHUNKED + b"5;", b"HTTP/1.1 200", b""], ids=["body", "head", "-"])
+def test_cancelled_call_closes_its_connection(tmp_path: Path, name: str, act: bytes) -> None:
+    """A thread that waits for a silent server ends, and the server sees the end."""
+    closed, cancelled = threading.Event(), threading.Event()
+
+    def silent(connection: socket.socket) -> None:
+        connection.sendall(act)
+        while connection.recv(65536):
+            pass
+        closed.set()
+
+    def work() -> None:
+        with cancellable(cancelled), contextlib.suppress(PikaError, requests.RequestException):
+            call(server, name, tmp_path / "v.part")
+
+    with RawServer(silent) as server:
+        thread = threading.Thread(target=work)
+        thread.start()
+        until(lambda: server.seen, what="the request")
+        cancelled.set()
+        thread.join(60)
+        assert not thread.is_alive()
+        assert closed.wait(60)
+
+
+@pytest.mark.parametrize("name", ["download", "picture", "feed"])
+def test_signature_of_a_link_is_in_no_traceback(tmp_path: Path, name: str) -> None:
+    """ComfyUI logs the traceback of a node's error, with all chained errors."""
+    link = "http://127.0.0.1:1/v.mp4?signature=secret-4711"
+    with client_of("http://127.0.0.1:1") as client:
+        calls: dict[str, Callable[[], object]] = {
+            "feed": lambda: client.feed("t?signature=secret-4711"),
+            "download": lambda: client.download("t", link, tmp_path / "v.part", lambda: None),
+            "picture": lambda: client.fetch_image(link),
+        }
+        with pytest.raises((PikaError, requests.RequestException)) as caught:
+            calls[name]()
+    # Without the source lines, which quote this test.
+    chain = traceback.TracebackException.from_exception(caught.value, lookup_lines=False)
+    texts = []
+    while chain is not None:
+        texts.append(str(chain))
+        suppressed = chain.__suppress_context__ and chain.__cause__ is None
+        chain = None if suppressed else chain.__cause__ or chain.__context__
+    assert "secret-4711" not in "".join(texts)
+
+
 def test_head_timeout_is_longer_than_any_silence() -> None:
     """It does not end a response that is late within the other time limits."""
     timeouts = Timeouts()
@@ -286,7 +407,7 @@ def test_unsafe_characters_are_replaced(tmp_path: Path, character: str) -> None:
     ):
         raw = answer(200, json.dumps({"videos": [video]}).encode())
         with RawServer(raw) as server, service_at(server.url, tmp_path) as service:
-            task = run(service.status("b"))
+            task = run(service.status(f"b-{len(raw)}"))
         assert character not in task.result_url + task.raw_status
 
 
@@ -402,7 +523,7 @@ def test_public_gateway_cannot_redirect_to_a_private_address(tmp_path: Path) -> 
                 PUBLIC,
                 f"{outer.url}/v.mp4",
                 tmp_path / "v.part",
-                is_private=lambda ip: ip != "203.0.113.1" and next(seen),
+                is_private=lambda peer, _own: peer != "203.0.113.1" and next(seen),
             )
             assert len(outer.seen) == 2
         assert inner.seen == []
@@ -422,6 +543,11 @@ def test_private_gateway_can_link_to_a_private_address(tmp_path: Path) -> None:
         ("192.168.0.1", True), ("169.254.169.254", True), ("100.100.100.200", True),
         ("0.0.0.0", True), ("::1", True), ("::", True), ("fe80::1%eth0", True), ("fd00::1", True),
         ("::ffff:10.0.0.1", True), ("172.32.0.1", False), ("8.8.8.8", False),
+        ("224.0.0.1", True), ("255.255.255.255", True), ("192.0.0.192", True),
+        ("168.63.129.16", True), ("fec0::1", True), ("ff02::1", True), ("64:ff9b:1::1", True),
+        ("::10.0.0.1", True), ("64:ff9b::10.0.0.1", True), ("64:ff9b::808:808", False),
+        ("2002:a00:1::1", True), ("2002:808:808::1", False), ("2606:4700::5efe:a00:1", True),
+        ("2606:4700::200:5efe:192.168.0.1", True), ("2001::f5ff:fffe", True),
         ("198.18.0.7", False), ("2606:4700::1111", False), ("::ffff:8.8.8.8", False),
     ],
 )  # fmt: skip

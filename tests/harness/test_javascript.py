@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-
-from devtools import javascript
 from devtools.recipe import ROOT
 from devtools.steps import StepError
+
+from devtools import javascript
 
 MODULES = sorted(path for path in (ROOT / "web" / "js").iterdir())
 

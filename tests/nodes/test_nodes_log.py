@@ -28,7 +28,9 @@ def test_successful_run_logs_one_line(comfy: Comfy, gateway: Simulator) -> None:
     """The line names the charged task."""
     before = comfy.log_text()
     assert comfy.run(text_to_video("A quiet pear")).error is None
-    (line,) = new_lines(comfy, before)
+    lines = new_lines(comfy, before)
+    assert len(lines) == 1, lines
+    (line,) = lines
     assert re.search(rf"task {gateway.charged[-1]}: submitted \(request #\d+\)$", line)
 
 

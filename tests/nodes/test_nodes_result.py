@@ -8,9 +8,9 @@ from typing import Any
 
 import av
 import pytest
-from pika_api.watch import CHECK_EVERY
 from PIL import Image
 
+from pika_api.progress import CHECK_EVERY
 from simulator import Simulator
 from support.comfy import Comfy, Event, Run
 from support.gateway import HELD, HeldTasks, advance, held_tasks, unanswered

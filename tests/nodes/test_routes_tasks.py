@@ -89,7 +89,14 @@ def test_cursor_of_another_journal_or_version_lists_everything(comfy: Comfy, sin
     assert isinstance(page["cursor"], int)
 
 
-@pytest.mark.parametrize("query", ["limit=x", "before=1.5", "since=now", "since=nan", "since=inf"])
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=x", "before=1.5", "since=now", "since=nan", "since=inf",
+        f"before={'9' * 30}", f"limit={'9' * 5000}", "before=٣", "before=+1", "before=1_0",
+    ],
+    ids=lambda query: query[:20],
+)  # fmt: skip
 def test_invalid_query_is_named(comfy: Comfy, query: str) -> None:
     """The status is 400, not 500."""
     answer = comfy.request("GET", f"/pika/tasks?{query}", headers=HEADER)

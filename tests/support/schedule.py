@@ -38,15 +38,16 @@ def rank(path: str, *, with_comfyui: bool) -> tuple[bool, int] | None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """Replaces the scheduler of `--dist loadfile`."""
-    if config.getvalue("dist") != "loadfile":
-        return None
+    return scheduler(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
+def scheduler(config: Any, log: Any) -> Any:
+    """A queue of files, of which each worker takes the next one that suits it."""
     from xdist.scheduler import LoadFileScheduling
 
     class Scheduler(LoadFileScheduling):
-        """A queue of files, of which each worker takes the next one that suits it."""
-
         def _next(self, node: WorkerController) -> str | None:
-            with_comfyui = self.nodes.index(node) < COMFYUI_WORKERS
+            with_comfyui = node in self.nodes[:COMFYUI_WORKERS]
             ranks = {
                 file: rank(f"tests/{file}", with_comfyui=with_comfyui) for file in self.workqueue
             }

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -337,3 +338,14 @@ def test_feed_errors_are_not_in_the_report(harness: ServiceHarness) -> None:
     with pytest.raises(FeedError):
         run(harness.service.status(task_id))
     assert PROMPT not in look(harness).text
+
+
+def test_long_prompt_is_redacted_in_linear_time(tmp_path: Path) -> None:
+    """Half a megabyte of prompt, an error that quotes a piece of it, and words that only look
+    similar. With a general comparison of texts, this takes hours."""
+    prompt = " ".join(f"word{number}" for number in range(60_000))
+    with closing(Journal(sqlite_url(tmp_path))) as journal:
+        request = {"promptText": prompt, "image": "x" * 200_000}
+        entry = journal.claim(intent(prompt=prompt, request=request), "me").entry
+    error = f"HTTP 400: <{prompt[300_000:300_400]}> is not allowed; word one, word two"
+    assert redact_user_text(error, entry) == "HTTP 400: <[…]> is not allowed; word one, word two"

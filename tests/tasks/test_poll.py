@@ -48,7 +48,7 @@ def test_new_task_may_be_unknown_at_first(harness: ServiceHarness) -> None:
     """Unknown to the feed, without its video, with an unknown status: the waiting continues."""
     harness.gateway.fault("task", hide_for=1.2)
     harness.gateway.fault("task", empty_for=1.2)
-    harness.gateway.fault("task", raw_status="baking", seconds=1.2)
+    harness.gateway.fault("task", raw_status="baking", seconds=4.0)
     harness.gateway.fault("task", no_progress=True, seconds=1.2)
     task_ids = [harness.submit(take=take) for take in range(4)]
     reports: list[Progress] = []

@@ -137,7 +137,7 @@ Object.defineProperty(globalThis, "navigator", {
   },
 });
 
-// A timer of the pack, such as the next look for changes, does not keep a test's process alive.
+// A timer of the pack, such as that of the next poll, does not keep a test's process alive.
 const { setTimeout: start } = globalThis;
 globalThis.setTimeout = (action, delay) => start(action, delay).unref();
 

@@ -6,61 +6,61 @@ import { load } from "./host.mjs";
 
 const { Polling } = await load("polling.mjs");
 
-/** A poller whose looks are counted by the moment at which they begin. */
+/** A poller whose polls are recorded by the moment at which they begin. */
 function poller(delay = 10_000) {
   const host = new FakeHost();
-  const looks = [];
+  const polls = [];
   const polling = new Polling(host, async () => {
-    looks.push(host.time);
+    polls.push(host.time);
     return delay;
   });
-  return { host, looks, polling };
+  return { host, polls, polling };
 }
 
-test("the first look is at once, each next one after the time that the look returned", async () => {
-  const { host, looks, polling } = poller(4000);
+test("the first poll is at once, each next one after the time that the poll returned", async () => {
+  const { host, polls, polling } = poller(4000);
   polling.start();
   await host.pass(9000);
-  assert.deepEqual(looks, [0, 4000, 8000]);
+  assert.deepEqual(polls, [0, 4000, 8000]);
 });
 
-test("many events need one look, a moment later", async () => {
-  const { host, looks, polling } = poller();
+test("many events cause one poll, a moment later", async () => {
+  const { host, polls, polling } = poller();
   polling.start();
   await host.pass(1000);
   for (let count = 0; count < 20; count += 1) host.event();
   await host.pass(2000);
-  assert.deepEqual(looks, [0, 1700]);
+  assert.deepEqual(polls, [0, 1700]);
 });
 
-test("an event does not postpone a look that is due earlier", async () => {
-  const { host, looks, polling } = poller(1000);
+test("an event does not postpone a poll that is due earlier", async () => {
+  const { host, polls, polling } = poller(1000);
   polling.start();
   await host.pass(900);
   host.event();
   await host.pass(150);
-  assert.deepEqual(looks, [0, 1000]);
+  assert.deepEqual(polls, [0, 1000]);
 });
 
-test("a hidden page does not look; it looks at once when it is visible again", async () => {
-  const { host, looks, polling } = poller(1000);
+test("a hidden page does not poll; it polls at once when it is visible again", async () => {
+  const { host, polls, polling } = poller(1000);
   polling.start();
   await host.pass(500);
   host.setHidden(true);
   host.event();
   await host.pass(60_000);
-  assert.deepEqual(looks, [0]);
+  assert.deepEqual(polls, [0]);
   host.setHidden(false);
   await host.pass(0);
-  assert.deepEqual(looks, [0, 60_500]);
+  assert.deepEqual(polls, [0, 60_500]);
 });
 
-test("looks do not overlap; an event during one causes another", async () => {
+test("polls do not overlap; an event during one causes another", async () => {
   const host = new FakeHost();
-  const looks = [];
+  const polls = [];
   let finish;
   const polling = new Polling(host, () => {
-    looks.push(host.time);
+    polls.push(host.time);
     return new Promise((resolve) => {
       finish = () => resolve(10_000);
     });
@@ -68,50 +68,50 @@ test("looks do not overlap; an event during one causes another", async () => {
   polling.start();
   await host.pass(0);
   host.event();
-  polling.lookNow();
+  polling.pollNow();
   await host.pass(5000);
-  assert.deepEqual(looks, [0]);
+  assert.deepEqual(polls, [0]);
   finish();
   await host.pass(5000);
-  assert.deepEqual(looks, [0, 5700]);
+  assert.deepEqual(polls, [0, 5700]);
 });
 
-test("what happened before a look began causes no further one", async () => {
-  const { host, looks, polling } = poller();
+test("what happened before a poll began causes no further one", async () => {
+  const { host, polls, polling } = poller();
   polling.start();
   host.event();
   await host.pass(9999);
-  assert.deepEqual(looks, [0]);
+  assert.deepEqual(polls, [0]);
 });
 
-test("stopped, it leaves no timer and no listener; started again, it looks at once", async () => {
-  const { host, looks, polling } = poller();
+test("stopped, it leaves no timer and no listener; started again, it polls at once", async () => {
+  const { host, polls, polling } = poller();
   polling.start();
   await host.pass(0);
   polling.stop();
   assert.equal(host.timers, 0);
   assert.equal(host.watched, false);
-  polling.lookNow();
+  polling.pollNow();
   await host.pass(60_000);
-  assert.deepEqual(looks, [0]);
+  assert.deepEqual(polls, [0]);
   polling.start();
   await host.pass(0);
-  assert.deepEqual(looks, [0, 60_000]);
+  assert.deepEqual(polls, [0, 60_000]);
 });
 
 test("before its start it does nothing", async () => {
-  const { host, looks, polling } = poller();
-  polling.lookNow();
+  const { host, polls, polling } = poller();
+  polling.pollNow();
   await host.pass(60_000);
-  assert.deepEqual(looks, []);
+  assert.deepEqual(polls, []);
 });
 
-test("stopped during a look, it does not look again", async () => {
+test("stopped during a poll, it does not poll again", async () => {
   const host = new FakeHost();
-  let looks = 0;
+  let polls = 0;
   let finish;
   const polling = new Polling(host, () => {
-    looks += 1;
+    polls += 1;
     return new Promise((resolve) => {
       finish = () => resolve(0);
     });
@@ -122,5 +122,5 @@ test("stopped during a look, it does not look again", async () => {
   finish();
   await settled();
   await host.pass(60_000);
-  assert.equal(looks, 1);
+  assert.equal(polls, 1);
 });

@@ -171,10 +171,10 @@ test("the banner with its button is not built again while its text stays", async
     tasks.retry();
     await until(() => banner.textContent.includes("The journal cannot be opened."), "the error");
     const again = buttonOf(banner, t("common.again"));
-    let looks = 0;
-    const stop = tasks.watch(() => (looks += 1));
+    let polls = 0;
+    const stop = tasks.watch(() => (polls += 1));
     again.click();
-    await until(() => looks, "the next look");
+    await until(() => polls, "the next poll");
     stop();
     assert.equal(buttonOf(banner, t("common.again")), again);
     answer = () => json({ tasks: [], cursor: 0, more: false });

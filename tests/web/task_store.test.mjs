@@ -154,7 +154,7 @@ test("many changes come in several answers", async () => {
   assert.deepEqual(numbers(store), [3, 2, 1]);
 });
 
-test("the store looks every 1.5 seconds while a task is under way, otherwise every 10", async () => {
+test("the store polls every 1.5 seconds while a task is under way, otherwise every 10", async () => {
   const { host, server, store } = set(task(1, { state: "sent" }));
   store.watch(() => {});
   await host.pass(2 * INTERVAL_UNDER_WAY);
@@ -168,7 +168,7 @@ test("the store looks every 1.5 seconds while a task is under way, otherwise eve
   assert.equal(server.calls.length, 5);
 });
 
-test("an error is kept until a look succeeds, and the tasks stay", async () => {
+test("an error is kept until a poll succeeds, and the tasks stay", async () => {
   const { host, server, store } = set(task(1));
   store.watch(() => {});
   await host.pass(0);
@@ -298,7 +298,7 @@ test("an action that fails changes nothing and is rejected", async () => {
   assert.deepEqual(numbers(store), [1]);
 });
 
-test("an event of a run is followed by a look", async () => {
+test("an event of a run is followed by a poll", async () => {
   const { host, server, store } = set();
   store.watch(() => {});
   await host.pass(1000);

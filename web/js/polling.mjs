@@ -1,50 +1,50 @@
 // @ts-check
-// When the page looks for changes: soon after an event, at intervals otherwise, and never while it is
-// hidden.
+// When the page polls the server: soon after an event, at intervals otherwise, and never while the page
+// is hidden.
 
 /**
  * What polling needs of the browser. Times are in milliseconds.
  * @typedef {object} PollingHost
  * @property {() => number} now
  * @property {(action: () => void, delay: number) => unknown} setTimer returns the timer
- * @property {(timer: any) => void} clearTimer `any`: each host has its own kind of timer
+ * @property {(timer: unknown) => void} clearTimer
  * @property {() => boolean} isHidden whether the page is hidden
- * @property {(onEvent: () => void, onVisibility: () => void) => () => void} watch calls the one at
- *   every event that may change a task, the other when the page is hidden or shown; returns what
- *   ends it
+ * @property {(onEvent: () => void, onVisibility: () => void) => () => void} watch calls `onEvent` at
+ *   every event that may change a task, and `onVisibility` when the page becomes hidden or visible;
+ *   returns a function that ends it
  */
 
-/** After an event: many come at once, and need one look. */
+/** After an event: many come at once, and one poll is enough for them. */
 const AFTER_EVENT_MS = 700;
 
 export class Polling {
   #host;
-  #look;
+  #poll;
   #isRunning = false;
   /** @type {unknown} */
   #timer;
   #due = Infinity;
-  #isLooking = false;
-  /** Whether something happened during a look, which may have missed it. */
+  #isPolling = false;
+  /** Whether something happened during a poll, which may have missed it. */
   #missed = false;
   #stopWatching = () => {};
 
   /**
    * @param {PollingHost} host
-   * @param {() => Promise<number>} look looks for changes; resolves to the time until the next look
+   * @param {() => Promise<number>} poll resolves to the time until the next poll
    */
-  constructor(host, look) {
+  constructor(host, poll) {
     this.#host = host;
-    this.#look = look;
+    this.#poll = poll;
   }
 
   start() {
     this.#isRunning = true;
     this.#stopWatching = this.#host.watch(
       () => this.#schedule(AFTER_EVENT_MS),
-      () => this.lookNow(),
+      () => this.pollNow(),
     );
-    this.lookNow();
+    this.pollNow();
   }
 
   stop() {
@@ -54,16 +54,16 @@ export class Polling {
     this.#due = Infinity;
   }
 
-  lookNow() {
+  pollNow() {
     this.#schedule(0);
   }
 
   /**
-   * Has the next look within this time.
+   * Polls within this time.
    * @param {number} delay
    */
   #schedule(delay) {
-    if (this.#isLooking) {
+    if (this.#isPolling) {
       this.#missed = true;
       return;
     }
@@ -76,12 +76,12 @@ export class Polling {
 
   async #turn() {
     this.#due = Infinity;
-    // The next look is when the page is visible again.
+    // The page polls when it is visible again.
     if (this.#host.isHidden()) return;
-    this.#isLooking = true;
+    this.#isPolling = true;
     this.#missed = false;
-    const delay = await this.#look();
-    this.#isLooking = false;
+    const delay = await this.#poll();
+    this.#isPolling = false;
     this.#schedule(this.#missed ? AFTER_EVENT_MS : delay);
   }
 }

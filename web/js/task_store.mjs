@@ -1,6 +1,6 @@
 // @ts-check
 // The journal's tasks for everything in the page that shows them. While something does, the store
-// asks the server for changes.
+// polls the server for changes.
 
 /** @import { PollingHost } from "./polling.mjs" */
 /** @import { KnownTask } from "./types.mjs" */
@@ -18,7 +18,7 @@ const INTERVAL_UNDER_WAY_MS = 1500;
 
 export class TaskStore {
   /**
-   * Why the last look failed; null after one that did not.
+   * Why the last poll failed; null after one that did not.
    * @type {Error | null}
    */
   error = null;
@@ -47,11 +47,11 @@ export class TaskStore {
   constructor(host, requests) {
     this.#host = host;
     this.#requests = requests;
-    this.#polling = new Polling(host, () => this.#look());
+    this.#polling = new Polling(host, () => this.#poll());
   }
 
   /**
-   * Calls `onChange` at every change. As long as there is a watcher, the store looks for changes.
+   * Calls `onChange` at every change. As long as there is a watcher, the store polls the server.
    * @param {() => void} onChange
    * @returns {() => void} ends it
    */
@@ -76,9 +76,9 @@ export class TaskStore {
     return this.#cache.get(number);
   }
 
-  /** Looks for changes at once. */
+  /** Polls the server at once. */
   retry() {
-    this.#polling.lookNow();
+    this.#polling.pollNow();
   }
 
   /** Asks the gateway for every task before long: it may be another gateway from now on. */
@@ -99,8 +99,8 @@ export class TaskStore {
     return task;
   }
 
-  /** @returns {Promise<number>} milliseconds until the next look */
-  async #look() {
+  /** @returns {Promise<number>} milliseconds until the next poll */
+  async #poll() {
     try {
       await (this.#cursor === null ? this.#readAll() : this.#readChanges(this.#cursor));
       this.error = null;
@@ -179,7 +179,7 @@ export class TaskStore {
 const page = {
   now: () => performance.now(),
   setTimer: (action, delay) => setTimeout(action, delay),
-  clearTimer: (timer) => clearTimeout(timer),
+  clearTimer: (timer) => clearTimeout(/** @type {number} */ (timer)),
   isHidden: () => document.hidden,
   watch(onEvent, onVisibility) {
     const stopWatchingRuns = watchRuns(onEvent);

@@ -1,10 +1,11 @@
 // @ts-check
-// Everything that clicks or reads what is no part of the editor's public interface: elements of its
-// page, and properties that its types do not have or that belong to its internals.
+// Everything that clicks or reads what is not part of the editor's public interface: elements of its
+// page, and properties of its internals.
 //
 // Versions are those of comfyui-frontend-package. Each entry was compared with the code of 1.27.10,
 // 1.32.9 (ComfyUI 0.3.75), 1.35.9, 1.45.21, 1.53.6 (ComfyUI of August 2026) and 1.58.1. Where a
-// version lacks what an entry looks for, the entry does nothing.
+// version lacks what an entry looks for, the entry does nothing; "otherwise" says what the user sees
+// then.
 
 /** @import { Area } from "./free_place.mjs" */
 /** @import { GraphCanvas, GraphNode, NodeDefinition, NodeOutput } from "./types.mjs" */
@@ -26,8 +27,8 @@ import { app } from "../../../scripts/app.js";
  * @property {(output?: NodeOutput, ...others: unknown[]) => unknown} [onExecuted]
  */
 
-const LOOK_EVERY_MS = 50;
-const LOOKS = 40;
+const CHECK_EVERY_MS = 50;
+const CHECKS = 40;
 /** A preview that was still loading appears up to this long after the run. */
 const CLEAN_UP_AFTER_MS = [300, 1000, 3000];
 const CANVAS_PREVIEW_WIDGET = "$$canvas-image-preview";
@@ -70,15 +71,15 @@ export async function closeErrorDialog() {
 }
 
 /**
- * What `find` returns, once it returns something; undefined where it does not in two seconds.
+ * Waits until `find` returns something. After two seconds without it: undefined.
  * @template Value
  * @param {() => Value | null | undefined} find
  */
 async function appearance(find) {
-  for (let look = 0; look < LOOKS; look += 1) {
+  for (let check = 0; check < CHECKS; check += 1) {
     const value = find();
     if (value) return value;
-    await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
+    await new Promise((resolve) => setTimeout(resolve, CHECK_EVERY_MS));
   }
   return undefined;
 }
@@ -188,8 +189,9 @@ export function showVideoInsteadOfPreview(node) {
 /**
  * Tells the editor whether a node's output is a video.
  *
- * Versions: 1.32 to 1.44 with Nodes 2.0; later ones read `animated` of the output. Why: they take
- * every output for an image that is not declared a video here. Otherwise: a broken image.
+ * Versions: 1.32 and 1.35 with Nodes 2.0; 1.45 and later read `animated` of the output themselves.
+ * Why: these show every output as an image unless this property says otherwise. Otherwise: a broken
+ * image in place of the video.
  * @param {GraphNode & PreviewProperties} node
  * @param {NodeOutput | undefined} output
  */
@@ -215,7 +217,7 @@ function removePreview(node) {
 }
 
 /**
- * The editor's store of previews, of which `app` has a copy. Every version of 2026 draws from it.
+ * The editor's store of previews, of which `app` has a copy. Versions from 2026 on draw from it.
  * @returns {{ nodePreviewImages?: Record<string, string[]> } | undefined}
  */
 function previewStore() {
