@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,9 +15,10 @@ from media_samples import clip
 from pika_api.errors import DownloadFailed
 from pika_api.journal import Journal, State
 from pika_api.media import probe_file
-from pika_api.settings import sqlite_url
+from pika_api.settings import Settings, sqlite_url
+from pika_api.tasks import Service
 from pika_api.tasks.collect import file_stem
-from support.api import Desk, RawServer, answer, run
+from support.api import KEY, RawServer, ServiceHarness, answer, run
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = CONTAINERS["mp4_three_tracks_of_60_million"]()
@@ -37,9 +39,9 @@ asyncio.run(service.collect(task_id))
 """
 
 
-def downloads(desk: Desk) -> int:
+def downloads(harness: ServiceHarness) -> int:
     """How often the file was requested."""
-    return len(desk.gateway.requests(server="cdn"))
+    return len(harness.gateway.requests(server="cdn"))
 
 
 def names(folder: Path) -> list[str]:
@@ -49,69 +51,66 @@ def names(folder: Path) -> list[str]:
 
 def test_hostile_result_is_kept_and_not_opened(tmp_path: Path) -> None:
     """The error says why, where it is and what to do. It is downloaded once, and never again."""
+    path = tmp_path / "output" / "pika_t.unchecked"
     with RawServer(answer(200, HOSTILE)) as media_host:
         feed = {"videos": [{"status": "finished", "resultUrl": f"{media_host.url}/v.mp4"}]}
-        with RawServer(answer(200, feed)) as gateway:
-            desk = Desk(gateway, tmp_path)  # type: ignore[arg-type]
-            gateway.key = "sk-Pika"  # type: ignore[attr-defined]
-            try:
+        with RawServer(answer(200, feed)) as gateway, closing(Journal(sqlite_url(tmp_path))) as own:
+            settings = Settings(api_key=KEY, base_url=gateway.url)
+            with closing(Service(settings, own, path.parent)) as service:
                 for words in (f"60000000 samples in {len(HOSTILE)} bytes", "it was refused"):
                     with pytest.raises(DownloadFailed, match=words) as caught:
-                        run(desk.service.collect("t"))
-                    for part in ("pika_t.unchecked", "paid for", "move it elsewhere"):
+                        run(service.collect("t"))
+                    for part in (str(path), "paid for", "move it elsewhere"):
                         assert part in str(caught.value)
-            finally:
-                desk.close()
         assert len(media_host.seen) == 1
-    path = tmp_path / "output" / "pika_t.unchecked"
     assert path.read_bytes() == HOSTILE
     assert names(path.parent) == [path.name]
 
 
-def test_file_on_which_the_process_died_is_not_opened_again(desk: Desk) -> None:
+def test_file_on_which_the_process_died_is_not_opened_again(harness: ServiceHarness) -> None:
     """It is complete and kept under a name of its own. Moved away, it is downloaded again."""
-    task_id = desk.submit()
-    arguments = [str(desk.home), desk.gateway.url, desk.gateway.key, task_id]
+    harness.lease = 0.5
+    task_id = harness.submit()
+    arguments = [str(harness.home), harness.gateway.url, harness.gateway.key, task_id]
     ended = subprocess.run(
         [sys.executable, "-c", DYING, *arguments], cwd=ROOT, check=False, timeout=120
     )
     assert ended.returncode == 9
-    path = desk.output / f"{file_stem(task_id)}.unchecked"
-    assert names(desk.output) == [path.name]
-    before = downloads(desk)
-    journal = Journal(sqlite_url(desk.home), lease=0.5)
-    service = desk.another(journal=journal)
+    path = harness.output / f"{file_stem(task_id)}.unchecked"
+    assert names(harness.output) == [path.name]
+    before = downloads(harness)
+    service = harness.another()
     for _ in range(2):
         with pytest.raises(DownloadFailed, match="the process ended") as caught:
             run(service.collect(task_id))
     assert str(path) in str(caught.value)
-    assert downloads(desk) == before
-    (entry,) = journal.entries()
+    assert downloads(harness) == before
+    (entry,) = harness.journal.entries()
     assert entry.state is State.FINISHED
-    probe_file(path.rename(desk.home / "moved.mp4"), decode=True)
+    probe_file(path.rename(harness.home / "moved.mp4"), decode=True)
     assert run(service.collect(task_id)).path.is_file()
-    assert desk.posts == 1
+    assert harness.posts == 1
 
 
-def test_valid_file_under_that_name_is_not_opened_either(desk: Desk) -> None:
+def test_valid_file_under_that_name_is_not_opened_either(harness: ServiceHarness) -> None:
     """The name decides: a look into the file could be what ends the process."""
-    task_id = desk.submit()
-    desk.output.mkdir(parents=True)
-    path = desk.output / f"{file_stem(task_id)}.unchecked"
-    clip(desk.home / "a.mp4").rename(path)
+    task_id = harness.submit()
+    harness.output.mkdir(parents=True)
+    path = harness.output / f"{file_stem(task_id)}.unchecked"
+    clip(harness.home / "a.mp4").rename(path)
     with pytest.raises(DownloadFailed, match="not opened"):
-        run(desk.service.collect(task_id))
-    assert names(desk.output) == [path.name]
+        run(harness.service.collect(task_id))
+    assert names(harness.output) == [path.name]
 
 
-def test_saved_file_that_is_refused_later_is_kept(desk: Desk) -> None:
-    """A newer version of the pack can be stricter. The file is not replaced, or downloaded again."""
-    task_id = desk.submit()
-    path = run(desk.service.collect(task_id)).path
+def test_saved_file_that_is_refused_later_is_kept(harness: ServiceHarness) -> None:
+    """A newer version of the pack can be stricter. The file is not downloaded again."""
+    task_id = harness.submit()
+    path = run(harness.service.collect(task_id)).path
     path.write_bytes(mp4(track(*tables(60_000_000))))
-    before = downloads(desk)
+    before = downloads(harness)
     with pytest.raises(DownloadFailed, match="not opened: it declares 60000000") as caught:
-        run(desk.service.collect(task_id))
+        run(harness.service.collect(task_id))
     assert str(path) in str(caught.value)
-    assert downloads(desk) == before
-    assert names(desk.output) == [path.name]
+    assert downloads(harness) == before
+    assert names(harness.output) == [path.name]
