@@ -113,7 +113,8 @@ class _Track:
         timed_samples: Samples, according to `stts`.
         run_samples: Samples, according to the run lengths of another table. The largest number.
         times, compositions: Entries of `stts` and `ctts`.
-        constant: Whether each sample takes one tick, as in uncompressed sound.
+        constant: Whether a table `stts` says that each sample takes one tick, as in uncompressed
+            sound.
         chunks: Chunks.
         chunk_runs: The tables `stsc`.
         edits: Edits, without empty ones at the start.
@@ -135,10 +136,15 @@ class _Track:
     piece: int = _OTHER_PIECE
 
     @property
-    def in_pieces(self) -> bool:
-        """Whether FFmpeg indexes it in pieces of chunks, not sample by sample."""
-        sound = self.handlers == {b"soun"} and self.times == 1 and self.constant
-        return sound and not self.compositions and len(self.chunk_runs) <= 1
+    def may_be_in_pieces(self) -> bool:
+        """Whether FFmpeg may index it in pieces of chunks. It takes one of several tables."""
+        return b"soun" in self.handlers and self.constant
+
+    @property
+    def is_in_pieces(self) -> bool:
+        """Whether FFmpeg certainly does so, and not sample by sample."""
+        alone = self.handlers == {b"soun"} and self.times == 1 and not self.compositions
+        return alone and self.constant
 
 
 def check_isobmff(reader: Reader, limits: StructureLimits) -> int:
@@ -274,12 +280,13 @@ class _Checker:
         self._tracks.append(track)
         self._limit("tracks", len(self._tracks), self._limits.tracks)
         self._walk(box, depth)
-        if track.in_pieces:
-            sound = self._sound_samples(track)
+        samples = track.run_samples
+        if track.may_be_in_pieces:
+            sound = max((self._sound_samples(track, box) for box in track.chunk_runs), default=0)
             self._check_density(sound, self._reader.size * _SOUND_PER_BYTE)
-            samples = max(track.chunks + sound // track.piece, track.run_samples)
-        else:
-            samples = max(track.samples, track.timed_samples, track.run_samples)
+            samples = max(samples, track.chunks + sound // track.piece)
+        if not track.is_in_pieces:
+            samples = max(samples, track.samples, track.timed_samples)
         self._count_samples(samples, max(track.edits, 1))
 
     def _walk_meta(self, box: _Box, depth: int) -> None:
@@ -394,7 +401,7 @@ class _Checker:
         track = self._track
         track.times += count
         track.timed_samples += samples
-        track.constant = ticks == 1
+        track.constant = track.constant or (count == 1 and ticks == 1)
 
     def _read_composition(self, box: _Box) -> None:
         (count,) = self._fields(box, ">I")
@@ -409,27 +416,24 @@ class _Checker:
         (count,) = self._fields(box, ">I")
         self._track.chunks += count
 
-    def _sound_samples(self, track: _Track) -> int:
-        """The samples of a sound track, according to its chunks. Raises `NotMedia`."""
+    def _sound_samples(self, track: _Track, box: _Box) -> int:
+        """The samples of a sound track, according to a table of its chunks. Raises `NotMedia`."""
         import numpy as np
 
-        samples, first, count = 0, 0, 0
-        for box in track.chunk_runs:
-            (rows_left,) = self._fields(box, ">I")
-            start = box.body + 8
-            while rows_left:
-                number = min(rows_left, _BLOCK // 12)
-                rows = np.frombuffer(self._reader.read(start, number * 12), ">u4").reshape(-1, 3)
-                firsts = np.concatenate(([first], rows[:, 0])).astype(np.int64)
-                steps = np.diff(firsts)
-                # FFmpeg repairs a table that is not in order, and takes other numbers.
-                if (steps < 1).any() or not ((rows[:, 1] > 0) & (rows[:, 1] < 2**31)).all():
-                    raise RefusedMedia("the chunks of its sound are out of order")
-                counts = np.concatenate(([count], rows[:-1, 1]))
-                samples += int(steps.astype(float) @ counts.astype(float))
-                first, count = int(rows[-1, 0]), int(rows[-1, 1])
-                start += number * 12
-                rows_left -= number
+        (left,) = self._fields(box, ">I")
+        samples, first, count, start = 0, 0, 0, box.body + 8
+        while left:
+            number = min(left, _BLOCK // 12)
+            rows = np.frombuffer(self._reader.read(start, number * 12), ">u4").reshape(-1, 3)
+            steps = np.diff(np.concatenate(([first], rows[:, 0])).astype(np.int64))
+            # FFmpeg repairs a table that is not in order, and takes other numbers.
+            if (steps < 1).any() or not ((rows[:, 1] > 0) & (rows[:, 1] < 2**31)).all():
+                raise RefusedMedia("the chunks of its sound are out of order")
+            counts = np.concatenate(([count], rows[:-1, 1]))
+            samples += int(steps.astype(float) @ counts.astype(float))
+            first, count = int(rows[-1, 0]), int(rows[-1, 1])
+            start += number * 12
+            left -= number
         return samples + max(track.chunks + 1 - first, 0) * count
 
     def _read_descriptions(self, box: _Box) -> None:
@@ -442,6 +446,7 @@ class _Checker:
         read = not track.described or track.handlers & {b"vide", b"soun"}
         if read and (table := _NOT_IN_DESCRIPTION.search(data)):
             raise RefusedMedia(f"its sample descriptions contain a box {table.group().decode()}")
+        # FFmpeg fails if there is another table of descriptions.
         if count == 1 and data[12:16] in _PCM and _samples_per_frame(data) < _OTHER_PIECE:
             track.piece = _PCM_PIECE
 
@@ -567,7 +572,11 @@ class _Checker:
 
     def _read_track_header(self, box: _Box) -> None:
         version = self._fields(box, ">B", 0)[0]
-        (self._track.number,) = self._fields(box, ">I", 20 if version == 1 else 12)
+        (number,) = self._fields(box, ">I", 20 if version == 1 else 12)
+        # FFmpeg takes a larger one as negative, and searches a thousand million fragments for each
+        # run of samples.
+        self._limit("as the number of a track", number, 2**31 - 1)
+        self._track.number = number
 
 
 def _samples_per_frame(description: bytes) -> int:

@@ -131,6 +131,25 @@ def mp4_fragment_run() -> bytes:
 
 
 @container
+def mp4_negative_track_number() -> bytes:
+    """Three runs of samples of a track whose number FFmpeg takes as negative: a second for each."""
+    extends = box(b"mvex", full(b"trex", u32(2**31, 1, 1, 1, 0)))
+    empty = tables(
+        0, stts=table(b"stts"), stsc=table(b"stsc"), stsz=sizes(0, 0), stco=table(b"stco")
+    )
+    runs = box(b"traf", full(b"tfhd", u32(2**31)), full(b"trun", u32(1)) * 3)
+    fragment = box(b"moof", full(b"mfhd", u32(1)), runs)
+    return FTYP + movie(extends, track(*empty, number=2**31)) + fragment + box(b"mdat", bytes(64))
+
+
+@container
+def mp4_sound_with_two_tables() -> bytes:
+    """Two tables of chunks, of which FFmpeg takes the first."""
+    hostile = table(b"stsc", (1, 2**31 - 1, 1))
+    return mp4(track(*tables(), before=box(b"dinf", hostile), handler=b"soun"))
+
+
+@container
 def mp4_hidden_fragment() -> bytes:
     """The same inside `mdat`, where only `sidx` leads."""
     extends = box(b"mvex", full(b"trex", u32(1, 1, 1, 1, 0)))
