@@ -14,6 +14,7 @@ from comfy_api.latest import ComfyAPI
 from server import PromptServer
 
 from ..pika_api.log import log
+from ..pika_api.media import open_picture
 from ..pika_api.progress import Progress, ProgressObserver
 from ..pika_api.text import format_duration, sanitize
 from . import host
@@ -156,9 +157,7 @@ class NodeDisplay:
 
 def _to_rgb(data: bytes) -> Image:
     """A picture as RGB: another mode makes ComfyUI's preview encoder fail, and ends the server."""
-    from PIL import Image
-
-    with Image.open(bytes_io.BytesIO(data)) as poster:
+    with open_picture(bytes_io.BytesIO(data)) as poster:
         return poster.convert("RGB")
 
 

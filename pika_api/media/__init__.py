@@ -1,5 +1,6 @@
 """Pictures and videos: encodes what is sent, and inspects what is received."""
 
+from .containers import check_structure
 from .images import (
     AS_IS,
     AUTO,
@@ -14,12 +15,13 @@ from .probe import (
     PICTURES,
     DecodeLimits,
     MediaKind,
-    NotMedia,
     Probe,
     check_size,
     first_frame,
+    open_picture,
     probe_file,
 )
+from .structure import NotMedia, RefusedMedia, StructureLimits, UnreadFormat
 from .types import Media
 from .video import read_video_file
 
@@ -35,9 +37,14 @@ __all__ = [
     "NotMedia",
     "PreparedImage",
     "Probe",
+    "RefusedMedia",
+    "StructureLimits",
+    "UnreadFormat",
     "check_size",
+    "check_structure",
     "encode_image",
     "first_frame",
+    "open_picture",
     "prepare_image",
     "probe_file",
     "read_image_file",

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..errors import InvalidInput
 from . import png
+from .picture_files import check_picture_file
+from .structure import NotMedia
 from .types import Media
 
 if TYPE_CHECKING:
@@ -292,12 +294,13 @@ def read_image_file(path: Path) -> Pixels:
     from PIL import Image, ImageOps
 
     try:
+        check_picture_file(path)
         with Image.open(path) as picture:
             upright = ImageOps.exif_transpose(picture)
             if not upright.has_transparency_data:
                 return np.array(upright.convert("RGB"))
             pixels = np.asarray(upright.convert("RGBA"))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except (NotMedia, OSError, ValueError, Image.DecompressionBombError) as error:
         raise InvalidInput(
             "image", f"{path} is not a picture: {error}.", "Use a PNG, JPEG or WebP file."
         ) from error

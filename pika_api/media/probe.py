@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
+
+from .containers import Structure, check_structure
+from .packets import check_packet
+from .structure import DEFAULT_STRUCTURE_LIMITS, NotMedia, RefusedMedia, StructureLimits
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
     from av.container import InputContainer
+    from av.video.frame import VideoFrame
+    from PIL.Image import Image
 
-#: Container formats of a video file, by FFmpeg's names.
-_CONTAINERS: Final = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,ogg,asf"
+#: Frames of the maximum size that threads may decode at the same time. Beside them, a decoder keeps
+#: up to 17 frames to refer to.
+_FRAMES_AT_ONCE: Final = 4
+#: FFmpeg's own limit of threads.
+_MAX_THREADS: Final = 16
 #: Formats of a picture file, by Pillow's names.
 PICTURES: Final = ("PNG", "JPEG", "GIF", "WEBP")
 
@@ -26,10 +38,14 @@ class DecodeLimits:
     Attributes:
         pixels: Maximum number of pixels of a picture or a frame. 8K has 33 million.
         seconds: Maximum time to decode a clip. A small file can contain years of one colour.
+        open_seconds: Maximum time until FFmpeg has read the header and the first packets.
+        structure: Limits of what the file declares.
     """
 
     pixels: int = 50_000_000
     seconds: float = 120.0
+    open_seconds: float = 30.0
+    structure: StructureLimits = DEFAULT_STRUCTURE_LIMITS
 
 
 DEFAULT_DECODE_LIMITS: Final = DecodeLimits()
@@ -69,10 +85,6 @@ class Probe:
         return "mp4" in self.container.split(",") and self.codec == "h264"
 
 
-class NotMedia(Exception):
-    """The file is neither a picture nor a video that can be decoded. The text says why."""
-
-
 def probe_file(
     path: Path, *, decode: bool = False, limits: DecodeLimits = DEFAULT_DECODE_LIMITS
 ) -> Probe:
@@ -87,32 +99,40 @@ def probe_file(
         NotMedia: It is something else, cannot be decoded, or exceeds a limit.
         OSError: The file cannot be read.
     """
-    with path.open("rb") as file:
-        head = file.read(64)
-    if not head:
-        raise NotMedia("the file is empty")
-    if _is_picture(head):
+    structure = check_structure(path, limits.pixels, limits.structure)
+    if structure.demuxer is None:
         return _probe_picture(path, limits)
-    return _probe_video(path, decode, limits)
-
-
-def _is_picture(head: bytes) -> bool:
-    return (
-        head.startswith((b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF8"))
-        or (head[:4] == b"RIFF" and head[8:12] == b"WEBP")
-    )  # fmt: skip
+    return _probe_video(path, structure, decode, limits)
 
 
 def _probe_picture(path: Path, limits: DecodeLimits) -> Probe:
+    with open_picture(path, limits) as picture:
+        picture.load()
+        form = (picture.format or "").lower().replace("mpo", "jpeg")  # several JPEGs in one file
+        size = picture.width, picture.height
+        return Probe(MediaKind.IMAGE, form, form, *size, 0.0, 0.0)
+
+
+@contextmanager
+def open_picture(
+    source: Path | BinaryIO, limits: DecodeLimits = DEFAULT_DECODE_LIMITS
+) -> Iterator[Image]:
+    """Open a picture, for decoding within the ``with`` block. The only way to do so.
+
+    Raises:
+        NotMedia: It is something else, cannot be decoded, or exceeds a limit.
+        OSError: The file cannot be read.
+    """
     from PIL import Image
 
+    if check_structure(source, limits.pixels, limits.structure).demuxer is not None:
+        raise NotMedia("it is a video")
     try:
-        with Image.open(path, formats=PICTURES) as picture:
+        with Image.open(source, formats=PICTURES) as picture:
             check_size(picture.width, picture.height, limits)
-            picture.load()
-            form = (picture.format or "").lower()
-            size = picture.width, picture.height
-            return Probe(MediaKind.IMAGE, form, form, *size, 0.0, 0.0)
+            yield picture
+    except MemoryError as error:
+        raise RefusedMedia("there is not enough memory to decode it") from error
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise NotMedia(f"the picture cannot be decoded: {error}") from error
 
@@ -123,19 +143,32 @@ def check_size(width: int, height: int, limits: DecodeLimits = DEFAULT_DECODE_LI
     Pillow has a limit of its own, but any other pack can disable it.
     """
     if width * height > limits.pixels:
-        raise NotMedia(f"{width}x{height} is more than {limits.pixels // 1_000_000} million pixels")
+        raise RefusedMedia(
+            f"{width}x{height} is more than {limits.pixels // 1_000_000} million pixels"
+        )
 
 
-def _open(path: Path, limits: DecodeLimits, **options: str) -> InputContainer:
-    """Open a file as a video and as nothing else.
+def _open(path: Path, structure: Structure, limits: DecodeLimits, **options: str) -> InputContainer:
+    """Open a file as the kind of video that was checked, and as nothing else.
 
     FFmpeg also reads playlists, which name further files, and renders text. A file from the network
     must not be able to choose that.
     """
     import av
 
-    allowed = {"format_whitelist": _CONTAINERS, "protocol_whitelist": "file"}
-    container = av.open(str(path), options={**allowed, **options})
+    # FFmpeg decodes the first frames of every track already when it opens a file.
+    pixels = str(limits.pixels // max(structure.video_tracks, 1))
+    container = av.open(
+        str(path),
+        options={
+            "format_whitelist": structure.demuxer or "",
+            "protocol_whitelist": "file",
+            "max_pixels": pixels,
+            **options,
+        },
+        metadata_errors="replace",  # tags in another encoding are no reason to fail
+        timeout=limits.open_seconds,
+    )
     for stream in container.streams.video:
         # Without a decoder PyAV before 18 has no codec context, and crashes when it decodes.
         if getattr(stream, "codec_context", None) is None:
@@ -146,11 +179,11 @@ def _open(path: Path, limits: DecodeLimits, **options: str) -> InputContainer:
     return container
 
 
-def _probe_video(path: Path, decode: bool, limits: DecodeLimits) -> Probe:
+def _probe_video(path: Path, structure: Structure, decode: bool, limits: DecodeLimits) -> Probe:
     import av
 
     try:
-        with _open(path, limits) as container:
+        with _open(path, structure, limits) as container:
             if not container.streams.video:
                 raise NotMedia("it has sound but no video stream")
             stream = container.streams.video[0]
@@ -159,7 +192,7 @@ def _probe_video(path: Path, decode: bool, limits: DecodeLimits) -> Probe:
             seconds = float(container.duration / av.time_base) if container.duration else 0.0
             expected = stream.frames
             if decode:
-                frames = _count_frames(path, limits)
+                frames = _count_frames(path, structure, limits)
                 # A file that was cut inside its media data opens without an error and ends early.
                 if frames == 0 or (expected and frames < expected):
                     raise NotMedia(
@@ -168,22 +201,44 @@ def _probe_video(path: Path, decode: bool, limits: DecodeLimits) -> Probe:
             codec = stream.codec_context.name
             name, size = container.format.name, (stream.width, stream.height)
             return Probe(MediaKind.VIDEO, name, codec, *size, seconds, rate)
-    except av.FFmpegError as error:
-        raise NotMedia(f"it cannot be decoded: {error.strerror}") from error
+    except (av.FFmpegError, MemoryError, IndexError) as error:
+        raise _undecodable(error) from error
 
 
-def _count_frames(path: Path, limits: DecodeLimits) -> int:
-    deadline = time.monotonic() + limits.seconds
+def _undecodable(error: Exception) -> NotMedia:
+    """The error for one of PyAV. Too little memory or time does not mean that it is not media."""
+    import av
+
+    if isinstance(error, MemoryError):
+        return RefusedMedia("there is not enough memory to decode it")
+    if isinstance(error, IndexError):
+        return NotMedia("it adds tracks while it is read")  # PyAV does not find them
+    if isinstance(error, av.error.ExitError):
+        return RefusedMedia("it takes too long to read")
+    return NotMedia(f"it cannot be decoded: {getattr(error, 'strerror', error)}")
+
+
+def _count_frames(path: Path, structure: Structure, limits: DecodeLimits) -> int:
     # The edit list of a trimmed clip hides samples that the header counts.
-    with _open(path, limits, ignore_editlist="1") as container:
+    with _open(path, structure, limits, ignore_editlist="1") as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
-        count = 0
-        for _frame in container.decode(stream):
-            count += 1
-            if time.monotonic() > deadline:
-                raise NotMedia(f"it takes over {limits.seconds:g} s to decode")
-        return count
+        at_once = _FRAMES_AT_ONCE * limits.pixels // max(stream.width * stream.height, 1)
+        threads = min((os.cpu_count() or 1) + 1, _MAX_THREADS, max(at_once, 1))
+        stream.codec_context.thread_count = threads
+        return sum(1 for _frame in _frames(container, limits))
+
+
+def _frames(container: InputContainer, limits: DecodeLimits) -> Iterator[VideoFrame]:
+    """The frames of the first video stream. Raises `NotMedia` and `FFmpegError`."""
+    deadline = time.monotonic() + limits.seconds
+    stream = container.streams.video[0]
+    # Packet by packet: any number can pass without a frame.
+    for packet in container.demux(stream):
+        check_packet(stream.codec_context.name, packet)
+        yield from packet.decode()
+        if time.monotonic() > deadline:
+            raise RefusedMedia(f"it takes over {limits.seconds:g} s to decode")
 
 
 def first_frame(
@@ -196,19 +251,20 @@ def first_frame(
         OSError: The file cannot be read.
     """
     import numpy as np
-    from PIL import Image
 
-    if probe_file(path, limits=limits).kind is MediaKind.IMAGE:
-        with Image.open(path) as picture:
+    structure = check_structure(path, limits.pixels, limits.structure)
+    if structure.demuxer is None:
+        with open_picture(path, limits) as picture:
             pixels = np.asarray(picture.convert("RGB"))
     else:
         import av
 
+        _probe_video(path, structure, False, limits)
         try:
-            with _open(path, limits) as container:
-                frame = next(container.decode(video=0), None)
-        except av.FFmpegError as error:
-            raise NotMedia(f"it cannot be decoded: {error.strerror}") from error
+            with _open(path, structure, limits) as container:
+                frame = next(_frames(container, limits), None)
+        except (av.FFmpegError, MemoryError, IndexError) as error:
+            raise _undecodable(error) from error
         if frame is None:
             raise NotMedia("it has no frame")
         pixels = frame.to_ndarray(format="rgb24")

@@ -6,7 +6,8 @@ import hashlib
 from pathlib import Path
 
 from ..errors import InvalidInput
-from .probe import MediaKind, NotMedia, probe_file
+from .probe import MediaKind, probe_file
+from .structure import NotMedia, UnreadFormat
 from .types import Media
 
 
@@ -20,6 +21,8 @@ def read_video_file(path: Path) -> Media | None:
     hint = "Connect a VIDEO that ComfyUI's own video preview can play."
     try:
         probe = probe_file(path)
+    except UnreadFormat:
+        return None  # ComfyUI decodes it, as it would without this pack
     except (NotMedia, OSError) as error:
         raise InvalidInput("video", f"{path.name} is not a video: {error}.", hint) from error
     if probe.kind is not MediaKind.VIDEO:

@@ -17,7 +17,7 @@ from ..errors import DownloadFailed, LinkRefused, TaskFailed, TaskNotFound
 from ..gateway import Client, Task
 from ..journal import Entry, Journal, State
 from ..log import log
-from ..media import NotMedia, Probe, probe_file
+from ..media import NotMedia, Probe, RefusedMedia, probe_file
 from ..progress import Progress, ProgressObserver, pause
 from ..settings import Settings
 from . import messages
@@ -117,6 +117,8 @@ class Collector:
             try:
                 probe = self._probes.get(candidate)
                 path = self._in_output(candidate)
+            except RefusedMedia as error:
+                raise messages.file_not_opened(task_id, candidate, str(error)) from error
             except (NotMedia, OSError) as error:
                 log.warning("task %s: downloading %s again: %s", task_id, candidate, error)
                 continue
@@ -167,6 +169,8 @@ class Collector:
                 log.info("task %s: %s", task.id, error.what)
                 refused += isinstance(error, LinkRefused)
                 last = attempt == policy.download_attempts or refused == policy.refused_links
+                if error.charge_note:
+                    raise  # it is already worded for the user
                 if last or not error.retryable:
                     raise messages.download_failed(task.id, error, self._journal.home) from error
             finally:
@@ -200,13 +204,20 @@ class Collector:
     def _save(self, entry: Entry, task: Task, check: Callable[[], None]) -> Collected:
         stem = file_stem(task.id)
         path = part = self._output / f"{stem}.part"
+        # The name of a complete file until it has been decoded. If the process dies of it, the next
+        # one finds this name and does not decode the file again.
+        unchecked = self._output / f"{stem}.unchecked"
         try:
             check()
             self._output.mkdir(parents=True, exist_ok=True)
+            if unchecked.exists():
+                reason = "it was refused, or the process ended while it was inspected"
+                raise messages.file_not_opened(task.id, unchecked, reason)
             self._client.download(task.id, task.result_url, part, check)
-            probe = _probe_download(task.id, part)
+            files.replace_file(part, unchecked)
+            probe = _probe_download(task.id, unchecked)
             path = part.with_name(stem + file_suffix(probe))
-            files.replace_file(part, path)
+            files.replace_file(unchecked, path)
             self._probes.remember(path, probe)
         except OSError as error:
             raise DownloadFailed(
@@ -268,13 +279,15 @@ def _file_version(path: Path) -> tuple[int, int]:
     return status.st_size, status.st_mtime_ns
 
 
-def _probe_download(task_id: str, part: Path) -> Probe:
+def _probe_download(task_id: str, path: Path) -> Probe:
     try:
-        return _decode(part)
+        return _decode(path)
+    except RefusedMedia as error:
+        raise messages.file_not_opened(task_id, path, str(error)) from error
     except NotMedia as error:
-        with part.open("rb") as file:
+        with path.open("rb") as file:
             head = file.read(60).decode("ascii", "replace").strip()
-        part.unlink()  # not the beginning of the file, so the next attempt must start over
+        path.unlink()  # not the file, so the next attempt must start over
         raise DownloadFailed(
             task_id,
             f"The download is neither a video nor a picture ({error}). It begins «{head}».",

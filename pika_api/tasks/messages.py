@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ..errors import (
     DownloadFailed,
     FeedError,
@@ -125,4 +127,17 @@ def download_failed(task_id: str, error: DownloadFailed, home: str) -> DownloadF
             or "Queue the same workflow again: the download continues where it stopped."
         ),
         retryable=error.retryable,
+    )
+
+
+def file_not_opened(task_id: str, path: Path, reason: str) -> DownloadFailed:
+    """The complete file of a finished task is kept, and is not opened."""
+    return DownloadFailed(
+        task_id,
+        f"Task {task_id} is finished and its file is complete, but it is not opened: {reason}. "
+        f"The file is at {path}.",
+        charge_note="The task is paid for and its file is kept. Nothing was charged now.",
+        hint="The file may be damaged or hostile. To download and inspect it again, move it "
+        "elsewhere and queue the same workflow again. This costs nothing.",
+        retryable=False,
     )

@@ -16,7 +16,7 @@ from ..errors import FeedError, TaskNotFound
 from ..gateway import Client, root_cause
 from ..journal import ACTIVE, Entry, State
 from ..log import log
-from ..media import PICTURES, NotMedia, check_size, first_frame
+from ..media import NotMedia, first_frame, open_picture
 from .collect import file_stem
 
 if TYPE_CHECKING:
@@ -121,15 +121,9 @@ class Thumbnails:
 
 def _decode(data: bytes) -> Image:
     """A picture file as RGB. Raises `NotMedia` if it is not one, or is too large to decode."""
-    from PIL import Image
-
-    try:
-        with Image.open(io.BytesIO(data), formats=PICTURES) as picture:
-            check_size(picture.width, picture.height)
-            picture.draft("RGB", SIZE)  # a JPEG is decoded at about this size
-            return _rgb(picture)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise NotMedia(f"the picture does not decode: {error}") from error
+    with open_picture(io.BytesIO(data)) as picture:
+        picture.draft("RGB", SIZE)  # a JPEG is decoded at about this size
+        return _rgb(picture)
 
 
 def _rgb(picture: Image) -> Image:
