@@ -325,8 +325,10 @@ def test_limits_are_those_of_the_code() -> None:
     from pika_api.gateway import SizeLimits, Timeouts
     from pika_api.gateway.feed import MAX_LINK
     from pika_api.media import DecodeLimits
+    from pika_api.media.packets import AV1_FRAMES
 
     time, size, decode = Timeouts(), SizeLimits(), DecodeLimits()
+    media = decode.structure
     text = SECURITY.read_text("utf-8")
     for figure in (
         f"{size.response // 2**20} MiB",
@@ -340,6 +342,14 @@ def test_limits_are_those_of_the_code() -> None:
         f"{time.download / 3600:g} h",
         f"{decode.pixels // 10**6} million pixels",
         f"{decode.seconds:g} s",
+        f"Opening a clip | {decode.open_seconds:g} s",
+        f"{media.samples // 10**6} million; {media.sample_bytes // 2**20} MiB; {media.tracks}",
+        f"{media.boxes}; {media.depth} levels",
+        f"{media.table_bytes // 2**20} MiB; {media.header_bytes // 2**20} MiB",
+        f"{media.fragments // 10**6} million; {media.references}; {media.chapters} each",
+        f"{media.picture_bytes // 2**20} MiB; {media.picture_metadata // 2**20} MiB; ",
+        f"MiB; {media.picture_chunks}; {media.scans} |",
+        f"more than {AV1_FRAMES} frames",
         f"{text_module.MAX_MESSAGE} characters",
         f"{MAX_LINK} characters",
         f"{text_module.MAX_TASK_ID} characters",

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 #: Maximum number of frames in one packet of AV1. One is shown; encoders hide a few before it.
 #: PyAV keeps all that a packet shows, and a frame of one colour has 28 bytes.
-_AV1_FRAMES: Final = 16
+AV1_FRAMES: Final = 16
 #: Types of AV1's units that begin a frame: OBU_FRAME_HEADER and OBU_FRAME.
 _AV1_FRAME_UNITS: Final = (3, 6)
 
@@ -28,8 +28,8 @@ def check_packet(codec: str, packet: Packet[Any]) -> None:
     if "av1" not in codec or not packet.size:
         return
     frames = sum(kind in _AV1_FRAME_UNITS for kind in _av1_units(memoryview(packet)))
-    if frames > _AV1_FRAMES:
-        raise RefusedMedia(f"one packet has {frames} frames, more than {_AV1_FRAMES}")
+    if frames > AV1_FRAMES:
+        raise RefusedMedia(f"one packet has {frames} frames, more than {AV1_FRAMES}")
 
 
 def _av1_units(data: memoryview) -> Iterator[int]:
