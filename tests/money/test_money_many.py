@@ -49,7 +49,7 @@ class Counter:
 
 @pytest.fixture
 def counter() -> Counter:
-    """Counts what `desk`'s gateway answers."""
+    """Counts the answers of the gateway of `harness`."""
     return Counter()
 
 
@@ -62,7 +62,7 @@ def quick(counter: Counter) -> Iterator[Simulator]:
 
 @pytest.fixture
 def harness(quick: Simulator, tmp_path: Path) -> Iterator[ServiceHarness]:
-    """A desk as in real life, with leases and looks at the user as rare as they are."""
+    """Services with the real length of leases and the real interval of checks."""
     made = ServiceHarness(quick, tmp_path / "home")
     try:
         yield made
@@ -134,15 +134,15 @@ def test_429_pauses_all_requests(harness: ServiceHarness, place: str) -> None:
     made = run(all_at_once())
     assert sorted(made) == sorted(harness.gateway.charged)
     assert len(made) == 40
-    (told,) = [seen for seen in harness.gateway.log if seen.status == 429]
+    (limited,) = [seen for seen in harness.gateway.log if seen.status == 429]
     # Room for the answer's way back, and for what had left by then, on a machine with other work.
     quiet = [
         seen
         for seen in harness.gateway.log
-        if told.monotonic + room < seen.monotonic < told.monotonic + wait
+        if limited.monotonic + room < seen.monotonic < limited.monotonic + wait
     ]
     assert quiet == []
-    before = [seen for seen in harness.gateway.log if seen.monotonic < told.monotonic + room]
+    before = [seen for seen in harness.gateway.log if seen.monotonic < limited.monotonic + room]
     assert len(before) < len(harness.gateway.log) / 2
 
 
