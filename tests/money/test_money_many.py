@@ -131,9 +131,9 @@ def test_429_pauses_all_requests(harness: ServiceHarness, place: str) -> None:
     async def all_at_once() -> list[str]:
         return await asyncio.gather(*(one(take) for take in range(40)))
 
-    made = run(all_at_once())
-    assert sorted(made) == sorted(harness.gateway.charged)
-    assert len(made) == 40
+    task_ids = run(all_at_once())
+    assert sorted(task_ids) == sorted(harness.gateway.charged)
+    assert len(task_ids) == 40
     (limited,) = [seen for seen in harness.gateway.log if seen.status == 429]
     # Room for the answer's way back, and for what had left by then, on a machine with other work.
     quiet = [
@@ -142,8 +142,8 @@ def test_429_pauses_all_requests(harness: ServiceHarness, place: str) -> None:
         if limited.monotonic + room < seen.monotonic < limited.monotonic + wait
     ]
     assert quiet == []
-    before = [seen for seen in harness.gateway.log if seen.monotonic < limited.monotonic + room]
-    assert len(before) < len(harness.gateway.log) / 2
+    # Not because everything was over by then.
+    assert harness.gateway.log[-1].monotonic >= limited.monotonic + wait
 
 
 def test_gateway_with_three_slots_accepts_twelve_tasks_in_the_end(tmp_path: Path) -> None:
