@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,10 @@ from PIL import Image
 
 from devtools import ROOT
 from pika_api.cli import main
+from pika_api.journal import Journal
+from pika_api.settings import sqlite_url
 from simulator import Simulator
-from support.api import KEY, PROMPT, write_video
+from support.api import KEY, PROMPT, intent, write_video
 
 
 @pytest.fixture
@@ -194,3 +197,21 @@ def test_broken_journal_is_an_error(gateway: Simulator, shell: Shell, tmp_path: 
     assert "Nothing is sent" in shell("generate", PROMPT, code=1, PIKA_JOURNAL_URL=url).stderr
     assert "does not work" in shell("tasks", code=1, PIKA_JOURNAL_URL=url).stderr
     assert gateway.log == []
+
+
+@pytest.mark.parametrize("arguments", [["tasks"], ["tasks", "--json"]], ids=["list", "json"])
+def test_terminal_commands_of_a_prompt_are_not_printed(shell: Shell, arguments: list[str]) -> None:
+    """A prompt may come from somebody else's workflow, and an error from any gateway."""
+    hostile = "pear \x1b[2J\x1b]0;title\x07 \u202e end"
+    with closing(Journal(sqlite_url(shell.home))) as journal:
+        entry = journal.claim(intent(prompt=hostile), "me").entry
+        journal.record_error(entry.id, hostile)
+    output = shell(*arguments).stdout
+    assert "pear" in output
+    assert not {"\x1b", "\x07", "\u202e"} & set(output)
+
+
+def test_terminal_commands_of_an_error_are_not_printed(shell: Shell) -> None:
+    """An argument is quoted in the error."""
+    done = shell("forget", "\x1b[2J\u202e", code=1)
+    assert not {"\x1b", "\u202e"} & set(done.stderr)

@@ -225,3 +225,14 @@ def test_journal_url_is_a_file_in_home_by_default(tmp_path: Path) -> None:
     """PIKA_JOURNAL_URL replaces it."""
     assert journal_url(tmp_path, {}) == f"sqlite:///{tmp_path.as_posix()}/journal.sqlite3"
     assert journal_url(tmp_path, {"PIKA_JOURNAL_URL": "sqlite://"}) == "sqlite://"
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://api\ud800.example", "https://api\x00.example", "https://api.example/\x1b[2J",
+     "https://api.example/a b", "https://api.example/\udfff"],
+)  # fmt: skip
+def test_address_that_cannot_be_sent_or_stored_is_refused(url: str) -> None:
+    """Surrogates, control characters and blanks, in the host and in the path."""
+    with pytest.raises(SettingsError, match="cannot be sent|not a valid address"):
+        Settings(KEY, url)
