@@ -161,6 +161,50 @@ def test_scripts_never_turn_data_into_markup_or_code(path: Path) -> None:
     assert not re.search(r"(?:local|session)Storage|document\.cookie|indexedDB", text)
 
 
+#: What may stand in one file only, since it holds a protection for all others.
+ONE_PLACE = {
+    # Every node text is made harmless there.
+    "nodes/progress.py": r"\bsend_progress_text\(",
+    # Every request has limits of time and size there.
+    "pika_api/gateway/sessions.py": (
+        r"\brequests\.(?:get|post|put|patch|delete|head|options|request|Session)\("
+        r"|\bsession\.(?:get|post|put|patch|delete|head|options|request|send)\("
+        r"|\burlopen\b|\bClientSession\b|\bcreate_connection\b|\bHTTPS?Connection\("
+    ),
+}
+
+
+@pytest.mark.parametrize("name", list(ONE_PLACE))
+def test_protected_calls_are_in_one_place(name: str) -> None:
+    """A new call elsewhere would go round the protection."""
+    places = [
+        path.relative_to(ROOT).as_posix()
+        for path in SOURCES
+        if re.search(ONE_PLACE[name], path.read_text("utf-8"))
+    ]
+    assert places == [name]
+
+
+def test_no_transport_error_is_chained() -> None:
+    """Its text quotes signed links, and ComfyUI logs the chain of a node's error. Only where the
+    errors of urllib3 become those of requests, which never leave the gateway package."""
+    transport = re.compile("TRANSPORT_ERRORS|RequestException|TransportError|HTTPException")
+    checked = 0
+    for path in sources("pika_api"):
+        if path.name == "sessions.py":
+            continue
+        for handler in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not isinstance(handler, ast.ExceptHandler) or handler.type is None:
+                continue
+            if not transport.search(ast.unparse(handler.type)):
+                continue
+            for item in ast.walk(handler):
+                if isinstance(item, ast.Raise) and item.exc is not None:
+                    checked += 1
+                    assert isinstance(item.cause, ast.Constant), (path, item.lineno)
+    assert checked >= 5
+
+
 def test_every_route_is_guarded() -> None:
     """One file registers all handlers, each of them behind the guard."""
     registering = re.compile(r"\broutes\.(get|post|put|delete|patch|view|static)\b|add_routes?\b")

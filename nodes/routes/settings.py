@@ -1,4 +1,4 @@
-"""The editor's settings page: what is set and from where, changing it, and whether it works."""
+"""Routes of the settings page: read and change the settings, test the connection, diagnostics."""
 
 from __future__ import annotations
 
@@ -28,62 +28,63 @@ from .replies import Problem, read_object
 if TYPE_CHECKING:
     from ...pika_api.gateway import HealthResult
 
-#: The last so many characters of a key are shown, unless it is shorter than the second.
-_HINT: Final = 4
-_HINTED: Final = 12
+#: How many characters of a key the page shows, and how long the key must be for that.
+_HINT_LENGTH: Final = 4
+_MIN_KEY_LENGTH: Final = 12
 _NO_KEY: Final = {"set": False, "hint": "", "source": "none"}
 
 
 async def show(_request: web.Request) -> web.Response:
-    """GET: every setting and where it is from; never the key."""
-    return web.json_response(await asyncio.to_thread(_described))
+    """GET: every setting and its source; never the key."""
+    return web.json_response(await asyncio.to_thread(_describe))
 
 
 async def change(request: web.Request) -> web.Response:
-    """POST: change some; as `show`, and whether the stored key was dropped with its address."""
+    """POST: change settings; as `show`, and whether the stored key was removed with its origin."""
     changes = await read_object(request)
-    return web.json_response(await asyncio.to_thread(_changed, changes))
+    return web.json_response(await asyncio.to_thread(_change, changes))
 
 
 async def test(request: web.Request) -> web.Response:
-    """POST: whether the gateway can be reached and knows the key. Costs nothing."""
+    """POST: test whether the gateway is reachable and accepts the key. Costs nothing."""
     await read_object(request)
-    result = await asyncio.to_thread(_tested)
+    result = await asyncio.to_thread(_test_connection)
     return web.json_response({"verdict": result.verdict.value, "message": result.message})
 
 
 async def diagnostics(request: web.Request) -> web.Response:
-    """GET: a text for a bug report, without key, prompts and user name; with ``connection=1`` also
-    whether the gateway takes the key.
+    """GET: a text for a bug report, without key, prompts and user name.
+
+    With ``connection=1`` it also says whether the gateway accepts the key.
     """
     connect = request.query.get("connection") == "1"
-    return web.json_response({"text": await asyncio.to_thread(_diagnosed, connect)})
+    return web.json_response({"text": await asyncio.to_thread(_run_diagnostics, connect)})
 
 
-def _diagnosed(connect: bool) -> str:
-    # Imported late, as in host: requests and SQLAlchemy would weigh on ComfyUI's start.
+def _run_diagnostics(connect: bool) -> str:
+    # Imported at the first use: requests and SQLAlchemy would slow down ComfyUI's start.
     from ...pika_api.support import run_diagnostics
 
     output, host_versions = host.output_folder(), host.versions()
     return run_diagnostics(host.home(), output, connect=connect, host_versions=host_versions).text
 
 
-def _changed(changes: Mapping[str, Any]) -> dict[str, Any]:
+def _change(changes: Mapping[str, Any]) -> dict[str, Any]:
     try:
         dropped = save_settings(host.home(), changes)
     except SettingLocked:
         raise
     except SettingsError as error:
         if not error.name:
-            raise  # it is the file that cannot be written
+            raise  # the file cannot be written
         text = "\n".join(filter(None, (error.problem, error.hint)))
         raise Problem(400, "invalid", text, error.name) from error
     log.info("settings: changed in the editor: %s", ", ".join(changes))
-    return {**_described(), "key_cleared": dropped}
+    return {**_describe(), "key_cleared": dropped}
 
 
-def _tested() -> HealthResult:
-    # Imported late, as in host: requests would weigh on ComfyUI's start.
+def _test_connection() -> HealthResult:
+    # Imported at the first use: requests would slow down ComfyUI's start.
     from ...pika_api.gateway import HealthCheck, HealthResult, Verdict
 
     try:
@@ -94,23 +95,23 @@ def _tested() -> HealthResult:
         return HealthResult(verdict, str(error))
 
 
-def _described() -> dict[str, Any]:
+def _describe() -> dict[str, Any]:
     home, problem = host.home(), ""
     try:
-        found = resolve_settings(read_settings_file(home))
+        raw = resolve_settings(read_settings_file(home))
     except SettingsError:
-        found = resolve_settings({})
-    has_key = bool(found["api_key"].value)
+        raw = resolve_settings({})
+    has_key = bool(raw["api_key"].value)
     try:
         settings = load_settings(home)
     except SettingsError as error:
-        problem = str(error)  # told, not raised: this is the page where it is mended
+        problem = str(error)  # not raised: this page is where the user corrects it
     else:
         has_key = bool(settings.api_key)
         problem = settings.missing_key if settings.withheld_key_origin else ""
-    described: dict[str, Any] = {name: _shown(name, found[name]) for name in found}
-    described["api_key"] = _shown_key(found["api_key"]) if has_key else _NO_KEY
-    lock = lock_reason("base_url", found)
+    described: dict[str, Any] = {name: _as_json(name, raw[name]) for name in raw}
+    described["api_key"] = _key_as_json(raw["api_key"]) if has_key else _NO_KEY
+    lock = lock_reason("base_url", raw)
     described["base_url"]["locked"] = lock.value if lock else ""
     described["base64_style"]["choices"] = BASE64_STYLES
     for name, (low, high) in RANGES.items():
@@ -118,17 +119,17 @@ def _described() -> dict[str, Any]:
     return {**described, "problem": problem}
 
 
-def _shown(name: str, found: RawSetting) -> dict[str, Any]:
-    value = found.value
+def _as_json(name: str, raw: RawSetting) -> dict[str, Any]:
+    value = raw.value
     try:
         value = check_setting(name, value)
     except SettingsError:
-        # An address that is none may have a password in it.
+        # An invalid URL may contain a password.
         value = "" if name == "base_url" else str(value)
-    return {"value": value, "source": found.source.value, "default": DEFAULTS[name]}
+    return {"value": value, "source": raw.source.value, "default": DEFAULTS[name]}
 
 
-def _shown_key(found: RawSetting) -> dict[str, Any]:
-    key = found.value
-    hint = key[-_HINT:] if len(key) >= _HINTED else ""
-    return {"set": True, "hint": hint, "source": found.source.value}
+def _key_as_json(raw: RawSetting) -> dict[str, Any]:
+    key = raw.value
+    hint = key[-_HINT_LENGTH:] if len(key) >= _MIN_KEY_LENGTH else ""
+    return {"set": True, "hint": hint, "source": raw.source.value}

@@ -217,7 +217,11 @@ class Collector:
             files.replace_file(part, unchecked)
             probe = _probe_download(task.id, unchecked)
             path = part.with_name(stem + file_suffix(probe))
-            files.replace_file(unchecked, path)
+            try:
+                files.replace_file(unchecked, path)
+            except OSError:
+                files.replace_file(unchecked, part)  # it was decoded: it may be opened again
+                raise
             self._probes.remember(path, probe)
         except OSError as error:
             raise DownloadFailed(

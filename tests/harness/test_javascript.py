@@ -7,10 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from devtools.recipe import ROOT
-from devtools.steps import StepError
 
-from devtools import javascript
+from devtools import ROOT
+from devtools.setup import javascript
+from devtools.setup.steps import StepError
 
 MODULES = sorted(path for path in (ROOT / "web" / "js").iterdir())
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,7 +15,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.engine.default import DefaultDialect
 
 from pika_api.errors import JournalError
-from pika_api.journal import SCHEMA_VERSION, Entry, Journal
+from pika_api.journal import SCHEMA_VERSION, Journal
 from pika_api.settings import sqlite_url
 from support.api import intent
 
@@ -25,16 +24,6 @@ def use(url: str) -> None:
     """Open a journal, write to it, close it."""
     with closing(Journal(url)) as journal:
         journal.claim(intent(), "me")
-
-
-@contextmanager
-def write_lock(home: Path) -> Iterator[sqlite3.Connection]:
-    """Another process's transaction that is writing to the journal in this folder."""
-    other = sqlite3.connect(home / "journal.sqlite3", isolation_level=None, check_same_thread=False)
-    with closing(other):
-        other.execute("BEGIN IMMEDIATE")
-        other.execute("UPDATE pika_tasks SET last_error = 'not committed'")
-        yield other
 
 
 def test_folder_that_cannot_be_created_is_an_error(tmp_path: Path) -> None:
@@ -108,68 +97,14 @@ def test_write_waits_for_another_write(tmp_path: Path) -> None:
     """Another process's transaction is waited for; it is not an error."""
     url = sqlite_url(tmp_path)
     use(url)
-    with write_lock(tmp_path) as other, closing(Journal(url)) as journal:
+    other = sqlite3.connect(tmp_path / "journal.sqlite3", isolation_level=None,
+                            check_same_thread=False)  # fmt: skip
+    with closing(other), closing(Journal(url)) as journal:
+        other.execute("BEGIN IMMEDIATE")
         timer = threading.Timer(0.5, other.execute, ("COMMIT",))
         timer.start()
         assert journal.claim(intent("another"), "me").acquired
         timer.join()
-
-
-READS: list[tuple[str, Callable[[Journal], object]]] = [
-    ("get", lambda journal: journal.get(1)),
-    ("find_by_id", lambda journal: journal.find_by_id(1)),
-    ("find_by_task_id", lambda journal: journal.find_by_task_id("t-1")),
-    ("count_released", lambda journal: journal.count_released(None)),
-    ("count_by_state", lambda journal: journal.count_by_state()),
-    ("recent_errors", lambda journal: journal.recent_errors(limit=10)),
-    ("count_missing_files", lambda journal: journal.count_missing_files(Path("nowhere"))),
-    ("entries", lambda journal: journal.entries()),
-    ("page", lambda journal: journal.page(limit=10)),
-    ("changed_since", lambda journal: journal.changed_since(0, limit=10)),
-    ("adopt", lambda journal: journal.adopt("t-1", "", "")),
-]
-
-
-@pytest.mark.parametrize("opened", [True, False], ids=["opened before", "opened during"])
-@pytest.mark.parametrize("read", [each[1] for each in READS], ids=[each[0] for each in READS])
-def test_read_finishes_while_another_process_writes(
-    tmp_path: Path, read: Callable[[Journal], object], opened: bool
-) -> None:
-    """It takes no write lock, and returns what was committed before. So does the first read of a
-    process that opens the journal now, and `adopt` for a task that has an entry."""
-    url = sqlite_url(tmp_path)
-    with closing(Journal(url)) as journal:
-        number = journal.claim(intent(), "me").entry.id
-        journal.mark_sent(number, "me")
-        journal.mark_submitted(number, "t-1")
-        before = read(journal)
-        with closing(Journal(url)) as another, write_lock(tmp_path) as other:
-            assert read(journal if opened else another) == before
-            assert other.in_transaction
-            other.execute("COMMIT")
-        assert journal.get(number).last_error == "not committed"
-
-
-def test_rows_are_parsed_outside_of_transactions(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """JSON may be large, and parsing it must not hold a lock or a connection."""
-    with closing(Journal(sqlite_url(tmp_path))) as journal:
-        connections: list[int] = []
-        parse = Entry.of
-
-        def watched(row: object) -> Entry:
-            connections.append(journal._database._engine.pool.checkedout())  # type: ignore[attr-defined]
-            return parse(row)  # type: ignore[arg-type]
-
-        monkeypatch.setattr(Entry, "of", watched)
-        for name, owner in (("a", "me"), ("a", "other"), ("b", "me")):
-            journal.claim(intent(name), owner)
-        journal.adopt("t-1", "", "")
-        for _, read in READS:
-            read(journal)
-        assert set(connections) == {0}
-        assert len(connections) > 10
 
 
 class OtherDatabase(DefaultDialect):

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from pika_api.errors import JournalError
 from pika_api.journal import LEASE, Journal, LeaseKeeper
 from support.api import Clock
 from support.waiting import until
@@ -60,6 +61,22 @@ def test_thread_lives_while_there_are_owners(slow: SlowJournal) -> None:
         until(lambda: ["one", "two"] in slow.began, what="a renewal for both")
         assert len(keepers()) == 1
     until(lambda: not keepers(), what="the thread's end")
+
+
+def test_failed_renewal_is_tried_again(caplog: pytest.LogCaptureFixture) -> None:
+    """A journal that does not answer for a moment ends neither the work nor the renewals."""
+
+    class FailingJournal(SlowJournal):
+        def renew_leases(self, owners: Sequence[str]) -> None:
+            super().renew_leases(owners)
+            if self.ended == 1:
+                raise JournalError("The disk is full.")
+
+    failing = FailingJournal()
+    keeper = LeaseKeeper(failing)  # type: ignore[arg-type]
+    with keeper.keeping("me"):
+        until(lambda: failing.ended == 2, what="the second renewal")
+    assert "The disk is full." in caplog.text
 
 
 @pytest.mark.parametrize("lease", [LEASE, 0.5])

@@ -1,16 +1,16 @@
-"""The journal as a list: page by page, and the changes since an earlier page."""
+"""The reading half of the journal: pages, changes since an earlier page, reads beside a writer."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
 
 from pika_api.errors import JournalError
-from pika_api.journal import Journal, State
+from pika_api.journal import Entry, Journal, State
 from pika_api.settings import sqlite_url
 from support.api import Clock, intent
 
@@ -214,3 +214,70 @@ def test_latest_errors_come_first(journal: Journal) -> None:
         journal.record_error(number, "broke off")
     assert [entry.id for entry in journal.recent_errors(limit=10)] == [4, 1, 3]
     assert [entry.id for entry in journal.recent_errors(limit=2)] == [4, 1]
+
+
+@contextmanager
+def write_lock(home: Path) -> Iterator[sqlite3.Connection]:
+    """Another process's transaction that is writing to the journal in this folder."""
+    other = sqlite3.connect(home / "journal.sqlite3", isolation_level=None)
+    with closing(other):
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("UPDATE pika_tasks SET last_error = 'not committed'")
+        yield other
+
+
+READS: list[tuple[str, Callable[[Journal], object]]] = [
+    ("get", lambda journal: journal.get(1)),
+    ("find_by_id", lambda journal: journal.find_by_id(1)),
+    ("find_by_task_id", lambda journal: journal.find_by_task_id("t-1")),
+    ("count_released", lambda journal: journal.count_released(None)),
+    ("count_by_state", lambda journal: journal.count_by_state()),
+    ("recent_errors", lambda journal: journal.recent_errors(limit=10)),
+    ("count_missing_files", lambda journal: journal.count_missing_files(Path("nowhere"))),
+    ("entries", lambda journal: journal.entries()),
+    ("page", lambda journal: journal.page(limit=10)),
+    ("changed_since", lambda journal: journal.changed_since(0, limit=10)),
+    ("adopt", lambda journal: journal.adopt("t-1", "", "")),
+]
+
+
+@pytest.mark.parametrize("opened", [True, False], ids=["opened before", "opened during"])
+@pytest.mark.parametrize("read", [each[1] for each in READS], ids=[each[0] for each in READS])
+def test_read_finishes_while_another_process_writes(
+    tmp_path: Path, read: Callable[[Journal], object], opened: bool
+) -> None:
+    """It takes no write lock, and returns what was committed before. So does the first read of a
+    process that opens the journal now, and `adopt` for a task that has an entry."""
+    url = sqlite_url(tmp_path)
+    with closing(Journal(url)) as journal:
+        number = journal.claim(intent(), "me").entry.id
+        journal.mark_sent(number, "me")
+        journal.mark_submitted(number, "t-1")
+        before = read(journal)
+        with closing(Journal(url)) as another, write_lock(tmp_path) as other:
+            assert read(journal if opened else another) == before
+            assert other.in_transaction
+            other.execute("COMMIT")
+        assert journal.get(number).last_error == "not committed"
+
+
+def test_rows_are_parsed_outside_of_transactions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JSON may be large, and parsing it must not hold a lock or a connection."""
+    with closing(Journal(sqlite_url(tmp_path))) as journal:
+        connections: list[int] = []
+        parse = Entry.of
+
+        def watched(row: object) -> Entry:
+            connections.append(journal._database._engine.pool.checkedout())  # type: ignore[attr-defined]
+            return parse(row)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Entry, "of", watched)
+        for name, owner in (("a", "me"), ("a", "other"), ("b", "me")):
+            journal.claim(intent(name), owner)
+        journal.adopt("t-1", "", "")
+        for _, read in READS:
+            read(journal)
+        assert set(connections) == {0}
+        assert len(connections) > 10

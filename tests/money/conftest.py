@@ -1,4 +1,4 @@
-"""Fixtures for the tests about money: a quick gateway, and a desk at it with short leases."""
+"""Fixtures for the tests about money: a quick gateway, and services with short leases."""
 
 from __future__ import annotations
 

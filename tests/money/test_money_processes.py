@@ -25,14 +25,14 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture
 def pair(harness: ServiceHarness) -> Iterator[list[Worker]]:
-    """Two processes at the desk's gateway and journal."""
+    """Two processes on the gateway and the journal of `harness`."""
     with workers(2) as made:
         yield [worker.open(harness.gateway, harness.home) for worker in made]
 
 
 @pytest.fixture
 def other(harness: ServiceHarness) -> Iterator[Worker]:
-    """One process at the desk's gateway and journal."""
+    """One process on the gateway and the journal of `harness`."""
     with workers(1) as (made,):
         yield made.open(harness.gateway, harness.home)
 

@@ -98,7 +98,7 @@ class Money(RuleBasedStateMachine):
                 ask(self.prompt(key)), take=key[1], observer=observer or ProgressObserver()
             )
         except PikaError as error:
-            self.tells(error, error.money)
+            self.tells(error, error.charge_note)
             return ""
         assert found.task_id in self.gateway.tasks
         entry = self.harness.journal.find_by_task_id(found.task_id)

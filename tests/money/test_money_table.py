@@ -1,7 +1,7 @@
-"""Every fault while a request is sent: how often it goes out, what is charged, kept and told.
+"""Every fault while a request is sent: how often it is sent, what is charged, kept and reported.
 
-A row of a table is one test over a real socket. After each, nothing charged is lost (the desk looks
-at the journal), and the same request queued again does what the row says.
+A row of a table is one test over a real socket. After each, nothing charged is lost (the
+fixture checks the journal), and the same request queued again does what the row says.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pika_api.journal import State
 from pika_api.media import Media
 from pika_api.progress import ProgressObserver
 from support.api import RawServer, ServiceHarness, answer, ask, free_port, impatient, reset, run
-from support.money import SENDS, TAKES_UP, UNKNOWN, Stopped, queue_again, rows, told
+from support.money import REUSES, SENDS, UNKNOWN, Stopped, assert_complete_error, queue_again, rows
 from support.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -65,7 +65,7 @@ def no(status: int) -> Submit:
 
 def busy(name: str, **fault: Any) -> Submit:
     """Asked to come later: sent again, and then it is a task."""
-    return Submit(name, fault, 2, 1, State.SUBMITTED, None, TAKES_UP)
+    return Submit(name, fault, 2, 1, State.SUBMITTED, None, REUSES)
 
 
 def maybe(name: str, accept: bool, **fault: Any) -> Submit:
@@ -77,8 +77,8 @@ def maybe(name: str, accept: bool, **fault: Any) -> Submit:
 
 SUBMITS = [
     # name, fault → POSTs, charged, row, error, queued again
-    Submit("all is well", {"delay": 0.0}, 1, 1, State.SUBMITTED, None, TAKES_UP),
-    Submit("a slow answer", {"delay": 0.5}, 1, 1, State.SUBMITTED, None, TAKES_UP),
+    Submit("all is well", {"delay": 0.0}, 1, 1, State.SUBMITTED, None, REUSES),
+    Submit("a slow answer", {"delay": 0.5}, 1, 1, State.SUBMITTED, None, REUSES),
     *(no(status) for status in (400, 401, 402, 403, 404, 405, 409, 410, 413, 415, 422, 451)),
     Submit("301", {"status": 301, "headers": {"Location": "https://a.example"}},
            1, 0, State.REFUSED, Refused, SENDS),
@@ -129,7 +129,7 @@ def test_fault_during_submit(harness: ServiceHarness, row: Submit) -> None:
         with pytest.raises(row.error) as caught:
             harness.submit()
         assert type(caught.value) is row.error
-        told(caught.value, rows(harness.journal)[0])
+        assert_complete_error(caught.value, rows(harness.journal)[0])
     charged = harness.gateway.charged
     assert (harness.posts, len(charged)) == (row.posts, row.charged)
     (entry,) = rows(harness.journal)
@@ -164,7 +164,7 @@ def test_interrupt_while_waiting_for_the_answer(harness: ServiceHarness, status:
     assert rows(harness.journal)[0].state is State.SENT
     until(lambda: rows(harness.journal)[0].state is not State.SENT, what="the end of the POST")
     if status == 200:
-        queue_again(harness, harness.gateway.charged, TAKES_UP)
+        queue_again(harness, harness.gateway.charged, REUSES)
     else:
         queue_again(harness, [], UNKNOWN if status == 500 else SENDS)
 
@@ -225,6 +225,6 @@ def test_connection_lost_during_upload(
         with pytest.raises(row.error) as caught:
             run(service.submit(ask(image=row.image)))
         entry = rows(service.journal)[0]
-        told(caught.value, entry)
+        assert_complete_error(caught.value, entry)
         assert entry.state is row.state
         assert len(seen) == posts

@@ -23,7 +23,7 @@ from pika_api.journal import State
 from pika_api.progress import ProgressObserver
 from pika_api.tasks import ServicePolicy
 from support.api import ServiceHarness, run
-from support.money import SENDS, TAKES_UP, Stopped, queue_again, rows, told
+from support.money import REUSES, SENDS, Stopped, assert_complete_error, queue_again, rows
 
 pytestmark = pytest.mark.slow
 
@@ -38,7 +38,7 @@ class After:
     faults: list[dict[str, Any]]
     error: type[PikaError] | None = None
     state: State = State.SAVED
-    then: str = TAKES_UP
+    then: str = REUSES
     timeout: float | None = None
 
 
@@ -75,7 +75,7 @@ AFTER = [
           TaskTimeout, State.SUBMITTED, timeout=0.3),
     After("never finished", [{"on": "task", "stuck": True}],
           TaskTimeout, State.RUNNING, timeout=0.3),
-    # the gateway's own end: the one state after which the same request is made anew
+    # the only state after which the same request creates a new task
     After("status error", [{"on": "task", "error": "NSFW"}], TaskFailed, State.FAILED, SENDS),
     # the media host
     media("media 403 expired", expired=True),
@@ -109,12 +109,12 @@ def test_fault_after_the_charge(harness: ServiceHarness, row: After) -> None:
         with pytest.raises(row.error) as caught:
             run(harness.service.collect(task_id, timeout=row.timeout))
         assert type(caught.value) is row.error
-        told(caught.value, rows(harness.journal)[0])
+        assert_complete_error(caught.value, rows(harness.journal)[0])
     assert (harness.posts, harness.gateway.charged) == (1, [task_id])
     (entry,) = rows(harness.journal)
     assert (entry.state, entry.task_id) == (row.state, task_id)
     queue_again(harness, [task_id], row.then)
-    if row.then == TAKES_UP and "stuck" not in row.faults[0]:
+    if row.then == REUSES and "stuck" not in row.faults[0]:
         assert run(harness.service.collect(task_id)).path.is_file()
         assert harness.posts == 1
 
@@ -134,6 +134,6 @@ def test_interrupt_after_the_charge(harness: ServiceHarness, place: str) -> None
     with pytest.raises(Stopped):
         run(harness.service.collect(task_id, observer=ProgressObserver(check)))
     assert rows(harness.journal)[0].task_id == task_id
-    queue_again(harness, [task_id], TAKES_UP)
+    queue_again(harness, [task_id], REUSES)
     assert run(harness.service.collect(task_id)).path.is_file()
     assert (harness.posts, harness.gateway.charged) == (1, [task_id])

@@ -157,7 +157,10 @@ def test_upgraded_and_new_journals_have_the_same_schema(old: Path, tmp_path: Pat
             ("ix_pika_tasks_created_at", 0),
             ("ix_pika_tasks_revision", 0),
             ("ix_pika_tasks_task_id", 0),
-            ("sqlite_autoindex_pika_tasks_1", 1),  # the claim: without it twins pay twice
+            (
+                "sqlite_autoindex_pika_tasks_1",
+                1,
+            ),  # the claim: without it, identical requests pay twice
         }
         names = {name for name, _ in triggers_of(path)}
         assert names == {"pika_tasks_changed", "pika_tasks_inserted"}

@@ -45,7 +45,7 @@ def _no_faults_left(gateway: Simulator) -> Iterator[None]:
 def kill_when(comfy: Comfy, prompt_id: str, reached: Callable[[], object]) -> None:
     """Kill ComfyUI when a state is reached, and start it again.
 
-    Whoever waits for the prompt gets an error with ComfyUI's log; the address stays the same.
+    A caller that waits for the prompt gets an error with ComfyUI's log; the address stays the same.
     """
     until(reached)
     url = comfy.url

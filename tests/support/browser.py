@@ -54,6 +54,12 @@ def open_empty_editor(page: Page, url: str) -> None:
         return
     page.unroute_all(behavior="ignoreErrors")
     page.context.clear_permissions()
+    close_dialogs(page)
+    page.evaluate(_EMPTY)
+
+
+def close_dialogs(page: Page) -> None:
+    """Close the editor's dialogs and the pack's."""
     page.evaluate(_CLOSE)
 
     def without_dialogs() -> bool:
@@ -63,7 +69,6 @@ def open_empty_editor(page: Page, url: str) -> None:
         return False
 
     until(without_dialogs, what="the editor without a dialog")
-    page.evaluate(_EMPTY)
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from simulator import Simulator
 from support.api import ServiceHarness, ask, run
 
 #: What becomes of the same request, queued again.
-SENDS, TAKES_UP, UNKNOWN = "sends anew", "takes up", "is refused as unknown"
+SENDS, REUSES, UNKNOWN = "sends again", "reuses", "is refused as unknown"
 TESTS = Path(__file__).parent.parent
 #: Seconds a lease lasts in these tests, so that a dead process is noticed soon.
 LEASE = 0.5
@@ -102,7 +102,7 @@ class Stopped(Exception):
     """What ComfyUI's interrupt raises."""
 
 
-def told(error: PikaError, entry: Any) -> None:
+def assert_complete_error(error: PikaError, entry: Any) -> None:
     """The error says what it means for the money, how to go on, and which task it is about."""
     text = str(error)
     assert error.charge_note
@@ -124,9 +124,9 @@ def queue_again(harness: ServiceHarness, charged: list[str], then: str) -> None:
         assert harness.posts == posts
         return
     found = run(harness.service.submit(ask()))
-    assert found.reused == (then == TAKES_UP)
+    assert found.reused == (then == REUSES)
     assert harness.posts == posts + (then == SENDS)
-    assert (found.task_id in charged) == (then == TAKES_UP)
+    assert (found.task_id in charged) == (then == REUSES)
 
 
 def _hold(process: subprocess.Popen[str], *, still: bool) -> None:

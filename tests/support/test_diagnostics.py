@@ -31,7 +31,7 @@ PROMPT = "A secret lighthouse at dusk, seen by a gull"
 
 
 def look(harness: ServiceHarness, *, connect: bool = False, **environ: str) -> Diagnostics:
-    """The doctor's words on a desk, with its key in the environment."""
+    """The diagnostics of `harness`, with its key in the environment."""
     given = {"PIKA_API_KEY": harness.gateway.key, "PIKA_BASE_URL": harness.gateway.url, **environ}
     return run_diagnostics(harness.home, harness.output, connect=connect, environ=given)
 

@@ -19,7 +19,7 @@ from pika_api.settings import sqlite_url
 from support.api import ServiceHarness, ask, run
 from support.waiting import until
 
-#: Seconds from the user's click to the end of the waiting (design.md says 0.5; and a loaded desk).
+#: Seconds from the user's click to the end of the waiting (0.5 on an idle machine).
 AT_ONCE = 0.6
 
 
@@ -118,12 +118,12 @@ def test_interrupt_between_attempts_releases_the_request(
 def test_identical_node_gets_the_task_of_an_interrupted_one(harness: ServiceHarness) -> None:
     """One node is stopped during the POST; an identical one keeps waiting and gets the id."""
     harness.gateway.fault("submit", delay=0.8)
-    twin = harness.another()
+    duplicate = harness.another()
     with ThreadPoolExecutor(1) as pool:
         stop_when(
             lambda: harness.posts, lambda observer: harness.service.submit(ask(), observer=observer)
         )
-        other = pool.submit(run, twin.submit(ask()))
+        other = pool.submit(run, duplicate.submit(ask()))
         found = other.result(10)
     assert ([found.task_id], found.reused) == (harness.gateway.charged, True)
 
@@ -131,14 +131,15 @@ def test_identical_node_gets_the_task_of_an_interrupted_one(harness: ServiceHarn
 def test_waiting_for_an_identical_request_can_be_interrupted(harness: ServiceHarness) -> None:
     """It stops as quickly, and the other POST is not affected."""
     harness.gateway.fault("submit", delay=1.5)
-    twin = harness.another()
+    duplicate = harness.another()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(harness.submit)
         until(lambda: harness.posts, what="the POST")
         reports: list[Any] = []
 
         def watched(observer: ProgressObserver) -> Any:
-            return twin.submit(ask(), observer=ProgressObserver(observer.check, reports.append))
+            observer = ProgressObserver(observer.check, reports.append)
+            return duplicate.submit(ask(), observer=observer)
 
         assert stop_when(lambda: reports, watched) < AT_ONCE
         assert [first.result(10)] == harness.gateway.charged

@@ -18,15 +18,15 @@ from pika_api.progress import ProgressObserver
 from pika_api.tasks import Service
 from support.api import GENERATE, ServiceHarness, ask, run
 
-Door = Callable[[Service, Task, ProgressObserver], Coroutine[Any, Any, Any]]
+Call = Callable[[Service, Task, ProgressObserver], Coroutine[Any, Any, Any]]
 
-KEYED: dict[str, Door] = {
+KEYED: dict[str, Call] = {
     "submit": lambda service, _, observer: service.submit(ask(), take=1, observer=observer),
     "status": lambda service, task, observer: service.status(task.id, observer=observer),
     "wait": lambda service, task, observer: service.wait(task.id, observer=observer),
     "collect": lambda service, task, observer: service.collect(task.id, observer=observer),
 }
-WATCHED: dict[str, Door] = {
+WATCHED: dict[str, Call] = {
     **KEYED,
     "prepare": lambda service, _, observer: service.prepare(time.sleep, 1.0, observer=observer),
     "picture": lambda service, task, observer: service.fetch_poster(
@@ -39,16 +39,16 @@ class Stopped(Exception):
     """What ComfyUI's interrupt raises."""
 
 
-@pytest.mark.parametrize("door", KEYED.values(), ids=KEYED)
-def test_no_request_is_sent_without_a_key(harness: ServiceHarness, door: Door) -> None:
+@pytest.mark.parametrize("call", KEYED.values(), ids=KEYED)
+def test_no_request_is_sent_without_a_key(harness: ServiceHarness, call: Call) -> None:
     """Every call raises the error that explains how to set a key."""
     with pytest.raises(SettingsError, match="No API key"):
-        run(door(harness.another(api_key=""), Task.from_feed("t", {}), ProgressObserver()))
+        run(call(harness.another(api_key=""), Task.from_feed("t", {}), ProgressObserver()))
     assert harness.gateway.log == []
 
 
-@pytest.mark.parametrize("door", WATCHED.values(), ids=WATCHED)
-def test_every_call_can_be_interrupted(harness: ServiceHarness, door: Door) -> None:
+@pytest.mark.parametrize("call", WATCHED.values(), ids=WATCHED)
+def test_every_call_can_be_interrupted(harness: ServiceHarness, call: Call) -> None:
     """A gateway, a media host or local work that takes a second: an interrupt ends each call."""
 
     def check() -> None:
@@ -58,7 +58,7 @@ def test_every_call_can_be_interrupted(harness: ServiceHarness, door: Door) -> N
     for place in ("submit", "feed", "media"):
         harness.gateway.fault(place, delay=1.0)
     with pytest.raises(Stopped):
-        run(door(harness.service, task, ProgressObserver(check)))
+        run(call(harness.service, task, ProgressObserver(check)))
 
 
 def test_max_requests_is_respected(harness: ServiceHarness) -> None:
@@ -75,13 +75,13 @@ def test_max_requests_is_respected(harness: ServiceHarness) -> None:
     assert second.monotonic - first.monotonic >= 0.25
 
 
-@pytest.mark.parametrize("door", ["wait", "collect"])
-def test_timeout_is_respected(harness: ServiceHarness, door: str) -> None:
+@pytest.mark.parametrize("call", ["wait", "collect"])
+def test_timeout_is_respected(harness: ServiceHarness, call: str) -> None:
     """The waiting ends then; the task is kept."""
     harness.gateway.fault("task", stuck=True)
     task_id = harness.submit()
     with pytest.raises(TaskTimeout) as caught:
-        run(getattr(harness.service, door)(task_id, timeout=0.3))
+        run(getattr(harness.service, call)(task_id, timeout=0.3))
     assert caught.value.task_id == task_id
 
 
@@ -99,8 +99,8 @@ def test_prepare_passes_arguments_and_result(harness: ServiceHarness) -> None:
         run(harness.service.prepare(divmod, 7, 0))
 
 
-def with_posters(harness: ServiceHarness, folder: Path, **given: Any) -> closing[Service]:
-    """A service at the desk that keeps posters."""
+def with_thumbnails(harness: ServiceHarness, folder: Path, **given: Any) -> closing[Service]:
+    """A service that stores thumbnails."""
     settings = replace(harness.service.settings, **given)
     return closing(Service(settings, harness.journal, harness.output, thumbnails=folder))
 
@@ -109,7 +109,7 @@ def test_fetched_poster_is_stored_as_thumbnail(harness: ServiceHarness, tmp_path
     """It is returned complete, and the sidebar has a thumbnail of it without asking the gateway."""
     task = run(harness.service.wait(harness.submit()))
     (entry,) = harness.journal.entries()
-    with with_posters(harness, tmp_path) as service:
+    with with_thumbnails(harness, tmp_path) as service:
         assert run(service.fetch_poster(task.poster_url, task.id)) == run(
             harness.service.fetch_poster(task.poster_url, task.id)
         )
@@ -126,8 +126,8 @@ def test_thumbnail_is_requested_only_with_a_key(harness: ServiceHarness, tmp_pat
     (entry,) = harness.journal.entries()
     seen = len(harness.gateway.log)
     assert run(harness.service.thumbnail(entry)) is None
-    with with_posters(harness, tmp_path, api_key="") as service:
+    with with_thumbnails(harness, tmp_path, api_key="") as service:
         assert run(service.thumbnail(entry)) is None
     assert len(harness.gateway.log) == seen
-    with with_posters(harness, tmp_path) as service:
+    with with_thumbnails(harness, tmp_path) as service:
         assert run(service.thumbnail(entry)) is not None

@@ -236,7 +236,7 @@ def test_request_not_sent_by_a_dead_process_is_sent(harness: ServiceHarness) -> 
 
 
 def _intent_of(harness: ServiceHarness, take: int) -> Any:
-    """What the desk's service would journal."""
+    """What the service of `harness` would journal."""
     from pika_api.request import request_fingerprint
     from support.api import intent
 

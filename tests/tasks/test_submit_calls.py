@@ -39,7 +39,7 @@ def only(harness: ServiceHarness) -> Entry:
     return entry
 
 
-def twin(entry: Entry) -> Intent:
+def same_request(entry: Entry) -> Intent:
     """What another process that wants the same would journal."""
     return intent(str(entry.fingerprint))
 
@@ -91,7 +91,7 @@ def test_lease_is_renewed_while_waiting_for_a_busy_gateway(
         waiting = pool.submit(harness.submit)
         until(lambda: [e for e in harness.journal.entries() if e.last_error], what="the 429")
         time.sleep(2 * short)
-        claim = harness.another().journal.claim(twin(only(harness)), "other")
+        claim = harness.another().journal.claim(same_request(only(harness)), "other")
         assert (claim.entry.state, claim.acquired) == (State.INTENDED, False)
         assert waiting.result(30) == only(harness).task_id
 
@@ -110,7 +110,8 @@ def test_lease_is_renewed_during_a_post_after_an_interrupt(
     with pytest.raises(Stopped):
         run(harness.service.submit(ask(), observer=ProgressObserver(check)))
     time.sleep(2 * short)
-    assert harness.another().journal.claim(twin(only(harness)), "other").entry.state is State.SENT
+    claim = harness.another().journal.claim(same_request(only(harness)), "other")
+    assert claim.entry.state is State.SENT
     until(lambda: only(harness).task_id, what="the id in the journal")
 
 
@@ -137,7 +138,7 @@ def test_request_sent_by_another_process_is_reused(harness: ServiceHarness) -> N
             with closing(
                 Journal(sqlite_url(harness.home), Clock(time.time() + LEASE + 1))
             ) as other:
-                if other.claim(twin(self.get(entry_id)), "other").acquired:
+                if other.claim(same_request(self.get(entry_id)), "other").acquired:
                     assert other.mark_sent(entry_id, "other")
                     other.mark_submitted(entry_id, "t-other")
             return super().mark_sent(entry_id, owner)
