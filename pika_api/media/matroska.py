@@ -94,6 +94,15 @@ class _Checker:
         self._elements = self._blocks = self._header_bytes = self._video_tracks = 0
         #: Positions in the segment to which seek heads lead.
         self._seeks: list[int] = []
+        #: Elements of which FFmpeg keeps a list: their name, and how many are read.
+        self._most = {
+            _TRACK_ENTRY: ("tracks", limits.tracks),
+            _ATTACHED_FILE: ("attachments", _ATTACHMENTS),
+            _CHAPTER_ATOM: ("chapters", limits.chapters),
+            _SIMPLE_TAG: ("tags", limits.chapters),
+            _CUE_POINT: ("index points", limits.references),
+            _CUE_POSITIONS: ("index points", limits.references),
+        }
 
     def check(self) -> int:
         """See `check_matroska`."""
@@ -136,8 +145,7 @@ class _Checker:
     def _iterate(self, start: int, end: int) -> Iterator[_Element]:
         """The elements between two offsets. One of unknown length is the last."""
         while start < end:
-            self._elements += 1
-            self._limit("elements", self._elements, self._limits.boxes)
+            self._count_element()
             element = self._element(start)
             yield element
             if element.end is None:
@@ -196,58 +204,52 @@ class _Checker:
         """Count the blocks. A last cluster may be cut off: a recording that stopped."""
         while start < end:
             try:
-                element = self._element(start)
+                kind, _start, body, stop = self._element(start)
             except NotMedia:
                 return  # FFmpeg goes on at the next cluster, and keeps nothing of what it skips
-            self._elements += 1
-            if element.kind == _CLUSTER:
-                start = element.body
-                self._limit("clusters", self._count(_CLUSTER), self._limits.boxes)
-            elif element.end is None:
+            if kind == _CLUSTER:
+                self._count_element()
+                start = body
+                continue
+            if stop is None:
                 return
+            if kind == _SIMPLE_BLOCK:
+                self._count_block(stop - body)
+            elif kind == _BLOCK_GROUP:
+                self._walk_group(body, min(stop, self._reader.size))
             else:
-                self._count_block(element)
-                start = element.end
+                self._count_element()
+            start = stop
 
-    def _count_block(self, element: _Element) -> None:
-        kind, start, body, end = element
-        if kind not in (_SIMPLE_BLOCK, _BLOCK_GROUP):
-            return
-        self._blocks += 1
-        self._limit("samples", self._blocks, self._limits.samples)
-        if kind == _SIMPLE_BLOCK:
-            self._limit("bytes in one sample", (end or start) - body, self._limits.sample_bytes)
-        else:
-            self._count_additions(body, min(end or start, self._reader.size))
-
-    def _count_additions(self, start: int, end: int) -> None:
+    def _walk_group(self, start: int, end: int) -> None:
+        """Count a block and its additions, of which FFmpeg keeps a list."""
         additions = 0
         while start < end:
             try:
                 kind, _start, body, stop = self._element(start)
             except NotMedia:
                 return
-            if kind == _BLOCK:
-                self._limit("bytes in one sample", (stop or body) - body, self._limits.sample_bytes)
+            self._count_block((stop or body) - body if kind == _BLOCK else 0)
             additions += kind == _BLOCK_MORE
             self._limit("additions to a block", additions, _ADDITIONS)
             start = body if kind == _BLOCK_ADDITIONS else stop or end
 
+    def _count_element(self) -> None:
+        self._elements += 1
+        self._limit("elements", self._elements, self._limits.boxes)
+
+    def _count_block(self, size: int) -> None:
+        self._blocks += 1
+        self._limit("samples", self._blocks, self._limits.samples)
+        self._limit("bytes in one sample", size, self._limits.sample_bytes)
+
     # Limits.
 
-    def _count(self, kind: int) -> int:
+    def _count(self, kind: int) -> None:
         self._counts[kind] += 1
-        limits = self._limits
-        for name, kinds, limit in (
-            ("tracks", (_TRACK_ENTRY,), limits.tracks),
-            ("attachments", (_ATTACHED_FILE,), _ATTACHMENTS),
-            ("chapters", (_CHAPTER_ATOM,), limits.chapters),
-            ("tags", (_SIMPLE_TAG,), limits.chapters),
-            ("index points", (_CUE_POINT, _CUE_POSITIONS), limits.references),
-        ):
-            if kind in kinds:
-                self._limit(name, self._counts[kind], limit)
-        return self._counts[kind]
+        if kind in self._most:
+            name, most = self._most[kind]
+            self._limit(name, self._counts[kind], most)
 
     def _limit(self, name: str, value: int, limit: int) -> None:
         if value > limit:

@@ -331,6 +331,12 @@ def webm_block_additions() -> bytes:
 
 
 @container
+def webm_empty_elements() -> bytes:
+    """Half a million empty elements in a cluster."""
+    return webm(clusters=cluster(0, b"\xec\x80" * 500_000))
+
+
+@container
 def webm_private_data() -> bytes:
     """CodecPrivate that says that it has 200 MB."""
     private = element(0x63A2, b"x", size=200_000_000)

@@ -7,10 +7,13 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from media_boxes import (
+    EBML,
     FTYP,
     box,
+    cluster,
     element,
     full,
     movie,
@@ -422,6 +425,34 @@ def test_damaged_webm_is_refused(part: bytes) -> None:
     assert declared(webm(part))
 
 
+def test_block_group_is_entered() -> None:
+    """Of a block, its references and a few additions."""
+    more = element(0x75A1, *[element(0xA6, element(0xA5, b"x"))] * 64)
+    group = element(0xA0, element(0xA1, b"\x81\0\0\0x"), element(0xFB, b"\1"), more)
+    data = webm(clusters=cluster(0, group, group))
+    assert declared(data) == ""
+    assert "samples" in declared(data, StructureLimits(samples=130))
+    assert "bytes in one sample" in declared(data, StructureLimits(sample_bytes=4))
+    assert declared(webm(clusters=cluster(0, element(0xA0, b"\xa1")))) == ""
+
+
+def test_elements_of_unknown_length_in_a_cluster_end_it() -> None:
+    """FFmpeg skips them, and keeps nothing of what follows."""
+    assert declared(webm(clusters=cluster(0, b"\xa3" + b"\x01" + b"\xff" * 7, b"\xa6"))) == ""
+
+
+def test_file_without_a_segment_is_refused() -> None:
+    """With nothing, or something else, after the header."""
+    assert "no segment" in declared(EBML)
+    assert "no segment" in declared(EBML + element(0xEC, b"x"))
+
+
+def test_tiny_file_is_cut_off() -> None:
+    """Smaller than a box with a count."""
+    assert declared(box(b"ftyp")) == ""
+    assert "too short" in declared(mp4(track(*tables(), box(b"stts", b"\0"))))
+
+
 def test_seek_head_leads_to_elements() -> None:
     """What it leads to is checked like what stands before the clusters."""
     assert "tags" in declared(CONTAINERS["webm_hidden_tags"]())
@@ -528,6 +559,20 @@ def test_damaged_text_in_a_png_is_left_to_pillow() -> None:
         assert declared(png(png_chunk(b"zTXt", chunk))) == ""
     for text in (b"k\0\0\0\0\0plain", b"k\0\1\0\0\0broken"):
         assert declared(png(png_chunk(b"iTXt", text))) == ""
+
+
+def test_jpeg_may_have_other_markers(tmp_path: Path) -> None:
+    """Restart markers in its data, markers without a length, and more than a block of data."""
+    pixels = np.random.default_rng(1).integers(0, 256, (900, 1200, 3), np.uint8)
+    path = tmp_path / "a"
+    Image.fromarray(pixels).save(path, "JPEG", quality=95, restart_marker_blocks=8)
+    data = path.read_bytes()
+    assert len(data) > 2**20
+    assert data.count(b"\xff\xd3") > 50
+    data = data[:2] + b"\xff\x01" + data[2:]
+    assert declared(data, StructureLimits(scans=1)) == ""
+    assert "passes" in declared(data, StructureLimits(scans=0))
+    assert declared(data[:-2]) == ""
 
 
 # Other containers.

@@ -6,10 +6,18 @@ from pathlib import Path
 
 import av
 import pytest
-from media_samples import clip
+from media_samples import VIDEOS, clip, picture
 from media_worker import Worker
 
-from pika_api.media import DecodeLimits, RefusedMedia, first_frame, probe_file
+from pika_api.media import (
+    DecodeLimits,
+    NotMedia,
+    RefusedMedia,
+    first_frame,
+    open_picture,
+    probe,
+    probe_file,
+)
 from pika_api.media.packets import check_packet
 
 
@@ -100,3 +108,36 @@ def test_frames_of_all_tracks_share_the_limit_of_pixels(tmp_path: Path) -> None:
     limits = DecodeLimits(pixels=64 * 48)
     assert probe_file(path, decode=True, limits=limits).width == 64
     assert first_frame(path, limits).shape == (1, 48, 64, 3)
+
+
+def test_clip_that_adds_tracks_is_refused(tmp_path: Path) -> None:
+    """PyAV looks for a packet's track among those that it knew when the file was opened."""
+    path = VIDEOS["mp4_segment_index"](tmp_path)
+    path.write_bytes(path.read_bytes().replace(b"mfra", b"trak"))
+    with pytest.raises(NotMedia, match="adds tracks"):
+        probe_file(path, decode=True)
+
+
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (MemoryError(), "not enough memory"),
+        (av.error.MemoryError(12, "Cannot allocate memory"), "not enough memory"),
+        (av.error.ExitError(1, "Immediate exit requested"), "too long to read"),
+    ],
+)
+def test_lack_of_memory_or_time_does_not_mean_that_it_is_no_media(
+    error: Exception, text: str
+) -> None:
+    """Such a file is kept."""
+    refused = probe._undecodable(error)
+    assert isinstance(refused, RefusedMedia)
+    assert text in str(refused)
+    assert not isinstance(probe._undecodable(av.error.EOFError(1, "End of file")), RefusedMedia)
+    assert "adds tracks" in str(probe._undecodable(IndexError("list index out of range")))
+
+
+def test_picture_without_enough_memory_is_kept(tmp_path: Path) -> None:
+    """The error of Pillow says nothing of the picture."""
+    with pytest.raises(RefusedMedia, match="memory"), open_picture(picture(tmp_path / "a", "PNG")):
+        raise MemoryError
