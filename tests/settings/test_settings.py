@@ -234,5 +234,5 @@ def test_journal_url_is_a_file_in_home_by_default(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_address_that_cannot_be_sent_or_stored_is_refused(url: str) -> None:
     """Surrogates, control characters and blanks, in the host and in the path."""
-    with pytest.raises(SettingsError, match="cannot be sent|not a valid address"):
+    with pytest.raises(SettingsError, match=r"cannot be sent|not a valid address"):
         Settings(KEY, url)
