@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import os
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -19,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from hypothesis.stateful import run_state_machine_as_test as run_stories
 
 from pika_api.errors import PikaError, SubmitUnknown
-from pika_api.journal import SUBMITTING
+from pika_api.journal import SUBMITTING, Entry
 from pika_api.progress import ProgressObserver
 from pika_api.tasks import Service
 from simulator import Simulator
@@ -253,6 +254,8 @@ class Money(RuleBasedStateMachine):
         try:
             if self.worker is not None:
                 self.worker.close()
+            # A POST whose caller was interrupted may still be on its way.
+            until(lambda: not self.sending(), what="the end of the interrupted submits")
             for key in itertools.product(range(2), range(3)):
                 self.settle(key)
             assert not [entry for entry in rows(self.harness.journal) if entry.state in SUBMITTING
@@ -261,6 +264,11 @@ class Money(RuleBasedStateMachine):
         finally:
             self.threads.shutdown()
             self.harness.close()
+
+    def sending(self) -> list[Entry]:
+        """The entries that somebody is about to send, or is sending."""
+        entries = [entry for entry in rows(self.harness.journal) if entry.state in SUBMITTING]
+        return [entry for entry in entries if entry.owner and entry.lease_until > time.time()]
 
     def settle(self, key: Key) -> None:
         if self.prompt(key) not in {entry.prompt for entry in rows(self.harness.journal)}:
