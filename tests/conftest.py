@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from simulator import Simulator
 
 
-def install_probes(base_dir: Path) -> None:
-    """Install the tests' own nodes into a ComfyUI that is about to start."""
-    place = base_dir / "custom_nodes" / PROBES.name
-    place.parent.mkdir(parents=True)
-    install_pack(PROBES, place)
+def install(base_dir: Path, *packs: tuple[Path, str]) -> None:
+    """Install packs under these folder names into a ComfyUI that is about to start."""
+    folder = base_dir / "custom_nodes"
+    folder.mkdir(parents=True)
+    for pack, name in packs:
+        install_pack(pack, folder / name)
 
 
 def pytest_configure() -> None:
@@ -94,18 +95,22 @@ def gateway(shared_gateway: Simulator) -> Iterator[Simulator]:
     shared_gateway.clear_faults()
 
 
-# A start of ComfyUI takes seconds of CPU time. So there are two for all tests, one with a key in
-# its environment and one without a key; each test that needs its own says why. Tests do not meet
-# in a journal: `support.graphs.generate` makes each request a different one.
+# To start ComfyUI takes seconds of CPU time. So all tests share two, one with a key in its
+# environment and one without a key; a test that needs its own says why. The tests on one ComfyUI
+# share no task: `support.graphs.generate` makes each request a different one.
 
 
 @pytest.fixture(scope="session")
 def comfy(shared_gateway: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
-    """The ComfyUI that most tests share: key and address are in its environment."""
+    """A ComfyUI with key and address in its environment. It listens on all addresses.
+
+    The pack's folder has a name that a user may give it. With a space in it, ComfyUI serves no
+    files of the pack, so there is no editor for it; the nodes work all the same.
+    """
     env = {"PIKA_API_KEY": shared_gateway.key, "PIKA_BASE_URL": shared_gateway.url}
     base_dir = tmp_path_factory.mktemp("comfy")
-    install_probes(base_dir)
-    with Comfy.start(base_dir, env=env, pack=ROOT) as running:
+    install(base_dir, (ROOT, "pika video 1-0"), (PROBES, PROBES.name))
+    with Comfy.start(base_dir, env=env, extra_args=("--listen", "0.0.0.0")) as running:
         yield running
 
 
@@ -113,14 +118,13 @@ def comfy(shared_gateway: Simulator, tmp_path_factory: pytest.TempPathFactory) -
 def unconfigured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
     """A ComfyUI as it is after the pack's installation. Tests use it as `keyless` or `keyed`.
 
-    It listens on all addresses, and is started by a developer who has a key.
+    The developer who starts it has a key.
     """
     base_dir = tmp_path_factory.mktemp("keyless")
-    install_probes(base_dir)
+    install(base_dir, (PROBES, PROBES.name))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIKA_API_KEY", "the-developers-own-key")
-        extra_args = ("--listen", "0.0.0.0")
-        running = Comfy.start(base_dir, env={"PIKA_X": "set"}, pack=ROOT, extra_args=extra_args)
+        running = Comfy.start(base_dir, env={"PIKA_X": "set"}, pack=ROOT)
     with running:
         yield running
 
