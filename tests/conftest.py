@@ -35,17 +35,17 @@ def pytest_configure() -> None:
 
 def _register_profiles() -> None:
     """Without deadlines: no test measures speed, and a busy machine is slow."""
-    ours = hypothesis.settings(
+    common = hypothesis.settings(
         deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
     )
-    hypothesis.settings.register_profile("ours", parent=ours)
+    hypothesis.settings.register_profile("common", parent=common)
     # For further Python versions: the code works there; rare values are found on the main one.
-    hypothesis.settings.register_profile("quick", parent=ours, max_examples=10)
+    hypothesis.settings.register_profile("quick", parent=common, max_examples=10)
     # For mutants: the same result each time, whatever the load.
     hypothesis.settings.register_profile(
-        "steady", parent=ours, max_examples=50, derandomize=True, database=None
+        "steady", parent=common, max_examples=50, derandomize=True, database=None
     )
-    hypothesis.settings.load_profile("ours")
+    hypothesis.settings.load_profile("common")
 
 
 _register_profiles()  # before Hypothesis' own plugin selects the profile of the command line
@@ -95,8 +95,8 @@ def gateway(shared_gateway: Simulator) -> Iterator[Simulator]:
     shared_gateway.clear_faults()
 
 
-# To start ComfyUI takes seconds of CPU time. So all tests share two, one with a key in its
-# environment and one without a key; a test that needs its own says why. The tests on one ComfyUI
+# Starting ComfyUI takes seconds of CPU time, so all tests share two: one with a key in its
+# environment, and one without a key. A test that needs its own says why. The tests on one ComfyUI
 # share no task: `support.graphs.generate` makes each request a different one.
 
 

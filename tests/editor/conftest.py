@@ -1,4 +1,4 @@
-"""One browser tab for the tests of this folder. To load the editor anew takes much CPU time."""
+"""One browser tab for the tests of this folder, since loading the editor takes much CPU time."""
 
 from __future__ import annotations
 
