@@ -1,34 +1,37 @@
-"""One door to the workshop.
+"""Commands for the development of this pack.
 
-python dev.py demo                 an image becomes a video in a real ComfyUI, without any account
-python dev.py editor [--live]      the graph editor with the pack in it, until Ctrl-C
-python dev.py test [pytest args]   lint, types and all tests
-python dev.py free [pytest args]   the tests that need no ComfyUI, on this Python
-python dev.py bench [args]         the benchmarks
-python dev.py pictures             new screenshots for README and the templates
-python dev.py mutants [module…]    the mutation check: what no test would notice
-python dev.py pack                 the archive for the Comfy registry, checked
+python dev.py demo                 create a video from an image, without an account
+python dev.py editor [--live]      open the graph editor with the pack in it, until Ctrl-C
+python dev.py test [pytest args]   run lint, type checks and all tests
+python dev.py free [pytest args]   run the tests that need no ComfyUI, on this Python
+python dev.py bench [args]         run the benchmarks
+python dev.py pictures [args]      take the screenshots for README and the templates
+python dev.py mutants [name …]     check which small changes to the code no test notices
+python dev.py pack                 create and check the archive for the Comfy registry
 
-The first run sets up ComfyUI and what it needs in a cache folder outside the checkout.
+The first run installs ComfyUI and its requirements in a cache folder outside the checkout.
+`bench`, `pictures`, `mutants` and `editor` have their own --help.
 
-PIKA_DEV_CACHE   another cache folder
-COMFYUI_PATH     a ComfyUI that is there already
-COMFYUI_PYTHON   the interpreter to run that one with (otherwise its own, or the cached one)
-CHROME_PATH      the browser for the tests (otherwise Chromium or Chrome, if there is one)
+Environment variables:
+PIKA_DEV_CACHE    another cache folder
+COMFYUI_PATH      use this ComfyUI instead of the cached one
+COMFYUI_PYTHON    the interpreter for COMFYUI_PATH (default: its own, or the cached one)
+CHROME_PATH       the browser for the tests (default: Chromium or Chrome if installed)
+PIKA_TEST_LONG    1 runs the long forms of the tests, as the nightly run does
 """
 
 from __future__ import annotations
 
 import sys
 
-if sys.version_info < (3, 10):  # noqa: UP036 - a clear word beats a traceback on an old Python
+if sys.version_info < (3, 10):  # noqa: UP036 - a clear message instead of a traceback
     sys.exit(f"Python 3.10 or newer is needed; this is {sys.version.split()[0]}.")
 
 from devtools.commands import COMMANDS, run
 
 
 def main(arguments: list[str]) -> int:
-    """Run one command. Returns its exit code: 2 when there is no such command."""
+    """Run one command. Returns its exit code, or 2 if there is no such command."""
     if arguments and arguments[0] in {"-h", "--help", "help"}:
         print(__doc__)
         return 0

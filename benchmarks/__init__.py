@@ -1,1 +1,1 @@
-"""Benchmarks, side by side with ComfyUI's own helpers: `python dev.py bench`."""
+"""Benchmarks that compare the pack with ComfyUI's own helpers: `python dev.py bench`."""

@@ -1,32 +1,76 @@
-"""Ours, as the nodes call it."""
+"""The pack's side. Everything that the benchmarks use of `pika_api` is imported here."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final
 
-from pika_api import pictures
-from pika_api.media import Media
-from pika_api.payload import Payload
-from pika_api.request import GenerateRequest
-from pika_api.settings import Settings
+from pika_api.gateway import Client, poll_delay
+from pika_api.journal import Journal
+from pika_api.media import Media, images, png
+from pika_api.progress import NO_OBSERVER, run_in_thread
+from pika_api.request import GenerateRequest, Payload
+from pika_api.settings import Settings, sqlite_url
+from pika_api.tasks import Service
 
-#: What both sides send, but for the picture or the video.
+__all__ = [
+    "REQUEST",
+    "encode_png",
+    "image_body",
+    "in_thread",
+    "poll_delay",
+    "service",
+    "to_rgb8",
+    "uploader",
+]
+
+#: The request without an image or a video.
 REQUEST: Final = GenerateRequest("a lighthouse in a storm, waves breaking over the rocks")
-#: Bytes of a request that are not its image; as in nodes/outgoing.py.
+#: Bytes of a request that are not its image, as in nodes/outgoing.py.
 _REST: Final = 64 * 1024
 
+encode_png = png.encode_png
+to_rgb8 = images.to_rgb8
 
-def to_body(image: Any, *, lossless: bool) -> int:
-    """The request body's size, made to its last byte as it goes over the wire."""
+
+def image_body(image: Any, *, lossless: bool) -> int:
+    """Encode an IMAGE and read the request body to its end. Returns its size in bytes."""
     pixels = image.detach().float().cpu().numpy()
     if lossless:
-        made = pictures.prepare(pixels, form="png")
+        prepared = images.prepare_image(pixels, form="png")
     else:
-        made = pictures.prepare(pixels, limit=Settings().max_body - _REST)
-    return sum(map(len, payload(image=made.media)))
+        prepared = images.prepare_image(pixels, limit=Settings().max_body - _REST)
+    return sum(map(len, _payload(image=prepared.media)))
 
 
-def payload(**media: Media) -> Payload:
-    """The request's body with a picture or a video in it."""
+def in_thread(pool: Executor, work: Callable[[], object]) -> Awaitable[object]:
+    """Run a function in a thread, as `Service.prepare` does."""
+    return run_in_thread(pool, NO_OBSERVER, work)
+
+
+def uploader(base_url: str, video: Path) -> Callable[[], object]:
+    """A function that sends a request with a video file. The connection is already warm."""
+    media = Media("0" * 64, "video/mp4", 1920, 1080, video, video.stat().st_size)
+    client = Client(Settings(api_key="bench", base_url=base_url))
+    client.submit(_payload())
+    return lambda: client.submit(_payload(video=media))
+
+
+@contextmanager
+def service(folder: Path, base_url: str, key: str) -> Iterator[Service]:
+    """A service with its journal and its output in the folder."""
+    journal = Journal(sqlite_url(folder))
+    running = Service(Settings(api_key=key, base_url=base_url), journal, folder / "output")
+    try:
+        yield running
+    finally:
+        running.close()
+        journal.close()
+
+
+def _payload(**media: Media) -> Payload:
     return Payload(replace(REQUEST, **media).body())

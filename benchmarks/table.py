@@ -1,4 +1,4 @@
-"""One table for everything that is measured."""
+"""The table that the benchmarks print."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _LEFT: Final = frozenset({"what", "target", ""})
 
 @dataclass(frozen=True)
 class Row:
-    """One thing that was measured, as it is printed.
+    """One measurement, as texts.
 
     Attributes:
-        ratio: Theirs over ours: more is better for us.
-        size_ratio: Our bytes over theirs: less is better for us.
-        met: Whether the target is met; None where there is none.
+        ratio: Theirs / ours: higher is better for us.
+        size_ratio: Our bytes / their bytes: lower is better for us.
+        met: Whether the target is met; None without a target.
     """
 
     what: str
@@ -71,7 +71,7 @@ def milliseconds(seconds: float) -> str:
 
 
 def megabytes(size: float) -> str:
-    """Such as ``12.3 MB``; millions of bytes."""
+    """Such as ``12.3 MB``: millions of bytes."""
     return f"{size / 1e6:,.2f} MB" if size < 10e6 else f"{size / 1e6:,.1f} MB"
 
 

@@ -1,5 +1,13 @@
-"""What `dev.py` is made of: a real ComfyUI, a simulated gateway, and ways to run them.
+"""Development tools: what `python dev.py …` runs. Users do not get this folder.
 
-`recipe`, `steps`, `environment` and `browser` use the standard library alone, since they run
-before anything is installed. The other modules run in the environment that these made.
+`setup` prepares environments, `comfyui` runs and drives a real ComfyUI, `stand_ins` is on the
+Python path of that ComfyUI. Each other file is one command.
 """
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+#: The folder of the checkout.
+ROOT: Final = Path(__file__).resolve().parent.parent

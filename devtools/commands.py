@@ -1,43 +1,61 @@
-"""What each command of `dev.py` does, before and around the environment it runs in."""
+"""The commands of `dev.py`. Each prepares its environment and runs in there."""
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
-from devtools import mutation
-from devtools.browser import ensure_chromium
-from devtools.endings import Terminated, unwind_on_termination
-from devtools.environment import Environment, Host, cache_folder, host, prepare
-from devtools.pythons import free_interpreter, installed, own_version
-from devtools.recipe import ROOT
+from devtools import ROOT, mutation
 from devtools.registry import comfy_cli
-from devtools.steps import StepError, say
+from devtools.setup import javascript
+from devtools.setup.browser import ensure_chromium
+from devtools.setup.environment import Environment, Host, cache_folder, host, prepare
+from devtools.setup.processes import Terminated, unwind_on_termination
+from devtools.setup.pythons import OLDEST, find_python, free_interpreter, own_version
+from devtools.setup.steps import StepError, say
 
+Command: TypeAlias = Sequence[str | Path]
+
+#: Exit code after Ctrl-C.
 INTERRUPTED = 130
-HEARD_WITHIN = 20.0
-# By file: a file's tests share what they start. In the order of the folders, where the long ones
-# come first: at the end of a run only one worker would be left with them. Tests without ComfyUI
-# mostly wait, so there may be more at once than cores; a ComfyUI with a browser wants its own.
+#: Seconds for a child to end after Ctrl-C.
+ENDS_WITHIN = 20.0
+
+#: Tests that need ComfyUI or its packages. All others also run without it.
+NEEDS_COMFYUI = (
+    "tests/commands",
+    "tests/editor",
+    "tests/harness",
+    "tests/nodes",
+    "tests/release/test_archive.py",
+    "tests/release/test_workflows.py",
+    "tests/test_locales.py",
+)
+FREE_TESTS = ("tests", *(f"--ignore={path}" for path in NEEDS_COMFYUI))
+#: By file, because the tests of a file share what they start, in the order of
+#: tests/support/schedule.py. Many tests wait for a server: two for each core keep the cores busy.
 CORES = os.cpu_count() or 1
-BY_FILE = ("--dist", "loadfile", "--no-loadscope-reorder")
-SPREAD = ("-n", str(min(2 * CORES, 6)), *BY_FILE)
-HOSTED = ("-n", str(min(CORES, 3)), *BY_FILE)
-PACK_TESTS = ("tests/money", "tests/api", "tests/test_house.py", "tests/test_security.py")
-FREE_TESTS = ("tests/simulator", *PACK_TESTS, "tests/release/test_release.py")
-# The second run adds to what the first one has seen, and the floor is of both.
-COVER = ("--cov", "--cov-report=", "--cov-fail-under=0")
-COVER_ON = ("--cov", "--cov-append", "--cov-report=term:skip-covered")
+WORKERS = min(2 * CORES, 6)
+PARALLEL: tuple[str, ...] = ("-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder")
+#: A test that hangs ends its worker. A new worker would start with the same test.
+PARALLEL += ("--max-worker-restart=0",)
+COVERAGE = ("--cov", "--cov-report=term:skip-covered")
+#: On another Python the tests must pass; rare values are searched for on the main one only.
+QUICK = ("--ignore=tests/simulator", "-m", "not slow", "--hypothesis-profile=quick")
 TYPED = ("-p", "pika_api", "-p", "simulator", "-p", "devtools", "-m", "dev")
 
 
 def demo(arguments: list[str]) -> int:
-    """An image becomes a video; the file stays in the cache folder."""
+    """Create a video from an image. The file stays in the cache folder."""
     used = host()
     return call([used.python, "-m", "devtools.demo", *arguments], using(used))
 
@@ -56,69 +74,110 @@ def pictures(arguments: list[str]) -> int:
 
 
 def test(arguments: list[str]) -> int:
-    """Lint, types and tests. The exit code is the worst one; pytest speaks last.
+    """Lint, types and tests. Returns the highest exit code; the output of pytest comes last.
 
-    Without a choice of tests that is all of them, those of the pack without ComfyUI on every
-    Python here, with a floor of coverage.
+    If `arguments` names no tests: all tests with a minimum of coverage, and on the oldest Python
+    those without ComfyUI.
     """
     everything = not _names_tests(arguments)
-    cover, cover_on = ((), ()) if arguments else (COVER, COVER_ON)
-    others = {v: path for v, path in installed().items() if everything and v != own_version()}
-    environment = _set_up(others)
-    python = environment.python
-    gates: list[list[str | Path]] = [
+    oldest = find_python(OLDEST) if everything and own_version() != OLDEST else None
+    python = _set_up(everything, oldest).python
+    environment = using(host())
+    if not everything:
+        some: Command = [python, "-m", "pytest", *arguments]
+        return max(call(command, environment) for command in [*_checks(python), some])
+    coverage = () if arguments else COVERAGE
+    all_tests: Command = [python, "-m", "pytest", "tests", *PARALLEL, *coverage, *arguments]
+    with _on_oldest(oldest) as code_on_oldest:
+        checks = [*_checks(python), *javascript.gates(javascript.prepare())]
+        code = max(call(command, environment) for command in checks)
+        code = max(code, code_on_oldest())
+    return max(code, call(all_tests, environment))
+
+
+def _checks(python: Path) -> list[Command]:
+    """Lint, format and types. They take seconds of one core."""
+    return [
         [python, "-m", "ruff", "check", "."],
         [python, "-m", "ruff", "format", "--check", "."],
         [python, "-m", "mypy", *TYPED],
     ]
-    quick = ["-m", "not slow", "--hypothesis-profile=quick"]
-    gates += [_free(version, base, [*PACK_TESTS, *quick]) for version, base in others.items()]
-    if everything:
-        rest = [f"--ignore={path}" for path in FREE_TESTS]
-        gates.append([python, "-m", "pytest", *FREE_TESTS, *SPREAD, *cover, *arguments])
-        gates.append([python, "-m", "pytest", "tests", *rest, *HOSTED, *cover_on, *arguments])
-    else:
-        gates.append([python, "-m", "pytest", *arguments])
-    return max(call(gate, using(host())) for gate in gates)
 
 
-def _set_up(others: Mapping[str, Path]) -> Environment:
-    """All that the tests need, so that no set-up is part of one; two at a time."""
+@contextmanager
+def _on_oldest(python: Path | None) -> Iterator[Callable[[], int]]:
+    """Run the quick tests on the oldest Python in the background.
+
+    The value waits for them, prints their output and returns their exit code.
+    """
+    if python is None:
+        if own_version() != OLDEST:
+            say(f"Python {OLDEST} is not installed, so the tests do not run on it.")
+        yield lambda: 0
+        return
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(
+            [str(python), "dev.py", "free", *QUICK],
+            cwd=ROOT,
+            env=dict(os.environ),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+        def result() -> int:
+            code = _wait(process)
+            output.seek(0)
+            sys.stdout.flush()
+            shutil.copyfileobj(output, sys.stdout.buffer)
+            sys.stdout.flush()
+            return code
+
+        try:
+            yield result
+        except Terminated:
+            process.terminate()
+            raise
+        finally:
+            _end_after_interrupt(process)
+
+
+def _set_up(everything: bool, oldest: Path | None) -> Environment:
+    """Install what the tests need, two things at a time, so that no test has to."""
     with ThreadPoolExecutor(2) as pool:
         environment = pool.submit(prepare)
         rest: list[Future[Any]] = [pool.submit(comfy_cli)]
-        rest += [pool.submit(free_interpreter, *each) for each in others.items()]
-        for made in rest:
-            made.result()
+        if everything:
+            rest.append(pool.submit(javascript.prepare))
+        if everything and sys.platform != "win32":
+            rest.append(pool.submit(mutation.interpreter_with_mutmut))
+        if oldest is not None:
+            rest.append(pool.submit(free_interpreter, OLDEST, oldest))
+        for each in rest:
+            each.result()
     ensure_chromium(environment.result().folder / "setup.log")
     return environment.result()
 
 
 def free(arguments: list[str]) -> int:
-    """The tests that need no ComfyUI, on the Python that runs this."""
+    """The tests without ComfyUI, on the running Python."""
     chosen = arguments if _names_tests(arguments) else [*FREE_TESTS, *arguments]
-    return call(_free(own_version(), Path(sys.executable), chosen), os.environ)
-
-
-def _free(version: str, base: Path, arguments: list[str]) -> list[str | Path]:
-    return [free_interpreter(version, base), "-m", "pytest", *SPREAD, *arguments]
+    python = free_interpreter(own_version(), Path(sys.executable))
+    return call([python, "-m", "pytest", *PARALLEL, *chosen], os.environ)
 
 
 def pack(arguments: list[str]) -> int:
-    """The archive that the Comfy registry would get, checked."""
+    """Create and check the archive for the Comfy registry."""
     return call([sys.executable, "-m", "devtools.registry", *arguments], os.environ)
 
 
 def bench(arguments: list[str]) -> int:
-    """The benchmarks, side by side with ComfyUI's own helpers."""
-    if not (ROOT / "benchmarks" / "__main__.py").is_file():
-        raise StepError("There is no benchmarks/__main__.py in this checkout.")
+    """The benchmarks, compared with ComfyUI's own helpers."""
     used = host()
     return call([used.python, "-m", "benchmarks", *arguments], using(used))
 
 
 def mutants(arguments: list[str]) -> int:
-    """The mutation check of the modules that money hangs on."""
+    """The mutation check."""
     return mutation.main(arguments)
 
 
@@ -135,9 +194,9 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
 
 
 def run(name: str, arguments: list[str]) -> int:
-    """Run a command to its exit code; a failed set-up is 1, Ctrl-C or a termination 130."""
+    """Run a command. Returns its exit code: 1 after a failed set-up, 130 after Ctrl-C."""
     unwind_on_termination()
-    _keep_bytecode()
+    _keep_checkout_clean()
     try:
         return COMMANDS[name](arguments)
     except StepError as error:
@@ -147,18 +206,32 @@ def run(name: str, arguments: list[str]) -> int:
         return INTERRUPTED
 
 
-def _keep_bytecode() -> None:
-    """Have what is started keep its bytecode in the cache folder, beside no sources.
+def _keep_checkout_clean() -> None:
+    """Set variables so that all tools keep their caches in the cache folder.
 
-    Some want none beside them (PYTHONDONTWRITEBYTECODE). But without any, each of the tests'
-    ComfyUIs would compile for some fifteen seconds before it answers.
+    Bytecode is always cached, even with PYTHONDONTWRITEBYTECODE: otherwise each ComfyUI of the
+    tests would compile for 15 seconds before it answers.
     """
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    os.environ["PYTHONPYCACHEPREFIX"] = str(cache_folder() / "bytecode")
+    bytecode = cache_folder() / "bytecode"
+    os.environ.setdefault("PYTHONPYCACHEPREFIX", str(bytecode))
+    # Each test's ComfyUI has the pack at another path. Its bytecode is not used again.
+    for path in bytecode.joinpath(*Path(tempfile.gettempdir()).parts[1:]).glob("pytest-of-*"):
+        shutil.rmtree(path, ignore_errors=True)
+    # One folder for each checkout: two gates may run at the same time.
+    own = cache_folder() / "checkouts" / hashlib.sha256(str(ROOT).encode()).hexdigest()[:12]
+    own.mkdir(parents=True, exist_ok=True)
+    for variable, name in {
+        "COVERAGE_FILE": "coverage",
+        "HYPOTHESIS_STORAGE_DIRECTORY": "hypothesis",
+        "MYPY_CACHE_DIR": "mypy",
+        "RUFF_CACHE_DIR": "ruff",
+    }.items():
+        os.environ.setdefault(variable, str(own / name))
 
 
 def using(used: Host) -> dict[str, str]:
-    """The environment in which the other modules find ComfyUI, its interpreter and the cache."""
+    """Variables that tell the other modules about ComfyUI, its interpreter and the cache."""
     return {
         **os.environ,
         "COMFYUI_PATH": str(used.comfyui),
@@ -167,10 +240,13 @@ def using(used: Host) -> dict[str, str]:
     }
 
 
-def call(command: Sequence[str | Path], environment: Mapping[str, str]) -> int:
-    """Run a command in the checkout. Ctrl-C is the command's own to tidy up after."""
+def call(command: Command, environment: Mapping[str, str]) -> int:
+    """Run a command in the checkout and return its exit code. After Ctrl-C let it clean up."""
     sys.stdout.flush()
-    process = subprocess.Popen([str(part) for part in command], cwd=ROOT, env=dict(environment))
+    return _wait(subprocess.Popen([str(part) for part in command], cwd=ROOT, env=dict(environment)))
+
+
+def _wait(process: subprocess.Popen[bytes]) -> int:
     try:
         return _positive(process.wait())
     except Terminated:
@@ -178,18 +254,24 @@ def call(command: Sequence[str | Path], environment: Mapping[str, str]) -> int:
         process.wait()
         raise
     except KeyboardInterrupt:
-        # A terminal's Ctrl-C reaches the child too. A second one would cut its tidying up short,
-        # so only a child that seems not to have heard is told again.
-        try:
-            process.wait(HEARD_WITHIN)
-        except subprocess.TimeoutExpired:
-            process.terminate()
-            process.wait()
+        _end_after_interrupt(process)
         raise
 
 
+def _end_after_interrupt(process: subprocess.Popen[bytes]) -> None:
+    """Wait for a child that has received Ctrl-C too, since it is in our process group.
+
+    A second signal would interrupt its clean-up, so it is sent only if the child does not end.
+    """
+    try:
+        process.wait(ENDS_WITHIN)
+    except subprocess.TimeoutExpired:
+        process.terminate()
+        process.wait()
+
+
 def _positive(code: int) -> int:
-    """A child that a signal ended has a negative code, which `max` would take for a success."""
+    """The exit code of a child. After a signal it is negative, which `max` would ignore."""
     return code if code >= 0 else 128 - code
 
 

@@ -1,4 +1,4 @@
-"""The demo: a bundled picture becomes a video in a real ComfyUI, at a simulated gateway."""
+"""The demo: create a video from a bundled image, in a real ComfyUI with a simulated gateway."""
 
 from __future__ import annotations
 
@@ -11,35 +11,33 @@ from typing import Any
 
 import av
 
-from devtools.comfy import LOG_NAME, Comfy, ComfyDied
-from devtools.endings import unwind_on_termination
-from devtools.environment import cache_folder
-from devtools.events import Event, Listener
-from devtools.locks import InUseError, lock
-from devtools.recipe import ROOT
-from devtools.runs import Rejected, Run
-from devtools.servers import comfyui, simulator
-from devtools.steps import StepError, say, timed
+from devtools import ROOT
+from devtools.comfyui import LOG_NAME, Comfy, ComfyDied, Event, Listener, Rejected, Run
+from devtools.comfyui.services import comfyui, simulator
+from devtools.setup.environment import cache_folder
+from devtools.setup.processes import InUseError, lock, unwind_on_termination
+from devtools.setup.steps import StepError, say, timed
 
-# The one that the editor brings along for the example workflows.
+#: The image of the example workflows.
 PICTURE = ROOT / "web" / "example" / "pika_example.jpg"
 PROMPT = "The apple turns slowly on the table; morning light moves over it"
 RESULT = "6"
-# For the reader of the terminal; the nodes that only hand on a value come and go unseen.
+#: Printed when these nodes start. The other nodes only pass values on.
 STEPS = {"1": "loading the picture", "5": "sending the request", RESULT: "waiting for the video"}
+#: Seconds.
 TIMEOUT = 300.0
-# Options of the simulator where the user gives none.
+#: Default options of the simulator.
 QUICK = ["--task-seconds", "5", "--clip-seconds", "3"]
 FAILED, INTERRUPTED = 1, 130
-OVER = frozenset({"execution_success", "execution_error", "execution_interrupted"})
+ENDED = frozenset({"execution_success", "execution_error", "execution_interrupted"})
 
 
 class DemoError(Exception):
-    """The workflow did not come to its end; the message has the node's own words."""
+    """The workflow failed. The message is that of the node."""
 
 
 def graph(picture: str) -> dict[str, dict[str, Any]]:
-    """Image to video, with every node of the way, in API format."""
+    """Image to video, in API format."""
     return {
         "1": _node("LoadImage", image=picture),
         "2": _node("PikaParameters", guidance_scale=12, motion=2, negative_prompt="blurry"),
@@ -71,11 +69,11 @@ def _node(class_type: str, **inputs: Any) -> dict[str, Any]:
 
 
 def make_video(comfy: Comfy) -> Path:
-    """Run the workflow, telling how it goes. Returns the file; raises DemoError or Rejected."""
+    """Run the workflow and print its progress. Returns the file; raises DemoError or Rejected."""
     client = uuid.uuid4().hex
     with comfy.listen(client) as events:
         prompt_id = comfy.queue(graph(comfy.upload_image(PICTURE)), client_id=client)
-        tell(events, prompt_id)
+        print_progress(events, prompt_id)
     run = comfy.wait(prompt_id)
     if run.error is not None:
         raise DemoError(f"{run.error.node_type} failed: {run.error.message}")
@@ -84,12 +82,12 @@ def make_video(comfy: Comfy) -> Path:
     return produced(comfy, run)
 
 
-def tell(events: Listener, prompt_id: str) -> None:
-    """Print the prompt's progress until it is over. Raises TimeoutError or ConnectionError."""
+def print_progress(events: Listener, prompt_id: str) -> None:
+    """Print the prompt's progress until it ends. Raises TimeoutError or ConnectionError."""
     started = time.monotonic()
     last = ""
     for event in events.follow(TIMEOUT):
-        if event.type in OVER and event.data.get("prompt_id") == prompt_id:
+        if event.type in ENDED and event.data.get("prompt_id") == prompt_id:
             return
         if (line := describe(event)) and line != last:
             say(f"  {event.at - started:5.1f} s  {line}")
@@ -97,7 +95,7 @@ def tell(events: Listener, prompt_id: str) -> None:
 
 
 def describe(event: Event) -> str:
-    """One line about an event, or "" where there is nothing to tell."""
+    """One line about an event, or "" if it is not worth printing."""
     data = event.data
     if event.type == "progress_text":
         return " · ".join(data["text"].splitlines())
@@ -110,12 +108,12 @@ def describe(event: Event) -> str:
 
 def produced(comfy: Comfy, run: Run) -> Path:
     """The video that PikaResult shows on its node."""
-    (shown,) = run.outputs[RESULT]["images"]
-    return comfy.file(shown)
+    (entry,) = run.outputs[RESULT]["images"]
+    return comfy.file(entry)
 
 
 def describe_video(path: Path) -> list[str]:
-    """Read the file back: its path, duration, size and frame rate, a line each."""
+    """Decode the file. Returns lines with its path, duration, size and frame rate."""
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         frames = sum(1 for _ in container.decode(stream))
@@ -129,7 +127,7 @@ def describe_video(path: Path) -> list[str]:
 
 
 def run_demo(folder: Path, gateway_options: list[str]) -> list[str]:
-    """Start the servers on an emptied folder, make a video, and end the servers.
+    """Start the servers in an empty folder, create a video, and end the servers.
 
     Returns lines about the video. Raises DemoError, Rejected, StepError, ComfyDied, TimeoutError
     or ConnectionError.
@@ -140,13 +138,13 @@ def run_demo(folder: Path, gateway_options: list[str]) -> list[str]:
     with (
         simulator(folder / "simulator.log", *gateway_options) as account,
         comfyui(base_dir, account) as comfy,
-        timed("Making a video from a picture"),
+        timed("Creating a video from an image"),
     ):
         return describe_video(make_video(comfy))
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0 with the video's description on stdout, or 1 with the reason on stderr."""
+    """Exit code 0 with lines about the video on stdout, or 1 with the reason on stderr."""
     unwind_on_termination()
     folder = cache_folder() / "demo"
     try:

@@ -10,20 +10,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from devtools.comfy import LOG_NAME, Comfy, ComfyDied
+from devtools.comfyui import LOG_NAME, Comfy, ComfyDied
+from devtools.comfyui.services import Account, comfyui, simulator
 from devtools.demo import PICTURE
-from devtools.endings import unwind_on_termination
-from devtools.environment import cache_folder
-from devtools.locks import InUseError, lock
-from devtools.servers import Account, comfyui, simulator
-from devtools.steps import StepError, say
+from devtools.setup.environment import cache_folder
+from devtools.setup.processes import InUseError, lock, unwind_on_termination
+from devtools.setup.steps import StepError, say
 
-LOOK_EVERY = 1.0
+#: Seconds between two checks that ComfyUI is running.
+CHECK_EVERY = 1.0
 
 
 @contextmanager
 def gateway(folder: Path, live: bool) -> Iterator[Account]:
-    """The user's own account, or a simulated one."""
+    """The user's account, or a simulated one."""
     if live:
         yield Account.own()
         return
@@ -32,31 +32,31 @@ def gateway(folder: Path, live: bool) -> Iterator[Account]:
 
 
 def stay(comfy: Comfy) -> None:
-    """Until Ctrl-C. Raises ComfyDied when ComfyUI ends by itself."""
+    """Wait until Ctrl-C. Raises ComfyDied when ComfyUI ends before."""
     print(f"The editor is at {comfy.url} (Ctrl-C ends it)", flush=True)
     while comfy.alive:
-        time.sleep(LOOK_EVERY)
-    raise ComfyDied("ComfyUI ended by itself.")
+        time.sleep(CHECK_EVERY)
+    raise ComfyDied("ComfyUI has ended.")
 
 
 def main(arguments: list[str]) -> int:
-    """Exit code 0 after Ctrl-C, 1 where a server does not start or does not stay."""
+    """Exit code 0 after Ctrl-C, 1 when a server does not start or ends before."""
     parser = argparse.ArgumentParser(prog="python dev.py editor", description=__doc__)
-    own = "your own PIKA_API_KEY and PIKA_BASE_URL instead of the simulator; this costs credits"
+    own = "use PIKA_API_KEY and PIKA_BASE_URL instead of the simulator; this costs credits"
     parser.add_argument("--live", action="store_true", help=own)
     live = parser.parse_args(arguments).live
     unwind_on_termination()
-    # Apart from each other, and never emptied: the live one's journal knows what was paid for.
+    # Two folders, never emptied: the journal of the live one lists tasks that were paid for.
     folder = cache_folder() / ("editor-live" if live else "editor")
     inputs = folder / "comfyui" / "input"
     try:
         with lock(folder / "lock"), gateway(folder, live) as account:
             inputs.mkdir(parents=True, exist_ok=True)
             shutil.copy(PICTURE, inputs)
-            with comfyui(folder / "comfyui", account) as comfy:
+            with comfyui(folder / "comfyui", account, all_libraries=True) as comfy:
                 stay(comfy)
     except InUseError:
-        say("This editor is open already.")
+        say("This editor is already running.")
     except (StepError, ComfyDied) as error:
         say(f"\n{error}\n\nComfyUI's log: {folder / 'comfyui' / LOG_NAME}")
     except KeyboardInterrupt:

@@ -1,13 +1,14 @@
-"""Mutation check: one small thing is changed at a time, and some test must notice.
+"""Mutation check: change one small thing at a time, and expect that a test fails.
 
-python dev.py mutants [module…]    all modules of MODULES, or these
+python dev.py mutants [name…] [--only FUNCTION]    all of MODULES, or these
 
-What no test notices is either a test that is missing, or listed in tests/mutants.md with the reason
-why none is wanted. Words for people are left alone: no test holds an error to the letter.
+A surviving mutant is a missing test, or it is listed in tests/mutants.md with the reason why no
+test is needed. Texts for people are not mutated: no test checks the exact words of an error.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import shutil
@@ -19,64 +20,94 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from devtools import recipe
-from devtools.environment import cache_folder, interpreter, make_once, make_venv
-from devtools.recipe import ROOT
-from devtools.steps import StepError, run_step, say
+from devtools import ROOT
+from devtools.setup import recipe
+from devtools.setup.environment import cache_folder, interpreter, make_once, make_venv
+from devtools.setup.steps import StepError, run_step, say
 
 MUTMUT: Final = "mutmut==3.8.1"
-_JOURNAL: Final = (
-    "tests/api/test_api_journal.py",
-    "tests/api/test_api_journal_list.py",
-    "tests/api/test_api_journal_owner.py",
-)
-#: Each module with the tests that are about it: those that look, not those that wait.
-MODULES: Final[Mapping[str, Sequence[str]]] = {
-    "retry": ("tests/api/test_api_retry.py",),
-    "request": (
-        "tests/api/test_api_request.py",
-        "tests/api/test_api_limits.py",
-        "tests/api/test_api_fingerprint.py",
+
+
+@dataclass(frozen=True)
+class Module:
+    """What is mutated together: files of `pika_api`, and the test files that must notice."""
+
+    files: Sequence[str]
+    tests: Sequence[str]
+
+
+#: The tests are those that check results. Tests that wait or measure time are left out.
+MODULES: Final[Mapping[str, Module]] = {
+    "retry": Module(["gateway/retry.py"], ["tests/gateway/test_retry.py"]),
+    "request": Module(
+        [
+            "request/aspect_ratio.py",
+            "request/checks.py",
+            "request/extra.py",
+            "request/fingerprint.py",
+            "request/values.py",
+        ],
+        [
+            "tests/request/test_aspect_ratio.py",
+            "tests/request/test_body.py",
+            "tests/request/test_input_errors.py",
+            "tests/request/test_fingerprint.py",
+        ],
     ),
-    "journal": _JOURNAL,
-    "entries": _JOURNAL,
-    "submitting": (
-        "tests/api/test_api_service_submit.py",
-        "tests/api/test_api_service_broken.py",
-        "tests/api/test_api_service_seams.py",
-        "tests/money/test_money_table.py",
-        "tests/money/test_money_table_after.py",
+    "journal": Module(
+        ["journal/store.py", "journal/transitions.py", "journal/queries.py", "journal/entries.py"],
+        [
+            "tests/journal/test_states.py",
+            "tests/journal/test_queries.py",
+            "tests/journal/test_ownership.py",
+        ],
     ),
-    "service": (
-        "tests/api/test_api_service_doors.py",
-        "tests/api/test_api_service_seams.py",
-        "tests/api/test_api_posters.py",
+    "submit": Module(
+        ["tasks/submit.py"],
+        [
+            "tests/tasks/test_submit.py",
+            "tests/tasks/test_submit_faults.py",
+            "tests/tasks/test_submit_calls.py",
+            "tests/money/test_money_table.py",
+            "tests/money/test_money_table_after.py",
+        ],
+    ),
+    "service": Module(
+        ["tasks/service.py"],
+        [
+            "tests/tasks/test_service.py",
+            "tests/tasks/test_submit_calls.py",
+            "tests/tasks/test_thumbnails.py",
+        ],
     ),
 }
-#: What waits, measures time, or is about many at once.
+#: Tests in those files that wait, measure time, or run many threads or processes.
 LEFT_OUT: Final = (
-    "tests/api/test_api_service_submit.py::test_different_requests_do_not_wait_for_each_other",
-    "tests/api/test_api_service_submit.py::test_twenty_four_twins_are_one_task",
-    "tests/api/test_api_service_broken.py::test_a_brake_holds_what_is_queued_for_a_thread",
-    "tests/api/test_api_journal.py::test_four_processes_one_winner",
-    "tests/api/test_api_journal.py::test_sixteen_threads_one_winner",
+    "tests/tasks/test_submit.py::test_different_requests_run_in_parallel",
+    "tests/tasks/test_submit.py::test_24_identical_requests_create_one_task",
+    "tests/tasks/test_submit_faults.py::test_backoff_also_stops_requests_queued_for_a_thread",
+    "tests/journal/test_states.py::test_one_of_four_processes_acquires_the_claim",
+    "tests/journal/test_states.py::test_one_of_sixteen_threads_acquires_the_claim",
 )
 LISTED: Final = ROOT / "tests" / "mutants.md"
-_NEEDED: Final = ("pika_api", "simulator", "devtools", "tests", "requirements.txt")
-#: Lines of the log, and texts with a word, a space and a word: a sentence for people.
-_WORDS: Final = (
+_COPIED: Final = ("pika_api", "simulator", "devtools", "tests", "requirements.txt")
+#: Calls of the logger, and strings with a word, a space and a word: sentences for people.
+_TEXTS: Final = (
     r"\blog\.\w+\(",
     r'"[A-Za-z{«][^"]*[a-z}»,:] [a-z{«][^"]*"',
     r"'[A-Za-z{«][^']*[a-z}»,:] [a-z{«][^']*'",
 )
-#: A mutant that makes a test run for ever is caught as well.
-_CAUGHT: Final = frozenset({"killed", "timeout"})
+#: A mutant that makes a test run without an end is noticed too.
+_NOTICED: Final = frozenset({"killed", "timeout"})
 _NAME: Final = re.compile(r"(?:x_|xǁ(?P<of>\w+?)ǁ)(?P<function>\w+)__mutmut_\d+")
 
 
 @dataclass(frozen=True)
 class Mutant:
-    """A change to a function, known by its lines: mutmut's own numbers move with the code."""
+    """A change to a function, identified by its lines: mutmut's numbers change with the code.
+
+    `function` is such as ``poll_delay`` or ``Journal.adopt``.
+    """
 
     module: str
     function: str
@@ -84,26 +115,33 @@ class Mutant:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Check these modules, or all. Returns 1 if a mutant lives that is not listed."""
-    unknown = set(arguments) - set(MODULES)
-    if unknown:
+    """Check these modules, or all. Returns 1 if a mutant survives that is not listed."""
+    parser = argparse.ArgumentParser(prog="dev.py mutants", description=__doc__.split("\n")[0])
+    parser.add_argument("modules", nargs="*", metavar="name", help=", ".join(MODULES))
+    parser.add_argument("--only", metavar="FUNCTION", help="such as poll_delay or Journal.adopt")
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.modules) - set(MODULES):
         raise StepError(f"Not among {', '.join(MODULES)}: {', '.join(sorted(unknown))}.")
     if sys.platform == "win32":
         raise StepError("mutmut works on Linux and macOS; on Windows, in WSL.")
-    python = _prepare()
-    modules = list(arguments) or list(MODULES)
-    alive = [mutant for module in modules for mutant in _check(module, python)]
-    wanted = [each for each in listed(LISTED.read_text("utf-8")) if each.module in modules]
-    if gone := [mutant for mutant in wanted if mutant not in alive]:
-        say(f"Listed in {LISTED.name}, and not alive any more:\n{written(gone)}")
-    new = [mutant for mutant in alive if mutant not in wanted]
+    python = interpreter_with_mutmut()
+    modules = chosen.modules or list(MODULES)
+    alive = [mutant for name in modules for mutant in _check(name, chosen.only, python)]
+    expected = [
+        each
+        for each in listed(LISTED.read_text("utf-8"))
+        if each.module in modules and chosen.only in {None, each.function}
+    ]
+    if outdated := [mutant for mutant in expected if mutant not in alive]:
+        say(f"Listed in {LISTED.name}, but noticed or removed:\n{written(outdated)}")
+    new = [mutant for mutant in alive if mutant not in expected]
     print(written(new), end="")
-    say(f"{len(alive)} alive, {len(new)} of them not in {LISTED.name}.")
+    say(f"Surviving mutants: {len(alive)}; not in {LISTED.name}: {len(new)}.")
     return 1 if new else 0
 
 
 def written(mutants: Iterable[Mutant]) -> str:
-    """A list of mutants, as `listed` reads it."""
+    """A list of mutants in the format that `listed` reads."""
     lines: list[str] = []
     module = function = ""
     for mutant in mutants:
@@ -117,21 +155,21 @@ def written(mutants: Iterable[Mutant]) -> str:
 
 
 def listed(text: str) -> list[Mutant]:
-    """The mutants of a list such as tests/mutants.md.
+    """The mutants in a text such as tests/mutants.md.
 
-    A heading of the second level names the module, one of the third the function. Between two
-    mutants in one block is an empty line.
+    A heading of the second level names the module, one of the third level the function. In a
+    block of type `diff`, empty lines separate mutants.
     """
     module = function = ""
-    found: list[Mutant] = []
+    mutants: list[Mutant] = []
     change: list[str] = []
     inside = False
     for line in text.splitlines():
         if inside and line[:1] in {"-", "+"}:
-            change.append(_tidy(line))
+            change.append(_without_indent(line))
             continue
         if change:
-            found.append(Mutant(module, function, tuple(change)))
+            mutants.append(Mutant(module, function, tuple(change)))
             change = []
         if line.startswith("```"):
             inside = line == "```diff"
@@ -139,40 +177,63 @@ def listed(text: str) -> list[Mutant]:
             function = line[4:].strip()
         elif line.startswith("## "):
             module = line[3:].strip()
-    return found
+    return mutants
 
 
-def _tidy(line: str) -> str:
-    return f"{line[0]} {line[1:].strip()}"
+def interpreter_with_mutmut() -> Path:
+    """An interpreter with mutmut and the requirements of the tests without ComfyUI.
 
-
-def _prepare() -> Path:
-    """The interpreter with mutmut and what the ComfyUI-free tests need."""
-    wanted = [*recipe.free_packages(), MUTMUT]
+    Created once in the cache folder. Raises StepError.
+    """
+    packages = [*recipe.free_packages(), MUTMUT]
     folder = cache_folder() / f"mutants-{recipe.free_fingerprint()}-{MUTMUT.partition('==')[2]}"
-    make_once(folder, lambda log: make_venv(folder, sys.executable, wanted, log))
+
+    def make(log: Path) -> None:
+        say("Setting up mutmut")
+        make_venv(folder, sys.executable, packages, log)
+
+    make_once(folder, make)
     return interpreter(folder / "venv")
 
 
-def _check(module: str, python: Path) -> list[Mutant]:
-    """The mutants of one module that live. They are made in a copy, one module at a time, so that
-    only the tests about it are run.
+def _without_indent(line: str) -> str:
+    return f"{line[0]} {line[1:].strip()}"
+
+
+def _check(module: str, function: str | None, python: Path) -> list[Mutant]:
+    """The surviving mutants of one module, or of one function.
+
+    mutmut works in a copy of the checkout, on one module at a time, so that it runs only the
+    tests of that module.
     """
     mutmut: list[str | Path] = [python, "-m", "mutmut"]
     with tempfile.TemporaryDirectory(prefix="mutants-", dir=cache_folder()) as folder:
         copy = Path(folder)
         _copy_to(copy)
-        (copy / "pyproject.toml").write_text(_configuration(module), encoding="utf-8")
-        run_step(f"Mutants of {module}", [*mutmut, "run"], copy / "run.log", cwd=copy)
-        found = _output([*mutmut, "results", "--all", "true"], copy).splitlines()
-        results = dict(line.strip().split(": ") for line in found if "__mutmut_" in line)
-        alive = [name for name, status in results.items() if status not in _CAUGHT]
-        say(f"  {len(results)} mutants, {len(alive)} alive")
+        (copy / "pyproject.toml").write_text(_configuration(MODULES[module]), encoding="utf-8")
+        run_step(
+            f"Mutants of {module}", [*mutmut, "run", *_patterns(function)], copy / "log", cwd=copy
+        )
+        lines = _output([*mutmut, "results", "--all", "true"], copy).splitlines()
+        results = dict(line.strip().split(": ") for line in lines if "__mutmut_" in line)
+        results = {name: status for name, status in results.items() if status != "not checked"}
+        if not results:
+            raise StepError(f"{module} has no mutants" + (f" of {function}." if function else "."))
+        alive = [name for name, status in results.items() if status not in _NOTICED]
+        say(f"  {len(results)} mutants, surviving: {len(alive)}")
         return [_mutant(module, name, _output([*mutmut, "show", name], copy)) for name in alive]
 
 
+def _patterns(function: str | None) -> list[str]:
+    """Mutmut's names of a function's mutants, as a pattern. Empty for all mutants."""
+    if function is None:
+        return []
+    owner, _, name = function.rpartition(".")
+    return [f"*.{f'xǁ{owner}ǁ' if owner else 'x_'}{name}__mutmut_*"]
+
+
 def _copy_to(copy: Path) -> None:
-    for name in _NEEDED:
+    for name in _COPIED:
         source = ROOT / name
         if source.is_dir():
             ignored = shutil.ignore_patterns("__pycache__")
@@ -181,20 +242,20 @@ def _copy_to(copy: Path) -> None:
             shutil.copy(source, copy / name)
 
 
-def _configuration(module: str) -> str:
+def _configuration(module: Module) -> str:
     values: dict[str, Sequence[str]] = {
         "source_paths": ["pika_api"],
-        "only_mutate": [f"pika_api/{module}.py"],
-        "also_copy": [name for name in _NEEDED if name not in {"pika_api", "tests"}],
-        "do_not_mutate_patterns": _WORDS,
-        # A mutant in an endless loop is caught soon.
+        "only_mutate": [f"pika_api/{file}" for file in module.files],
+        "also_copy": [name for name in _COPIED if name not in {"pika_api", "tests"}],
+        "do_not_mutate_patterns": _TEXTS,
+        # Ends a mutant with an endless loop.
         "pytest_add_cli_args": ["--hypothesis-profile=steady", "--timeout=30"],
         "pytest_add_cli_args_test_selection": [
-            *MODULES[module],
+            *module.tests,
             *(f"--deselect={test}" for test in LEFT_OUT),
         ],
     }
-    # An array of JSON is one of TOML.
+    # A JSON array is also a TOML array.
     lines = (f"{name} = {json.dumps(list(value))}" for name, value in values.items())
     return "\n".join(["[tool.mutmut]", *lines]) + "\n"
 
@@ -208,10 +269,10 @@ def _output(command: Iterable[str | Path], folder: Path) -> str:
     return done.stdout
 
 
-def _mutant(module: str, name: str, shown: str) -> Mutant:
-    found = _NAME.fullmatch(name.rpartition(".")[2])
-    if found is None:
-        raise StepError(f"mutmut names a mutant {name}, which is not understood here.")
-    function = ".".join(filter(None, (found["of"], found["function"])))
-    lines = [line for line in shown.splitlines() if re.match(r"[-+](?![-+]{2})", line)]
-    return Mutant(module, function, tuple(map(_tidy, lines)))
+def _mutant(module: str, name: str, diff: str) -> Mutant:
+    match = _NAME.fullmatch(name.rpartition(".")[2])
+    if match is None:
+        raise StepError(f"mutmut's name of a mutant has an unknown format: {name}")
+    function = ".".join(filter(None, (match["of"], match["function"])))
+    lines = [line for line in diff.splitlines() if re.match(r"[-+](?![-+]{2})", line)]
+    return Mutant(module, function, tuple(map(_without_indent, lines)))

@@ -1,41 +1,69 @@
-"""Pictures for README and the templates, taken in the real editor: examples, settings, sidebar."""
+"""Take the pictures for README and the templates in the real editor: examples, settings, sidebar,
+and an animated picture of one run.
+"""
 
 from __future__ import annotations
 
+import argparse
 import io
+import itertools
 import json
 import shutil
 import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from PIL import Image
 
-from devtools.browser import MISSING
-from devtools.chromium import NoBrowser, browser
-from devtools.comfy import ComfyDied
+from devtools import ROOT
+from devtools.comfyui import ComfyDied
+from devtools.comfyui.pages import (
+    examples,
+    open_editor,
+    open_workflow,
+    run_end,
+    run_workflow,
+    start_run,
+    wait_for_video,
+)
+from devtools.comfyui.services import Account, comfyui, simulator
 from devtools.demo import PICTURE
-from devtools.endings import unwind_on_termination
-from devtools.environment import cache_folder
-from devtools.pages import examples, open_editor, open_workflow, run_workflow
-from devtools.recipe import ROOT
-from devtools.servers import Account, comfyui, simulator
-from devtools.steps import StepError, say
+from devtools.setup.browser import NoBrowser, browser
+from devtools.setup.environment import cache_folder
+from devtools.setup.processes import unwind_on_termination
+from devtools.setup.steps import StepError, say
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-#: README's picture is that of this example.
-SHOWN: Final = "pika_image_to_video"
+#: The example of README's pictures: a still one, and an animated one of its run.
+IN_README: Final = "pika_image_to_video"
+#: This example needs an earlier task, so it is the last one.
 LAST: Final = "pika_earlier_task"
-DOCS: Final = ROOT / "docs"
-# High enough for the nodes to lie below the editor's own bars.
+SIDEBAR, SETTINGS = "sidebar", "settings"
+# The height keeps the nodes below the bars of the editor.
 WIDTH, HEIGHT = 1600, 1000
-#: The part of the editor with the bar at the left and the sidebar beside it.
-SIDEBAR: Final = (0, 78, 366, 838)
+#: The part of the editor with the bar on the left and the sidebar: left, top, right, bottom.
+SIDEBAR_BOX: Final = (0, 78, 366, 838)
 THUMBNAIL_WIDTH: Final = 800
-#: Milliseconds for the editor to come to rest: fonts, the fitted view, the playing video.
+#: Milliseconds until the editor stops changing: fonts, the fitted view, the playing video.
 REST: Final = 1500
+#: How long a task takes. Long enough for its thumbnail to be on the node before the video.
+TASK_SECONDS: Final = "4"
+#: Seconds that the animation shows the graph before the run, the result before its clip plays, and
+#: the clip's last frame before it starts over.
+BEFORE: Final = 1.0
+RESULT_SHOWN: Final = 0.8
+AFTER: Final = 1.5
+#: Seconds that it shows any other frame at most: waiting is cut short.
+LONGEST: Final = 1.0
+#: Frames per second of the finished clip in the animation.
+PLAYED: Final = 10
+#: GitHub shows larger files too, but nobody waits for them.
+LARGEST_ANIMATION: Final = 3_000_000
 
 #: Where the graph's nodes are on the page, in its pixels.
 _BOUNDS: Final = """() => {
@@ -52,16 +80,35 @@ _BOUNDS: Final = """() => {
 }"""
 
 _NO_MAP: Final = "() => window.app.extensionManager.setting.set('Comfy.Minimap.Visible', false)"
-#: Whether every node that has made a video plays it.
-_VIDEOS_SHOWN: Final = """() => {
-  const made = Object.values(window.app.nodeOutputs).filter(({ animated }) => animated?.[0])
-  const shown = [...document.querySelectorAll('video')].filter((video) => video.readyState >= 2)
-  return shown.length >= made.length
+#: Whether every node with a video plays it.
+_VIDEOS_PLAY: Final = """() => {
+  const videos = Object.values(window.app.nodeOutputs).filter(({ animated }) => animated?.[0])
+  const playing = [...document.querySelectorAll('video')].filter((video) => video.readyState >= 2)
+  return playing.length >= videos.length
+}"""
+
+#: Moves the video on Pika Result to a time in seconds, without controls as while it plays. Returns
+#: its length in seconds.
+_SEEK: Final = """async (seconds) => {
+  const video = document.querySelector('video')
+  video.controls = false
+  const arrived = new Promise((done) => video.addEventListener('seeked', done, { once: true }))
+  video.currentTime = seconds
+  await arrived
+  return video.duration
 }"""
 
 
+@dataclass(frozen=True)
+class Shot:
+    """A screenshot of the whole editor, as PNG, and its time in the animation in seconds."""
+
+    at: float
+    png: bytes
+
+
 def open_quietly(page: Page, url: str) -> None:
-    """Open the editor, without the map that would lie over the nodes."""
+    """Open the editor without its map, which would cover nodes."""
     open_editor(page, url)
     page.evaluate(_NO_MAP)
     page.wait_for_timeout(REST)
@@ -72,13 +119,43 @@ def take(page: Page, example: Path) -> bytes:
     open_workflow(page, example)
     if (end := run_workflow(page)) != "execution_success":
         raise StepError(f"{example.stem}: {end}")
-    page.wait_for_function(_VIDEOS_SHOWN)
+    page.wait_for_function(_VIDEOS_PLAY)
     page.wait_for_timeout(REST)
     return page.screenshot()
 
 
+def record(page: Page, example: Path) -> list[Shot]:
+    """Screenshots of one run of an example as it happens; the last one is of the result.
+
+    Raises StepError.
+    """
+    open_workflow(page, example)
+    page.wait_for_timeout(REST)
+    shots = [Shot(0.0, page.screenshot())]
+    start_run(page)
+    began = time.monotonic() - BEFORE
+    while not (end := run_end(page)):
+        shots.append(Shot(time.monotonic() - began, page.screenshot()))
+    if end != "execution_success":
+        raise StepError(f"{example.stem}: {end}")
+    finished = time.monotonic() - began
+    wait_for_video(page)
+    page.wait_for_timeout(REST)
+    return [*shots, Shot(finished, page.screenshot())]
+
+
+def play(page: Page, at: float) -> Iterator[Shot]:
+    """Screenshots of the clip on the node, stepped through so that it moves evenly on a busy
+    machine too; the first one has the time `at`.
+    """
+    length = float(page.evaluate(_SEEK, 0.0))
+    for index in range(int(length * PLAYED)):
+        page.evaluate(_SEEK, index / PLAYED)
+        yield Shot(at + index / PLAYED, page.screenshot())
+
+
 def command(page: Page, name: str) -> None:
-    """Run a command of the editor and let it come to rest."""
+    """Run a command of the editor and wait until the editor stops changing."""
     page.evaluate("(name) => window.app.extensionManager.command.execute(name)", name)
     page.wait_for_timeout(REST)
 
@@ -86,7 +163,7 @@ def command(page: Page, name: str) -> None:
 def take_sidebar(page: Page) -> Image.Image:
     """The sidebar with the tasks of the examples."""
     command(page, "Pika.ShowTasks")
-    return as_picture(page.screenshot()).crop(SIDEBAR)
+    return as_picture(page.screenshot()).crop(SIDEBAR_BOX)
 
 
 def take_settings(page: Page) -> Image.Image:
@@ -103,10 +180,37 @@ def as_picture(data: bytes) -> Image.Image:
 
 
 def crop(page: Page, whole: bytes) -> Image.Image:
-    """The part with the nodes, and a little around it."""
+    """The part with the nodes and a small margin."""
     left, top, right, bottom = page.evaluate(_BOUNDS)
     box = (round(left) - 20, round(top) - 34, round(right) + 20, round(bottom) + 20)
     return as_picture(whole).crop(box)
+
+
+def save_animation(page: Page, shots: Sequence[Shot], path: Path) -> None:
+    """The part with the nodes as an animated WebP that repeats. Raises StepError."""
+    frames: list[Image.Image] = []
+    starts: list[float] = []
+    for shot in shots:
+        frame = crop(page, shot.png)
+        if not frames or frame.tobytes() != frames[-1].tobytes():
+            frames.append(frame)
+            starts.append(shot.at)
+    shown = [min(end - start, LONGEST) for start, end in itertools.pairwise(starts)]
+    milliseconds = [round(1000 * seconds) for seconds in (*shown, AFTER)]
+    frames[0].save(
+        path,
+        save_all=True,
+        append_images=frames[1:],
+        duration=milliseconds,
+        loop=0,
+        quality=80,
+        method=6,
+        allow_mixed=True,
+    )
+    size = path.stat().st_size
+    if size > LARGEST_ANIMATION:
+        raise StepError(f"{path.name} has {size} bytes, over {LARGEST_ANIMATION}.")
+    say(f"{path}  {len(frames)} frames, {sum(milliseconds) / 1000:.1f} s")
 
 
 def save(picture: Image.Image, path: Path, width: int) -> None:
@@ -116,30 +220,53 @@ def save(picture: Image.Image, path: Path, width: int) -> None:
         size = (width, round(picture.height * width / picture.width))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
     picture.save(path, quality=88, optimize=True)
-    say(f"{path.relative_to(ROOT)}  {picture.width}x{picture.height}")
+    say(f"{path}  {picture.width}x{picture.height}")
 
 
 def stored(account: Account, home: Path) -> Account:
-    """The same account in the pack's file: one of the environment would lock the settings page."""
+    """The same account in the pack's settings file: variables would make the page read-only."""
     key, url = (account.environment[name] for name in ("PIKA_API_KEY", "PIKA_BASE_URL"))
     home.mkdir(parents=True)
     (home / "settings.json").write_text(json.dumps({"api_key": key, "base_url": url}), "utf-8")
     return Account({**account.environment, "PIKA_API_KEY": None, "PIKA_BASE_URL": None})
 
 
-def take_all(page: Page) -> None:
-    """Every picture; the example with an earlier task comes last, since it needs one."""
+def take_run(page: Page, example: Path, docs: Path) -> Image.Image:
+    """README's pictures of one run: an animated one, and a still one of its result."""
+    shots = record(page, example)
+    graph = crop(page, shots[-1].png)
+    save(graph, docs / "image_to_video.jpg", WIDTH)
+    shots += play(page, shots[-1].at + RESULT_SHOWN)
+    save_animation(page, shots, docs / "image_to_video.webp")
+    return graph
+
+
+def take_all(page: Page, names: Sequence[str], into: Path) -> None:
+    """Take these pictures and save them below `into`, where the checkout has them."""
     for example in sorted(examples(), key=lambda path: path.stem == LAST):
-        graph = crop(page, take(page, example))
-        save(graph, example.with_suffix(".jpg"), THUMBNAIL_WIDTH)
-        if example.stem == SHOWN:
-            save(graph, DOCS / "image_to_video.jpg", WIDTH)
-    save(take_sidebar(page), DOCS / "sidebar.jpg", WIDTH)
-    save(take_settings(page), DOCS / "settings.jpg", WIDTH)
+        if example.stem not in names:
+            continue
+        if example.stem == IN_README:
+            graph = take_run(page, example, into / "docs")
+        else:
+            graph = crop(page, take(page, example))
+        place = into / example.relative_to(ROOT)
+        save(graph, place.with_suffix(".jpg"), THUMBNAIL_WIDTH)
+    if SIDEBAR in names:
+        save(take_sidebar(page), into / "docs" / "sidebar.jpg", WIDTH)
+    if SETTINGS in names:
+        save(take_settings(page), into / "docs" / "settings.jpg", WIDTH)
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """Exit code 0, or 1 with the reason on stderr."""
+    known = [*(path.stem for path in examples()), SIDEBAR, SETTINGS]
+    parser = argparse.ArgumentParser(prog="dev.py pictures", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"{', '.join(known)}; all of them")
+    parser.add_argument("--into", type=Path, default=ROOT, help="another folder than the checkout")
+    chosen = parser.parse_args(arguments)
+    if unknown := set(chosen.names) - set(known):
+        parser.error(f"not among {', '.join(known)}: {', '.join(sorted(unknown))}")
     unwind_on_termination()
     folder = cache_folder() / "pictures"
     shutil.rmtree(folder, ignore_errors=True)
@@ -148,7 +275,7 @@ def main() -> int:
     shutil.copy(PICTURE, inputs)
     try:
         with (
-            simulator(folder / "simulator.log", "--task-seconds", "2") as account,
+            simulator(folder / "simulator.log", "--task-seconds", TASK_SECONDS) as account,
             comfyui(
                 folder / "comfyui", stored(account, folder / "comfyui" / "user" / "__pika")
             ) as comfy,
@@ -156,15 +283,12 @@ def main() -> int:
         ):
             page = chromium.new_page(viewport={"width": WIDTH, "height": HEIGHT})
             open_quietly(page, comfy.url)
-            take_all(page)
-    except NoBrowser:
-        say(MISSING)
-        return 1
-    except (StepError, ComfyDied) as error:
+            take_all(page, chosen.names or known, chosen.into.resolve())
+    except (StepError, ComfyDied, NoBrowser) as error:
         say(str(error))
         return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -1,6 +1,6 @@
-"""What the Comfy registry gets: its archive, made and checked by Comfy's own command line.
+"""The archive for the Comfy registry, created and checked with Comfy's command line.
 
-python -m devtools.registry    packs the checkout, and prints where the archive is
+python -m devtools.registry    packs the checkout and prints the path of the archive
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from devtools.environment import cache_folder, interpreter, make_once, make_venv
-from devtools.recipe import ROOT
-from devtools.steps import StepError, say
+from devtools import ROOT
+from devtools.setup.environment import cache_folder, interpreter, make_once, make_venv
+from devtools.setup.steps import StepError, say
 
 COMFY_CLI = "comfy-cli==1.23.0"
 ARCHIVE = "node.zip"
-# Prints the configuration as publishing sends it, after whatever is found wrong with it.
+# Prints warnings, then one line with the configuration that publishing sends.
 READ = """
 import dataclasses, json
 from comfy_cli.registry.config_parser import extract_node_configuration
@@ -34,33 +34,33 @@ print(json.dumps(dataclasses.asdict(extract_node_configuration())))
 
 @dataclass(frozen=True)
 class ComfyCli:
-    """Comfy's command line in a virtual environment of its own: it wants other packages than
-    ComfyUI does.
+    """Comfy's command line. It has its own virtual environment, because its requirements conflict
+    with those of ComfyUI.
     """
 
     folder: Path
 
     @property
     def python(self) -> Path:
-        """The interpreter that has it."""
+        """The interpreter of that environment."""
         return interpreter(self.folder / "venv")
 
     def validate(self, place: Path) -> str:
-        """What publishing would check. Returns what it says; raises StepError."""
+        """Run the checks of publishing. Returns their output; raises StepError."""
         return self._run(place, "-m", "comfy_cli", "--skip-prompt", "node", "validate")
 
     def pack(self, place: Path) -> Path:
-        """Make the archive in `place`, from what git tracks there. Raises StepError."""
+        """Create the archive in `place` from the files that git tracks there. Raises StepError."""
         self._run(place, "-m", "comfy_cli", "--skip-prompt", "node", "pack")
         return place / ARCHIVE
 
     def configuration(self, place: Path) -> tuple[str, dict[str, Any]]:
-        """The pyproject.toml in `place` as the registry reads it, with the warnings about it."""
-        warnings, _, found = self._run(place, "-c", READ).strip().rpartition("\n")
-        return warnings.strip(), json.loads(found)
+        """Warnings about pyproject.toml in `place`, and its content as the registry reads it."""
+        warnings, _, content = self._run(place, "-c", READ).strip().rpartition("\n")
+        return warnings.strip(), json.loads(content)
 
     def _run(self, place: Path, *arguments: str) -> str:
-        # Its settings go beside it and not into the user's home, and it tells nobody of its use.
+        # Its settings are not written into the user's home, and it sends no usage data.
         home = str(self.folder)
         quiet = {"HOME": home, "USERPROFILE": home, "DO_NOT_TRACK": "1", "PYTHONUTF8": "1"}
         done = subprocess.run(
@@ -79,7 +79,7 @@ class ComfyCli:
 
 
 def comfy_cli() -> ComfyCli:
-    """The cached command line, which is set up if need be. Raises StepError."""
+    """The cached command line, which is installed when it is missing. Raises StepError."""
     parts = [COMFY_CLI, sys.implementation.cache_tag, sys.platform, platform.machine()]
     name = hashlib.sha256("\0".join(map(str, parts)).encode()).hexdigest()[:12]
     folder = cache_folder() / f"comfy-cli-{name}"
@@ -93,12 +93,13 @@ def comfy_cli() -> ComfyCli:
 
 
 def tracked_copy(place: Path) -> Path:
-    """Copy what git tracks, as it lies on the disk, into a repository of its own at `place`.
+    """Copy the files that git tracks, with local changes, into a new repository at `place`.
 
-    The command line writes its archive where it packs, and that is never the checkout.
+    The command line writes the archive into the folder that it packs. That must not be the
+    checkout.
     """
     for name in _git(ROOT, "ls-files", "-z").split("\0"):
-        # A file that was deleted, but not yet for git, is not packed either.
+        # A deleted file is still listed until its deletion is committed.
         if name and (ROOT / name).is_file():
             (place / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, place / name)
@@ -110,7 +111,7 @@ def tracked_copy(place: Path) -> Path:
 def _git(place: Path, *arguments: str) -> str:
     git = shutil.which("git")
     if git is None:
-        raise StepError("git was not found, and only git knows which files belong to the pack.")
+        raise StepError("git was not found. It lists the files that belong to the pack.")
     done = subprocess.run([git, *arguments], cwd=place, capture_output=True, check=False)
     if done.returncode:
         raise StepError(f"git {' '.join(arguments)} failed: {done.stderr.decode()}")
@@ -118,7 +119,7 @@ def _git(place: Path, *arguments: str) -> str:
 
 
 def main() -> int:
-    """Check and pack the checkout. Exit code 0 with the archive's path on stdout, or 1."""
+    """Check and pack the checkout. Exit code 0 with the path of the archive on stdout, or 1."""
     try:
         cli = comfy_cli()
         place = cache_folder() / "archive"

@@ -1,10 +1,9 @@
-"""PikaParameters, PikaCamera, PikaOptions: the request's values, on sockets."""
+"""PikaParameters, PikaCamera, PikaOptions: parts of the request as values on sockets."""
 
 from __future__ import annotations
 
 from comfy_api.latest import io
 
-from ..pika_api.errors import InvalidInput
 from ..pika_api.request import (
     ASPECT_RATIOS,
     CAMERA_MOVES,
@@ -20,6 +19,7 @@ from ..pika_api.request import (
     Camera,
     Options,
     Parameters,
+    parse_aspect_ratio,
     parse_extra,
 )
 from .sockets import (
@@ -37,7 +37,7 @@ CUSTOM = "custom"
 STILL_IMAGE = "none (still image)"
 
 _MOVE_TOOLTIPS = {
-    "zoom": "Move the camera towards the subject, or away from it.",
+    "zoom": "Move the camera towards the subject (in) or away from it (out).",
     "pan": "Turn the camera left or right.",
     "tilt": "Turn the camera up or down.",
     "rotate": "Roll the camera clockwise (cw) or counter-clockwise (ccw).",
@@ -45,37 +45,38 @@ _MOVE_TOOLTIPS = {
 
 
 class PikaParameters(io.ComfyNode):
-    """How closely and how lively the prompt is followed."""
+    """Guidance scale, motion and negative prompt."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node as ComfyUI shows it."""
+        """The node's inputs, outputs and texts."""
         return io.Schema(
             node_id="PikaParameters",
             display_name="Pika Parameters",
             category=CATEGORY,
-            description="How closely the video follows the prompt, how much moves, and what to "
-            "keep out of it. Connect it to Pika Options.",
+            description="Sets how closely the video follows the prompt, how much it moves, and "
+            "what to keep out of it. Connect it to Pika Options.",
             inputs=[
                 io.Int.Input(
                     "guidance_scale",
                     default=12,
                     min=MIN_GUIDANCE_SCALE,
                     max=MAX_GUIDANCE_SCALE,
-                    tooltip="How closely the video follows the prompt: 5 is free, 25 is strict.",
+                    tooltip="How closely the video follows the prompt: 5 gives the model the most "
+                    "freedom, 25 is the strictest.",
                 ),
                 io.Int.Input(
                     "motion",
                     default=1,
                     min=MIN_MOTION,
                     max=MAX_MOTION,
-                    tooltip="How much moves: 0 is almost still, 4 is wild.",
+                    tooltip="Amount of motion: 0 is almost still, 4 is the strongest.",
                 ),
                 io.String.Input(
                     "negative_prompt",
                     multiline=True,
                     default="",
-                    tooltip="What to keep out of the video. May be empty.",
+                    tooltip="What to keep out of the video. Optional.",
                 ),
                 extra_json("options.parameters"),
             ],
@@ -83,37 +84,37 @@ class PikaParameters(io.ComfyNode):
                 ParametersSocket.Output(
                     "pika_parameters",
                     display_name="PIKA_PARAMETERS",
-                    tooltip="For the parameters input of Pika Options.",
+                    tooltip="Connect it to the parameters input of Pika Options.",
                 )
             ],
         )
 
     @classmethod
     def validate_inputs(cls, extra_json: str | None = None) -> bool | str:
-        """Tell a broken extra_json before the queue starts."""
+        """Report a broken extra_json before the queue starts."""
         return check_extra_json(extra_json)
 
     @classmethod
     def execute(
         cls, guidance_scale: int, motion: int, negative_prompt: str, extra_json: str = ""
     ) -> io.NodeOutput:
-        """Make the value."""
+        """Return the value."""
         extra = parse_extra(extra_json)
         return io.NodeOutput(Parameters(guidance_scale, motion, negative_prompt, extra))
 
 
 class PikaCamera(io.ComfyNode):
-    """The camera's moves."""
+    """Camera moves."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node as ComfyUI shows it."""
+        """The node's inputs, outputs and texts."""
         return io.Schema(
             node_id="PikaCamera",
             display_name="Pika Camera",
             category=CATEGORY,
-            description="How the camera moves. Connect it to Pika Options. Which moves a gateway "
-            "carries out is up to the gateway.",
+            description="Sets how the camera moves. Connect it to Pika Options. The gateway "
+            "decides which moves it supports.",
             inputs=[
                 *(
                     io.Combo.Input(
@@ -130,46 +131,46 @@ class PikaCamera(io.ComfyNode):
                 CameraSocket.Output(
                     "pika_camera",
                     display_name="PIKA_CAMERA",
-                    tooltip="For the camera input of Pika Options.",
+                    tooltip="Connect it to the camera input of Pika Options.",
                 )
             ],
         )
 
     @classmethod
     def validate_inputs(cls, extra_json: str | None = None) -> bool | str:
-        """Tell a broken extra_json before the queue starts."""
+        """Report a broken extra_json before the queue starts."""
         return check_extra_json(extra_json)
 
     @classmethod
     def execute(
         cls, zoom: str, pan: str, tilt: str, rotate: str, extra_json: str = ""
     ) -> io.NodeOutput:
-        """Make the value."""
+        """Return the value."""
         asked = {"zoom": zoom, "pan": pan, "tilt": tilt, "rotate": rotate}
         moves = {move: choice(move, asked[move], CAMERA_MOVES[move]) for move in CAMERA_MOVES}
         return io.NodeOutput(Camera(**moves, extra=parse_extra(extra_json)))
 
 
 class PikaOptions(io.ComfyNode):
-    """The video's settings."""
+    """Aspect ratio, frame rate and extend, with parameters and camera."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node as ComfyUI shows it."""
+        """The node's inputs, outputs and texts."""
         return io.Schema(
             node_id="PikaOptions",
             display_name="Pika Options",
             category=CATEGORY,
-            description="The video's shape and frame rate, or a still image instead, and whether "
-            "a video is extended. Connect it to Pika Generate.",
+            description="Sets the aspect ratio and frame rate of the video, asks for a still image "
+            "instead, or extends a video. Connect it to Pika Generate.",
             inputs=[
                 io.Combo.Input(
                     "aspect_ratio",
                     options=[*ASPECT_RATIOS, FROM_IMAGE, CUSTOM, STILL_IMAGE],
                     default="16:9",
-                    tooltip="Width to height. «from image» takes that of the image connected to "
-                    "Pika Generate; «custom» takes custom_aspect_ratio; «none (still image)» makes "
-                    "a picture instead of a video.",
+                    tooltip='Width to height. "from image" uses the ratio of the image connected '
+                    'to Pika Generate. "custom" uses custom_aspect_ratio. "none (still image)" '
+                    "asks for an image instead of a video.",
                 ),
                 io.Float.Input(
                     "custom_aspect_ratio",
@@ -178,8 +179,8 @@ class PikaOptions(io.ComfyNode):
                     max=MAX_ASPECT_RATIO,
                     step=0.01,
                     round=0.0001,
-                    tooltip="Width divided by height, 0.4 to 2.5. "
-                    "Counts only where aspect_ratio is «custom».",
+                    tooltip="Width divided by height, from 0.4 to 2.5. "
+                    'Used only if aspect_ratio is "custom".',
                 ),
                 io.Int.Input(
                     "frame_rate",
@@ -191,15 +192,18 @@ class PikaOptions(io.ComfyNode):
                 io.Boolean.Input(
                     "extend",
                     default=False,
-                    tooltip="Go on from the end of the video connected to Pika Generate.",
+                    tooltip="Extend the video that is connected to Pika Generate.",
                 ),
                 ParametersSocket.Input(
                     "parameters",
                     optional=True,
-                    tooltip="From Pika Parameters. Unconnected: guidance scale 12, motion 1.",
+                    tooltip="From Pika Parameters. If not connected: guidance scale 12, motion 1, "
+                    "no negative prompt.",
                 ),
                 CameraSocket.Input(
-                    "camera", optional=True, tooltip="From Pika Camera. Unconnected: no moves."
+                    "camera",
+                    optional=True,
+                    tooltip="From Pika Camera. If not connected: no camera moves.",
                 ),
                 extra_json("options"),
             ],
@@ -207,14 +211,14 @@ class PikaOptions(io.ComfyNode):
                 OptionsSocket.Output(
                     "pika_options",
                     display_name="PIKA_OPTIONS",
-                    tooltip="For the options input of Pika Generate.",
+                    tooltip="Connect it to the options input of Pika Generate.",
                 )
             ],
         )
 
     @classmethod
     def validate_inputs(cls, extra_json: str | None = None) -> bool | str:
-        """Tell a broken extra_json before the queue starts."""
+        """Report a broken extra_json before the queue starts."""
         return check_extra_json(extra_json)
 
     @classmethod
@@ -228,10 +232,12 @@ class PikaOptions(io.ComfyNode):
         camera: Camera | None = None,
         extra_json: str = "",
     ) -> io.NodeOutput:
-        """Make the value."""
+        """Return the value."""
         return io.NodeOutput(
             Options(
-                aspect_ratio=_ratio(aspect_ratio, custom_aspect_ratio),
+                aspect_ratio=parse_aspect_ratio(
+                    aspect_ratio, "aspect_ratio", {CUSTOM: custom_aspect_ratio, STILL_IMAGE: None}
+                ),
                 frame_rate=frame_rate,
                 extend=extend,
                 parameters=parameters or Parameters(),
@@ -239,16 +245,3 @@ class PikaOptions(io.ComfyNode):
                 extra=parse_extra(extra_json),
             )
         )
-
-
-def _ratio(name: str, custom: float) -> float | str | None:
-    if name == STILL_IMAGE:
-        return None
-    if name == FROM_IMAGE:
-        return FROM_IMAGE
-    if name == CUSTOM:
-        return custom
-    if name in ASPECT_RATIOS:
-        return ASPECT_RATIOS[name]
-    known = ", ".join((*ASPECT_RATIOS, FROM_IMAGE, CUSTOM, STILL_IMAGE))
-    raise InvalidInput("aspect_ratio", f"«{name}» is not known.", f"Choose one of: {known}.")

@@ -1,14 +1,15 @@
-"""PikaGenerate: values → one paid task."""
+"""PikaGenerate: sends one request and returns the id of its paid task."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import Input, io
 
 from ..pika_api.errors import InvalidInput, PikaError
-from ..pika_api.media import Media
-from ..pika_api.pictures import AS_IS, AUTO, FITS, FORMATS
+from ..pika_api.media import AS_IS, AUTO, FITS, FORMATS, Media
 from ..pika_api.request import (
     PIKAFFECTS,
     GenerateRequest,
@@ -17,7 +18,7 @@ from ..pika_api.request import (
     check_url,
     parse_extra,
 )
-from . import host, outgoing
+from . import host, outgoing, progress
 from .sockets import CATEGORY, NONE, OptionsSocket, check_extra_json, choice, extra_json
 
 if TYPE_CHECKING:
@@ -25,35 +26,36 @@ if TYPE_CHECKING:
 
 
 class PikaGenerate(io.ComfyNode):
-    """One paid task."""
+    """One request, which becomes one paid task."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node as ComfyUI shows it."""
+        """The node's inputs, outputs and texts."""
         return io.Schema(
             node_id="PikaGenerate",
             display_name="Pika Generate",
             category=CATEGORY,
-            description="Sends one paid request and gives the task's id, for Pika Result to wait "
-            "for. The same inputs with the same seed are the same task: they are never paid twice.",
+            description="Sends one paid request and returns the task id. Connect it to Pika "
+            "Result, which waits for the video. The same inputs with the same seed reuse the "
+            "existing task, with no new charge.",
             inputs=[
                 io.String.Input(
                     "prompt_text",
                     multiline=True,
                     default="",
-                    placeholder="What the video should show",
-                    tooltip="What the video should show. Must not be blank.",
+                    placeholder="Describe the video",
+                    tooltip="Describes what the video should show. Required.",
                 ),
                 io.Combo.Input(
                     "pikaffect",
                     options=[NONE, *PIKAFFECTS],
                     default=NONE,
-                    tooltip="An effect that happens to the subject.",
+                    tooltip="Optional special effect for the subject, such as Melt or Inflate.",
                 ),
                 io.String.Input(
                     "model",
                     default="1.5",
-                    tooltip="Model version. Blank leaves the choice to the gateway.",
+                    tooltip="Model version. If empty, the gateway chooses.",
                 ),
                 io.Int.Input(
                     "seed",
@@ -61,36 +63,39 @@ class PikaGenerate(io.ComfyNode):
                     min=0,
                     max=0xFFFFFFFF,
                     control_after_generate=True,
-                    tooltip="Which take this is; it is not sent. Same inputs and same seed: the "
-                    "same task, today and after a restart, with no new charge. Another seed is "
-                    "another task and another charge.",
+                    tooltip="Chooses which take of this request you get; it is not sent to the "
+                    "gateway. The same inputs with the same seed reuse the existing task, with no "
+                    "new charge, even after a restart. Another seed creates a new take: a new task "
+                    "with a new charge.",
                 ),
                 OptionsSocket.Input(
                     "options",
                     optional=True,
-                    tooltip="From Pika Options. Unconnected: 16:9, 24 frames per second.",
+                    tooltip="From Pika Options. If not connected: 16:9, 24 frames per second.",
                 ),
                 io.Image.Input(
                     "image",
                     optional=True,
-                    tooltip="A reference image: one, not a batch. Transparency is laid over white.",
+                    tooltip="Reference image: one image, not a batch. Transparent areas become "
+                    "white.",
                 ),
                 io.Video.Input(
                     "video",
                     optional=True,
-                    tooltip="A reference video, or the video to extend (see Pika Options).",
+                    tooltip="Reference video, or the video to extend (see Pika Options).",
                 ),
                 io.String.Input(
                     "image_url",
                     optional=True,
                     default="",
-                    tooltip="The reference image's http(s) address, instead of image.",
+                    tooltip="URL (http or https) of the reference image, instead of the image "
+                    "input.",
                 ),
                 io.String.Input(
                     "video_url",
                     optional=True,
                     default="",
-                    tooltip="The video's http(s) address, instead of video.",
+                    tooltip="URL (http or https) of the video, instead of the video input.",
                 ),
                 extra_json("the request body"),
                 io.Combo.Input(
@@ -98,35 +103,35 @@ class PikaGenerate(io.ComfyNode):
                     options=list(FORMATS),
                     default=AUTO,
                     optional=True,
-                    tooltip="How the image is sent. «auto»: exactly, as PNG, while that is small; "
-                    "else as the best JPEG that fits into the request.",
+                    tooltip='File format in which the image is sent. "auto" uses lossless PNG if '
+                    "the file is small, otherwise the best JPEG that fits into the request.",
                 ),
                 io.Combo.Input(
                     "fit",
                     options=list(FITS),
                     default=AS_IS,
                     optional=True,
-                    tooltip="Where the image's shape is not that of aspect_ratio: send it «as is», "
-                    "«crop» it about its middle, or «pad» it with black.",
+                    tooltip="What to do if the image does not have the aspect_ratio of the video: "
+                    '"as is" sends it unchanged, "crop" cuts off the edges, "pad" adds black bars.',
                 ),
             ],
             outputs=[
                 io.String.Output(
                     "task_id",
                     display_name="task_id",
-                    tooltip="The task's id, for Pika Result or Pika Status.",
+                    tooltip="Task id, for Pika Result or Pika Status.",
                 )
             ],
             hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
-            # So that this node alone is a workflow; the task can be collected another day.
+            # This node alone is a valid workflow: the task can be collected later.
             is_output_node=True,
         )
 
     @classmethod
     def validate_inputs(cls, prompt_text: str | None, extra_json: str | None = None) -> bool | str:
-        """Tell a blank prompt or a broken extra_json before the queue starts.
+        """Report a blank prompt or a broken extra_json before the queue starts.
 
-        A linked one is not known yet (None).
+        A linked input has no value yet (None).
         """
         if prompt_text is None or prompt_text.strip():
             return check_extra_json(extra_json)
@@ -134,17 +139,17 @@ class PikaGenerate(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, prompt_text: str | None = None, **_others: Any) -> Any:
-        """Changes when a task of this prompt has failed or was forgotten, and with the account.
+        """Changes when a task of this prompt fails or is forgotten, or the gateway or key changes.
 
-        ComfyUI keeps a node's result as long as its inputs stay. Without this it would give the id
-        of a failed task again and again, instead of letting the node make it anew.
+        ComfyUI caches a node's output while its inputs stay the same. Without this method it would
+        keep returning the id of a failed task, and the node could not create a new one.
         """
         try:
-            service = host.service()
-            given_up = service.journal.given_up(prompt_text)
-            return f"{given_up} {service.settings.base_url} {service.settings.key_id}"
+            with host.use_service() as service:
+                released = service.journal.count_released(prompt_text)
+                return f"{released} {service.settings.base_url} {service.settings.key_id}"
         except PikaError:
-            return float("nan")  # run the node: it tells the error where it can be read
+            return float("nan")  # run the node, which then reports the error
 
     @classmethod
     async def execute(
@@ -162,72 +167,132 @@ class PikaGenerate(io.ComfyNode):
         image_format: str = AUTO,
         fit: str = AS_IS,
     ) -> io.NodeOutput:
-        """Submit, or take up the task that these inputs already are."""
-        linked = _linked_inputs(cls.hidden)
-        options = options or Options()
-
-        def compose(max_body: int) -> tuple[GenerateRequest, str, list[dict[str, str]]]:
-            """The request, a note on what was done to its image, and that image if it changed."""
-            check_choice("image_format", image_format, FORMATS)
-            check_choice("fit", fit, FITS)
-            effect = choice("pikaffect", pikaffect, PIKAFFECTS)
-            extra = parse_extra(extra_json)
-            still: Media | str | None = _one("image", image, image_url, linked)
-            moving: Media | str | None = _one("video", video, video_url, linked)
-            note, shown = "", []
-            if image is not None:
-                made = outgoing.from_image(image, options, image_format, fit, max_body)
-                still, note = made.media, made.note
-                if made.fitted is not None:
-                    shown.append(outgoing.preview(made.fitted))
-            if video is not None:
-                moving = outgoing.from_video(video)
-            request = GenerateRequest(prompt_text, effect, model, options, still, moving, extra)
-            return request, note, shown
-
+        """Submit the request, or reuse its task."""
+        inputs = _Inputs(
+            prompt_text,
+            pikaffect,
+            model,
+            options or Options(),
+            image,
+            video,
+            image_url,
+            video_url,
+            extra_json,
+            image_format,
+            fit,
+            _linked_inputs(cls.hidden),
+        )
         node_id = cls.hidden.unique_id
-        async with host.display(node_id) as (display, service):
+        async with progress.display(node_id) as (display, service):
             service.settings.require_key()
-            settings = service.settings
-            request, note, shown = await service.prepare(
-                compose, settings.max_body, watch=display.watch
+            composed = await service.prepare(
+                inputs.compose, service.settings.max_body, observer=display.observer
             )
             submitted = await service.submit(
-                request,
+                composed.request,
                 take=seed,
                 node_id=node_id,
                 prompt_id=host.prompt_id(),
-                watch=display.watch,
+                observer=display.observer,
             )
-            text = f"task {submitted.task_id}"
-            if submitted.taken_up:
-                text = f"took up {text} (no charge); another seed makes a new take"
-            elif note:
-                text = f"{text} · {note}"
-            display.say(text)
-        return io.NodeOutput(submitted.task_id, ui={"text": [text], "images": shown})
+            if submitted.reused:
+                text = f"Reused task {submitted.task_id}, no new charge. "
+                text += "Another seed creates a new take."
+            else:
+                text = " · ".join(filter(None, (f"task {submitted.task_id}", composed.note)))
+            display.finish_with(text)
+        return io.NodeOutput(
+            submitted.task_id, ui={"text": [text], "images": list(composed.previews)}
+        )
+
+
+@dataclass(frozen=True)
+class _Composed:
+    """A request, and what the node displays about it.
+
+    Attributes:
+        note: How the image was changed or encoded; empty if it is sent exactly.
+        previews: The image as it is sent, where it was cropped or padded.
+    """
+
+    request: GenerateRequest
+    note: str
+    previews: Sequence[Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class _Inputs:
+    """The node's inputs in one execution.
+
+    Attributes:
+        linked: The names of the inputs that are connected to another node.
+    """
+
+    prompt_text: str
+    pikaffect: str
+    model: str
+    options: Options
+    image: torch.Tensor | None
+    video: Input.Video | None
+    image_url: str
+    video_url: str
+    extra_json: str
+    image_format: str
+    fit: str
+    linked: frozenset[str]
+
+    def compose(self, max_body: int) -> _Composed:
+        """Encode the media and build the request. Blocks.
+
+        Args:
+            max_body: Maximum size of the request, in bytes.
+
+        Raises:
+            InvalidInput: An input cannot be sent.
+        """
+        check_choice("image_format", self.image_format, FORMATS)
+        check_choice("fit", self.fit, FITS)
+        effect = choice("pikaffect", self.pikaffect, PIKAFFECTS)
+        extra = parse_extra(self.extra_json)
+        image: Media | str | None = _url("image", self.image, self.image_url, self.linked)
+        video: Media | str | None = _url("video", self.video, self.video_url, self.linked)
+        note = ""
+        previews = []
+        if self.image is not None:
+            prepared = outgoing.from_image(
+                self.image, self.options, self.image_format, self.fit, max_body
+            )
+            image, note = prepared.media, prepared.note
+            if prepared.fitted is not None:
+                previews.append(outgoing.preview(prepared.fitted))
+        if self.video is not None:
+            video = outgoing.from_video(self.video)
+        request = GenerateRequest(
+            self.prompt_text, effect, self.model, self.options, image, video, extra
+        )
+        return _Composed(request, note, previews)
 
 
 def _linked_inputs(hidden: Any) -> frozenset[str]:
-    """The names of the inputs that come over a link."""
+    """The names of the inputs that are connected to another node."""
     inputs = hidden.dynprompt.get_node(hidden.unique_id)["inputs"]
     return frozenset(name for name, value in inputs.items() if isinstance(value, list))
 
 
-def _one(name: str, given: object, url: str, linked: frozenset[str]) -> str | None:
-    """The URL of an image or a video where that is how it is given; None otherwise.
+def _url(name: str, connected: object, url: str, linked: frozenset[str]) -> str | None:
+    """The URL of an image or a video; None if it is not given by URL.
 
     Raises:
-        InvalidInput: Both are given, or the URL is none. An unused URL widget is empty; one that
-            is connected, or holds only blanks, was meant to be something.
+        InvalidInput: Media is connected as well, or the URL is not valid. An unused URL widget is
+            empty; one that is connected, or contains only blanks, is meant to be used.
     """
     url_name = f"{name}_url"
     if not url and url_name not in linked:
         return None
-    if given is not None:
+    if connected is not None:
         raise InvalidInput(
             url_name,
-            f"{name} is connected as well, and the request takes one.",
-            f"Empty {url_name}, or disconnect {name}.",
+            f"{name} is connected as well, and a request takes only one of the two.",
+            f"Clear {url_name}, or disconnect {name}.",
         )
     return check_url(url, url_name)

@@ -1,4 +1,4 @@
-"""PikaHistory: task ids of earlier days."""
+"""PikaHistory: the id of an earlier task, from the journal."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final
 from comfy_api.latest import io
 
 from ..pika_api.errors import InvalidInput, PikaError
-from ..pika_api.states import State
+from ..pika_api.journal import State
 from . import host
 from .sockets import CATEGORY
 
 ANY: Final = "any"
-#: What a user calls a task, and the journal's states that it covers.
+#: Options of the state input, each with the journal states that it covers.
 STATES: Final = {
     ANY: (),
     "running": (State.SUBMITTED, State.RUNNING),
@@ -22,74 +22,75 @@ STATES: Final = {
 
 
 class PikaHistory(io.ComfyNode):
-    """An earlier task."""
+    """The id of an earlier task."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node as ComfyUI shows it."""
+        """The node's inputs, outputs and texts."""
         return io.Schema(
             node_id="PikaHistory",
             display_name="Pika History",
             category=CATEGORY,
-            description="The id of a task of an earlier time, for Pika Result to fetch its video "
-            "or to go on waiting for it. Costs nothing.",
+            description="Returns the id of an earlier task, so that Pika Result can download its "
+            "video or continue to wait for it. Costs nothing.",
             inputs=[
                 io.String.Input(
                     "task_id",
                     default="",
-                    tooltip="A task's id: choose one from the list, or type it in. "
-                    "Blank takes the newest.",
+                    tooltip="Task id: choose one from the list or type one in. "
+                    "If empty, the newest task is used.",
                 ),
                 io.Combo.Input(
                     "state",
                     options=list(STATES),
                     default=ANY,
                     optional=True,
-                    tooltip="Where task_id is blank: the newest task in this state.",
+                    tooltip="Used only if task_id is empty: take the newest task in this state.",
                 ),
             ],
             outputs=[
                 io.String.Output(
                     "found_task_id",
                     display_name="task_id",
-                    tooltip="For Pika Result or Pika Status.",
+                    tooltip="Task id, for Pika Result or Pika Status.",
                 )
             ],
         )
 
     @classmethod
     def fingerprint_inputs(cls, task_id: str | None = "", state: str | None = ANY) -> str | float:
-        """Changes when another task is the newest."""
+        """Changes when another task becomes the newest."""
         try:
             return _find(task_id or "", state or ANY)
         except PikaError:
-            return float("nan")  # run the node: it tells the error where it can be read
+            return float("nan")  # run the node, which then reports the error
 
     @classmethod
     async def execute(cls, task_id: str, state: str = ANY) -> io.NodeOutput:
         """Look it up in the journal."""
-        found = await host.service().prepare(_find, task_id, state)
-        return io.NodeOutput(found)
+        async with host.open_service() as service:
+            return io.NodeOutput(await service.prepare(_find, task_id, state))
 
 
 def _find(task_id: str, state: str) -> str:
-    journal = host.service().journal
+    journal = host.journal()
     task_id = task_id.strip()
     if task_id:
-        if journal.find(task_id) is None:
+        if journal.find_by_task_id(task_id) is None:
             raise InvalidInput(
                 "task_id",
-                f"«{task_id[:60]}» is not in the journal.",
-                "Choose one from the list. A task made elsewhere can be typed into Pika Result.",
+                f'"{task_id[:60]}" is not in the journal.',
+                "Choose a task from the list. To use a task of another ComfyUI, type its id into "
+                "Pika Result.",
             )
         return task_id
     if state not in STATES:
         known = ", ".join(STATES)
-        raise InvalidInput("state", f"«{state}» is not known.", f"Choose one of: {known}.")
+        raise InvalidInput("state", f'"{state}" is not a valid choice.', f"Choose one of: {known}.")
     newest = journal.entries(STATES[state], limit=1, with_task=True)
     if not newest or newest[0].task_id is None:
         kind = "task" if state == ANY else f"{state} task"
         raise InvalidInput(
-            "task_id", f"there is no {kind} in the journal yet.", "Make one with Pika Generate."
+            "task_id", f"there is no {kind} in the journal yet.", "Create one with Pika Generate."
         )
     return newest[0].task_id

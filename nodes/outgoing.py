@@ -1,4 +1,4 @@
-"""IMAGE and VIDEO from the graph to what goes out."""
+"""Encode the IMAGE and VIDEO inputs of a node for a request."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from comfy_api.latest import Input, InputImpl, Types
 
-from ..pika_api import media, pictures
 from ..pika_api.errors import InvalidInput
+from ..pika_api.media import Media, images, probe_file, read_video_file
 from ..pika_api.request import Options
 from . import host
 
@@ -20,51 +20,51 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import torch
 
-#: Bytes of a request that are not its image: a long prompt and all options fit well.
-_REST = 64 * 1024
+#: Space reserved for the rest of a request beside its image, in bytes. A long prompt fits.
+_RESERVED = 64 * 1024
 
 
 def from_image(
     image: torch.Tensor, options: Options, form: str, fit: str, max_body: int
-) -> pictures.Outgoing:
-    """An IMAGE, float32 ``[1,H,W,C]`` in 0…1, ready to go.
+) -> images.PreparedImage:
+    """Encode an IMAGE, float32 ``[1,H,W,C]`` in 0…1.
 
     Args:
-        options: The request's, for the shape that the image is fitted to.
-        form, fit: As `pictures.prepare`.
-        max_body: Bytes that the whole request may have.
+        options: The request's options; their aspect ratio is used to fit the image.
+        form, fit: As `prepare_image`.
+        max_body: Maximum size of the whole request, in bytes.
 
     Raises:
-        InvalidInput: As `pictures.prepare`.
+        InvalidInput: As `prepare_image`.
     """
     ratio = options.aspect_ratio
-    return pictures.prepare(
+    return images.prepare_image(
         image.detach().float().cpu().numpy(),
         form=form,
         fit=fit,
         ratio=ratio if isinstance(ratio, float) else None,
-        limit=max_body - _REST,
+        limit=max_body - _RESERVED,
     )
 
 
-def from_video(video: Input.Video) -> media.Media:
-    """A VIDEO: the file that it is, if that is MP4 with H.264; else encoded to one.
+def from_video(video: Input.Video) -> Media:
+    """A VIDEO as MP4 with H.264: its own file if possible, else encoded.
 
     Raises:
         InvalidInput: It has no frames, or does not decode.
     """
     source = _file_of(video)
     if source is not None:
-        made = media.from_video_file(source)
-        # A VIDEO can be a cut-out of a file, which its file does not show.
-        whole = made and abs(video.get_duration() - media.probe(source).duration) < 0.01
-        if made is not None and whole:
-            return made
+        media = read_video_file(source)
+        # A VIDEO can be a part of a file, which the file itself does not show.
+        whole = media and abs(video.get_duration() - probe_file(source).duration) < 0.01
+        if media is not None and whole:
+            return media
     return _encoded(video)
 
 
 def _file_of(video: Input.Video) -> Path | None:
-    """The file behind a VIDEO; one in memory is written out; None for one made of frames."""
+    """The file of a VIDEO; None if it consists of frames. A file in memory is written to disk."""
     if isinstance(video, InputImpl.VideoFromComponents):
         return None
     source = video.get_stream_source()
@@ -75,15 +75,17 @@ def _file_of(video: Input.Video) -> Path | None:
     return Path(source)
 
 
-def _encoded(video: Input.Video) -> media.Media:
+def _encoded(video: Input.Video) -> Media:
     parts = video.get_components()
     images = parts.images
     if images.ndim != 4 or 0 in images.shape:
-        raise InvalidInput("video", "it has no frames.", "Look at the node that made it.")
-    # H.264 in its common form has even sides only: an odd row or column is left out.
+        raise InvalidInput("video", "the video has no frames.", "Check the node that created it.")
+    # H.264 with 4:2:0 chroma needs even sizes: an odd last row or column is dropped.
     height, width = images.shape[1] // 2 * 2, images.shape[2] // 2 * 2
     if not height or not width:
-        raise InvalidInput("video", "it is one pixel thin.", "Look at the node that made it.")
+        raise InvalidInput(
+            "video", "the video is one pixel wide or high.", "Check the node that created it."
+        )
     images = images[:, :height, :width, :3]
     rate = parts.frame_rate
     digest = hashlib.sha256(f"frames {tuple(images.shape)} {rate}\0".encode())
@@ -96,14 +98,14 @@ def _encoded(video: Input.Video) -> media.Media:
     InputImpl.VideoFromComponents(components).save_to(
         str(path), format=Types.VideoContainer.MP4, codec=Types.VideoCodec.H264
     )
-    made = media.from_video_file(path)
-    if made is None:
+    media = read_video_file(path)
+    if media is None:
         raise InvalidInput("video", "it could not be encoded as MP4.", "Connect an MP4 file.")
-    return replace(made, digest=digest.hexdigest())
+    return replace(media, digest=digest.hexdigest())
 
 
 def preview(pixels: npt.NDArray[np.uint8]) -> dict[str, str]:
-    """Put a picture where the editor can show it; ``[H,W,3]`` bytes."""
+    """Save a picture, ``[H,W,3]`` bytes, for the editor's preview."""
     from PIL import Image
 
     path = host.temp_file(".jpg")

@@ -1,4 +1,4 @@
-"""PikaPrompts: many prompts at once, one to a line."""
+"""PikaPrompts: a list of prompts from a text with one prompt per line."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ class PikaPrompts(io.ComfyNode):
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node as ComfyUI shows it."""
+        """The node's inputs, outputs and texts."""
         return io.Schema(
             node_id="PikaPrompts",
             display_name="Pika Prompts",
             category=CATEGORY,
-            description="Several prompts at once, one to a line. Connect it to prompt_text of "
-            "Pika Generate: every prompt becomes a task and a charge of its own, and all are "
-            "made at the same time.",
+            description="Turns a text with one prompt per line into a list of prompts. Connect it "
+            "to prompt_text of Pika Generate: every prompt becomes a separate task with its own "
+            "charge, and all tasks run at the same time.",
             inputs=[
                 io.String.Input(
                     "prompts",
                     multiline=True,
                     default="",
-                    placeholder="One prompt to a line",
-                    tooltip="One prompt to a line. Blank lines are left out. The same line twice "
-                    "is one task.",
+                    placeholder="One prompt per line",
+                    tooltip="One prompt per line. Empty lines are ignored. Identical lines share "
+                    "one task.",
                 )
             ],
             outputs=[
@@ -36,14 +36,17 @@ class PikaPrompts(io.ComfyNode):
                     "prompt",
                     display_name="prompt",
                     is_output_list=True,
-                    tooltip="The prompts as a list. What is connected to it runs once for each.",
+                    tooltip="The prompts as a list. Connected nodes run once for each prompt.",
                 )
             ],
         )
 
     @classmethod
     def validate_inputs(cls, prompts: str | None) -> bool | str:
-        """Tell an empty list before the queue starts. A linked one is not known yet (None)."""
+        """Report a text without prompts before the queue starts.
+
+        A linked text has no value yet (None).
+        """
         try:
             return prompts is None or bool(_lines(prompts))
         except InvalidInput as error:
@@ -51,17 +54,18 @@ class PikaPrompts(io.ComfyNode):
 
     @classmethod
     def execute(cls, prompts: str) -> io.NodeOutput:
-        """Make the list."""
+        """Return the list."""
         return io.NodeOutput(_lines(prompts))
 
 
 def _lines(text: str) -> list[str]:
-    """The prompts of a text.
+    """The prompts in a text, without surrounding blanks.
 
     Raises:
-        InvalidInput: There is none. An empty list would run nothing, without a word.
+        InvalidInput: The text has no prompt. ComfyUI would skip all nodes behind an empty list
+            without a message.
     """
     found = [line.strip() for line in text.split("\n") if line.strip()]
     if not found:
-        raise InvalidInput("prompts", "there is no prompt.", "Write one prompt to a line.")
+        raise InvalidInput("prompts", "the text has no prompt.", "Write one prompt per line.")
     return found

@@ -7,67 +7,70 @@ from typing import TYPE_CHECKING
 
 from comfy_api.latest import InputImpl, io
 
-from ..pika_api.answers import harmless
 from ..pika_api.errors import InvalidInput, PikaError, TaskFailed
 from ..pika_api.media import first_frame
-from ..pika_api.task import is_task_id
-from . import host
+from ..pika_api.text import is_task_id, sanitize
+from . import host, progress
 from .sockets import CATEGORY
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from ..pika_api.collecting import Collected
+    from ..pika_api.tasks import Collected
 
 STOP = "stop"
 SKIP = "skip"
 
-_TASK_ID_TOOLTIP = "A task's id, from Pika Generate, or typed in."
+_TASK_ID_TOOLTIP = "Task id from Pika Generate or Pika History, or typed in."
 
 
 def _check_task_id(task_id: str) -> str:
     task_id = task_id.strip()
     if not task_id:
         raise InvalidInput(
-            "task_id", "there is no task id.", "Connect Pika Generate's task_id, or type one in."
+            "task_id",
+            "the task id is empty.",
+            "Connect the task_id output of Pika Generate, or type in an id.",
         )
     if not is_task_id(task_id):
         raise InvalidInput(
             "task_id",
-            f"«{harmless(task_id[:40])}» is no task id.",
-            "Connect Pika Generate's task_id, or copy one from Pika History.",
+            f'"{sanitize(task_id[:40])}" is not a task id.',
+            "Connect the task_id output of Pika Generate or Pika History, or type in an id.",
         )
     return task_id
 
 
 class PikaStatus(io.ComfyNode):
-    """How a task is, without waiting for it."""
+    """The current status of a task, without waiting."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node as ComfyUI shows it."""
+        """The node's inputs, outputs and texts."""
         return io.Schema(
             node_id="PikaStatus",
             display_name="Pika Status",
             category=CATEGORY,
-            description="Asks the gateway once how a task is, each time it is queued, and does "
-            "not wait. Costs nothing.",
+            description="Asks the gateway for the status of a task, once per run, and does not "
+            "wait. Costs nothing.",
             inputs=[io.String.Input("task_id", default="", tooltip=_TASK_ID_TOOLTIP)],
             outputs=[
                 io.String.Output(
                     "status",
                     display_name="status",
-                    tooltip="queued, pending, finished, error, or the gateway's own word.",
+                    tooltip="queued, pending, finished, error, or another word from the gateway.",
                 ),
-                io.Int.Output("progress", display_name="progress", tooltip="Per cent, 0 to 100."),
+                io.Int.Output("progress", display_name="progress", tooltip="Percentage, 0 to 100."),
                 io.String.Output(
                     "result_url",
                     display_name="result_url",
-                    tooltip="The file's address; empty until finished. It expires.",
+                    tooltip="URL of the file. Empty until the task is finished. The URL expires.",
                 ),
                 io.String.Output(
-                    "response", display_name="response", tooltip="The whole answer, as JSON."
+                    "response",
+                    display_name="response",
+                    tooltip="The complete response of the gateway, as JSON.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -76,17 +79,17 @@ class PikaStatus(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **_inputs: object) -> float:
-        """Never the same: always ask again."""
+        """Always different, so that every run asks again."""
         return float("nan")
 
     @classmethod
     async def execute(cls, task_id: str) -> io.NodeOutput:
-        """Ask."""
+        """Ask once."""
         task_id = _check_task_id(task_id)
-        async with host.display(cls.hidden.unique_id) as (display, service):
-            task = await service.status(task_id, watch=display.watch)
+        async with progress.display(cls.hidden.unique_id) as (display, service):
+            task = await service.status(task_id, observer=display.observer)
             text = " · ".join((task.raw_status, f"{task.progress} %", task.error)).rstrip(" ·")
-            display.say(text)
+            display.finish_with(text)
         return io.NodeOutput(
             task.raw_status,
             task.progress,
@@ -97,17 +100,18 @@ class PikaStatus(io.ComfyNode):
 
 
 class PikaResult(io.ComfyNode):
-    """A task's video."""
+    """The finished file of a task."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
-        """The node as ComfyUI shows it."""
+        """The node's inputs, outputs and texts."""
         return io.Schema(
             node_id="PikaResult",
             display_name="Pika Result",
             category=CATEGORY,
             description="Waits for a task, saves its video in the output folder and shows it. "
-            "Waiting costs nothing; stopped or timed out, the same workflow goes on with it.",
+            "Waiting costs nothing. If the run is stopped or times out, run the same workflow "
+            "again: it continues with the same task.",
             inputs=[
                 io.String.Input("task_id", default="", tooltip=_TASK_ID_TOOLTIP),
                 io.Float.Input(
@@ -118,32 +122,33 @@ class PikaResult(io.ComfyNode):
                     max=10080.0,
                     step=1.0,
                     round=0.01,
-                    tooltip="How long to wait, in minutes; 0 waits for ever. "
-                    "A task that is not waited for is not lost.",
+                    tooltip="Maximum waiting time in minutes; 0 means no limit. After a timeout "
+                    "the task is not lost: run again to continue waiting.",
                 ),
                 io.Combo.Input(
                     "on_failure",
                     options=[STOP, SKIP],
                     default=STOP,
                     optional=True,
-                    tooltip="When the gateway ends the task with an error, such as moderation: "
-                    "«stop» ends the run; «skip» leaves out what hangs on this one, so that the "
-                    "rest of a list goes on.",
+                    tooltip="What to do if the gateway ends the task with an error, for example "
+                    'after moderation. "stop" ends the run. "skip" skips only the nodes that '
+                    "depend on this task; the other tasks of a list continue.",
                 ),
             ],
             outputs=[
                 io.Video.Output(
-                    "video", display_name="video", tooltip="The video, as the file on disk."
+                    "video", display_name="video", tooltip="The video, read from the saved file."
                 ),
                 io.Image.Output(
                     "image",
                     display_name="image",
-                    tooltip="The video's first frame; of a still image, the picture.",
+                    tooltip="The first frame of the video, or the still image.",
                 ),
                 io.String.Output(
                     "result_url",
                     display_name="result_url",
-                    tooltip="The address it came from. It expires; the file stays.",
+                    tooltip="URL the file was downloaded from. The URL expires; the saved file "
+                    "stays.",
                 ),
             ],
             hidden=[io.Hidden.unique_id],
@@ -152,12 +157,15 @@ class PikaResult(io.ComfyNode):
 
     @classmethod
     def fingerprint_inputs(cls, **_inputs: object) -> int | float:
-        """Changes when a file that was saved is gone: ComfyUI would go on giving it."""
+        """Changes when a saved file was deleted, so that the node runs again.
+
+        Otherwise ComfyUI would return its cached output, which names a missing file.
+        """
         try:
-            service = host.service()
-            return service.journal.lost_files(service.output)
+            with host.use_service() as service:
+                return service.journal.count_missing_files(service.output)
         except PikaError:
-            return float("nan")  # run the node: it tells the error where it can be read
+            return float("nan")  # run the node, which then reports the error
 
     @classmethod
     async def execute(
@@ -167,25 +175,25 @@ class PikaResult(io.ComfyNode):
         task_id = _check_task_id(task_id)
         if on_failure not in (STOP, SKIP):
             raise InvalidInput(
-                "on_failure", f"«{on_failure}» is not known.", f"Choose {STOP} or {SKIP}."
+                "on_failure", f'"{on_failure}" is not a valid choice.', f"Choose {STOP} or {SKIP}."
             )
-        async with host.display(cls.hidden.unique_id) as (display, service):
+        async with progress.display(cls.hidden.unique_id) as (display, service):
             try:
                 found = await service.collect(
-                    task_id, timeout=timeout_minutes * 60.0 or None, watch=display.watch
+                    task_id, timeout=timeout_minutes * 60.0 or None, observer=display.observer
                 )
             except TaskFailed as error:
                 if on_failure == STOP:
                     raise
-                display.say(f"skipped: {error.what}")
+                display.finish_with(f"skipped: {error.what}")
                 return _skipped(error)
-            frame = await service.prepare(first_frame, found.path, watch=display.watch)
-            display.say(_describe(found))
+            frame = await service.prepare(first_frame, found.path, observer=display.observer)
+            display.finish_with(_describe(found))
         return _output(found, frame)
 
 
 def _skipped(error: TaskFailed) -> io.NodeOutput:
-    """Nothing, for the one item of a list whose task has failed."""
+    """Blocked outputs for a list item whose task has failed."""
     blocked = host.blocked(error.what)
     return io.NodeOutput(blocked, blocked, blocked, ui={"images": [], "animated": (False,)})
 
@@ -198,10 +206,12 @@ def _output(found: Collected, frame: npt.NDArray[np.float32]) -> io.NodeOutput:
     return io.NodeOutput(
         InputImpl.VideoFromFile(str(found.path))
         if is_video
-        else host.blocked("Pika made a still image: use the image output."),
+        else host.blocked(
+            "This task produced a still image, not a video. Use the image output of Pika Result."
+        ),
         torch.from_numpy(frame),
         found.result_url,
-        # The same keys for every item of a list: ComfyUI joins them by the first one's.
+        # The same keys for every item of a list: ComfyUI merges them by the keys of the first.
         ui={
             "images": [{"filename": name, "subfolder": subfolder, "type": "output"}],
             "animated": (is_video,),

@@ -1,4 +1,4 @@
-"""What several nodes have in common: the socket types and the inputs they share."""
+"""Socket types and inputs that several nodes share."""
 
 from __future__ import annotations
 
@@ -13,31 +13,34 @@ ParametersSocket = io.Custom("PIKA_PARAMETERS")
 CameraSocket = io.Custom("PIKA_CAMERA")
 OptionsSocket = io.Custom("PIKA_OPTIONS")
 
-#: The first choice of every combo that may be left unset.
+#: First option of every optional combo: nothing is sent for it.
 NONE = "none"
 
 
 def extra_json(merged_over: str) -> io.String.Input:
-    """The ``extra_json`` input: what a gateway takes beyond the documented fields.
+    """The ``extra_json`` input, for fields that a gateway supports beyond the documented ones.
 
     Args:
-        merged_over: Where in the request it goes, for the tooltip.
+        merged_over: The part of the request it is merged into, for the tooltip.
     """
     made = io.String.Input(
         "extra_json",
         optional=True,
         default="",
-        # No braces: as a translation, the editor would read them as a place for a value.
-        tooltip=f"A JSON object merged over {merged_over}, for fields that a gateway takes beyond "
-        "the documented ones. Leave it empty otherwise.",
+        # No braces: the editor would treat them as a placeholder in the translation.
+        tooltip="A JSON object with extra fields for your gateway. It is merged into "
+        f"{merged_over} and replaces fields of the same name. Leave it empty unless you need it.",
     )
-    # Known to newer editors only; as a constructor's argument older ComfyUI does not take it.
+    # Only newer editors use it. Older ComfyUI does not accept it as a constructor argument.
     made.extra_dict["advanced"] = True
     return made
 
 
 def check_extra_json(text: str | None) -> bool | str:
-    """For ``validate_inputs``: True, or what is wrong. A linked input is not known yet (None)."""
+    """For ``validate_inputs``: True, or the error as a text.
+
+    A linked input has no value yet (None).
+    """
     try:
         parse_extra(text or "")
     except InvalidInput as error:
@@ -46,14 +49,14 @@ def check_extra_json(text: str | None) -> bool | str:
 
 
 def choice(name: str, value: str, choices: tuple[str, ...]) -> str | None:
-    """A combo's value, None for `NONE`. Older ComfyUI does not check combos itself.
+    """The value of a combo, or None for `NONE`. Older ComfyUI does not check combos itself.
 
     Raises:
-        InvalidInput: It is not one of the choices.
+        InvalidInput: The value is not one of the choices.
     """
     if value == NONE:
         return None
     if value not in choices:
         known = ", ".join((NONE, *choices))
-        raise InvalidInput(name, f"«{value}» is not known.", f"Choose one of: {known}.")
+        raise InvalidInput(name, f'"{value}" is not a valid choice.', f"Choose one of: {known}.")
     return value

@@ -1,1 +1,1 @@
-"""The Pika video API of a gateway, without ComfyUI: requests, tasks, and a journal of both."""
+"""Client for the Pika video API of a gateway, without ComfyUI: requests, tasks, journal."""

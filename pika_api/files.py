@@ -1,43 +1,71 @@
-"""Putting a finished file in its place, where others may be looking at it: Windows lets nobody
-replace or move a file that somebody has open.
-"""
+"""Moves a finished file to its final path. Windows refuses that while a program has it open."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+import stat
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-#: Seconds to wait between tries, for a virus scanner or an indexer to let go of a new file.
-_AGAIN: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
-#: Characters that a path may have on Windows, unless long ones are switched on.
-_LONGEST: Final = 259
+#: Seconds between the attempts to replace a file. A virus scanner or an indexer opens a new file
+#: for a moment.
+REPLACE_DELAYS: Final = (0.05, 0.1, 0.2, 0.4, 0.8)
+#: Maximum length of a path on Windows, unless long paths are enabled. Characters.
+_MAX_WINDOWS_PATH: Final = 259
+#: Rights of a private folder.
+_PRIVATE: Final = 0o700
 
 
-def put(part: Path, place: Path) -> None:
-    """Move a file to its place, over one that is there, in one step.
+def make_private_folder(folder: Path) -> None:
+    """Create a folder that no other user may read, or make an existing one so.
+
+    Missing folders above it are created with the usual rights. On Windows, the rights of the
+    user's own folder apply.
 
     Raises:
-        OSError: It cannot be; a `PermissionError` where somebody keeps either of them open.
+        OSError: It cannot be created.
     """
-    for wait in _AGAIN:
+    folder.mkdir(mode=_PRIVATE, parents=True, exist_ok=True)
+    if os.name == "posix" and stat.S_IMODE(folder.stat().st_mode) & ~_PRIVATE:
+        with contextlib.suppress(PermissionError):  # it belongs to another user, who decides
+            folder.chmod(_PRIVATE)
+
+
+def make_private_file(path: Path) -> None:
+    """Create an empty file that no other user may read, unless there is one. Raises `OSError`."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
+
+
+def replace_file(source: Path, target: Path, delays: Sequence[float] = REPLACE_DELAYS) -> None:
+    """Move a file to its final path in one step, and replace a file that is there.
+
+    Args:
+        delays: Seconds to wait after each attempt that failed because a file is open.
+
+    Raises:
+        OSError: The file cannot be moved. `PermissionError` if one of the two files stays open.
+    """
+    for delay in delays:
         try:
-            part.replace(place)
+            source.replace(target)
         except PermissionError:
-            time.sleep(wait)
+            time.sleep(delay)
         else:
             return
-    part.replace(place)
+    source.replace(target)
 
 
-def way_out(error: OSError, place: Path, *, windows: bool = os.name == "nt") -> str:
-    """What helps where a file could not be written to its place."""
-    if windows and len(str(place)) > _LONGEST:
+def write_hint(error: OSError, target: Path, *, windows: bool = os.name == "nt") -> str:
+    """What the user can do about a file that could not be written to its path."""
+    if windows and len(str(target)) > _MAX_WINDOWS_PATH:
         return (
-            f"Its path has {len(str(place))} characters, and Windows takes {_LONGEST}: move "
-            "ComfyUI to a folder with a shorter path, or switch long paths on, and queue again."
+            f"Its path has {len(str(target))} characters, and Windows allows {_MAX_WINDOWS_PATH}: "
+            "move ComfyUI to a folder with a shorter path, or enable long paths, and queue again."
         )
-    if isinstance(error, PermissionError) and place.exists():
-        return f"Close what has {place.name} open, a video player for one, and queue again."
-    return "Make room there, or make the folder writable, and queue again."
+    if isinstance(error, PermissionError) and target.exists():
+        return f"Close the program that has {target.name} open (a video player?) and queue again."
+    return "Free some space there, or make the folder writable, and queue again."

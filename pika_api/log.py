@@ -1,9 +1,9 @@
-"""The pack's one logger.
+"""The logger of the pack.
 
-A line begins with what it is about: ``task <id>: ``, ``request #<number>: `` where there is no id
-yet, and so on. DEBUG is what goes as it should, or what the user sees anyway; INFO is what costs
-money, and trouble that is dealt with; WARNING is what the user should look at. ComfyUI shows INFO,
-so that a run is one line there.
+A line begins with its subject: ``task <id>: ``, or ``request #<number>: `` while there is no id
+yet. DEBUG is for normal operation and for what the user sees anyway. INFO is for what costs money,
+and for errors that the pack handles itself. WARNING is for what the user should look at. ComfyUI
+shows INFO, so a normal run is one line there.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import logging
 from typing import Final
 
 
-class _OneLine(logging.Filter):
-    """Keeps a line one line: the gateway's words are in some, with whatever breaks it likes."""
+class _SingleLineFilter(logging.Filter):
+    """Joins a message to one line: text from the gateway may contain line breaks."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         record.msg, record.args = " ".join(record.getMessage().split()), None
@@ -21,4 +21,4 @@ class _OneLine(logging.Filter):
 
 
 log: Final = logging.getLogger("pika")
-log.addFilter(_OneLine())
+log.addFilter(_SingleLineFilter())

@@ -1,6 +1,6 @@
-"""A strict, scriptable gateway for the desk and for tests; it renders real MP4s.
+"""A simulated gateway for development and tests: strict, scriptable, with real MP4 files.
 
-It imports nothing of the rest of the project: a shared mistake would pass every test.
+It imports nothing from the rest of the project. A mistake in shared code would pass every test.
 """
 
 from .fault import Fault

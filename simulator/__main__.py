@@ -1,4 +1,4 @@
-"""`python -m simulator`: the gateway at the desk, until Ctrl-C."""
+"""Run a simulated Pika gateway on this machine until Ctrl-C. It is free and needs no network."""
 
 from __future__ import annotations
 
@@ -13,9 +13,15 @@ from pathlib import Path
 from .log import Request
 from .server import Simulator
 
+_EPILOG = """
+A prompt with the word "forbidden" fails like one that the moderation rejects. For other errors,
+POST a fault such as {"on": "submit", "status": 502} to /simulator/faults; simulator/fault.py has
+all fields. DELETE removes the faults.
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs until SIGINT or SIGTERM. Returns the exit code: 1 when it could not start."""
+    """Runs until SIGINT or SIGTERM. Returns 0, or 1 if the simulator cannot start."""
     options = _parser().parse_args(arguments)
     try:
         simulator = Simulator(
@@ -29,22 +35,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
             media_dir=options.media,
         )
     except ValueError as error:
-        print(f"error: {error}", file=sys.stderr, flush=True)
-        return 1
+        return _fail(str(error))
     stop = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: stop.set())
     try:
         simulator.start()
     except OSError as error:
-        where = f"{options.host}:{options.port}"
-        print(f"error: cannot listen on {where}: {error.strerror}", file=sys.stderr, flush=True)
-        return 1
-    print(f"Simulated Pika gateway at {simulator.url} (media at {simulator.cdn_url})")
-    print("It charges nothing and calls nobody. For the nodes, set:")
+        address = f"listen on {options.host}:{options.port}"
+        action = f"use the folder {error.filename}" if error.filename else address
+        return _fail(f"cannot {action}: {error.strerror}")
+    print(f"Simulated Pika gateway: {simulator.url} (media: {simulator.cdn_url})")
+    print("It charges nothing and does not use the network. To use it, set:")
     print(f"  PIKA_BASE_URL={simulator.url}")
     print(f"  PIKA_API_KEY={simulator.key}", flush=True)
-    # A wait without an end cannot be interrupted on Windows.
+    # On Windows, a wait without a timeout cannot be interrupted.
     while not stop.wait(0.5):
         pass
     simulator.close()
@@ -52,31 +57,33 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def _fail(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr, flush=True)
+    return 1
+
+
 def _print_request(request: Request) -> None:
     status = "reset" if request.status is None else str(request.status)
     clock = time.strftime("%H:%M:%S", time.localtime(request.wall))
     size = f" {request.size} bytes" if request.size else ""
     task = f" task {request.task_id}" if request.task_id and request.method == "POST" else ""
-    took = time.monotonic() - request.monotonic
-    line = f"{clock} {request.server} {request.method} {request.path}"
-    print(f"{line} {status}{size}{task} {took * 1000:.0f} ms", flush=True)
+    milliseconds = 1000 * (time.monotonic() - request.monotonic)
+    line = f"{clock} {request.server} {request.method} {request.path} {status}{size}{task}"
+    print(f"{line} {milliseconds:.0f} ms", flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m simulator", description=__doc__)
-    parser.add_argument("--host", default="127.0.0.1", help="loopback only (%(default)s)")
-    parser.add_argument("--port", type=int, default=8190, help="0 takes a free one (%(default)s)")
-    parser.add_argument("--key", default="simulator-key", help="the token to let in (%(default)s)")
-    parser.add_argument(
-        "--task-seconds", type=float, default=6, help="how long a task takes (%(default)s)"
+    parser = argparse.ArgumentParser(
+        prog="python -m simulator", description=__doc__, epilog=_EPILOG
     )
-    parser.add_argument(
-        "--clip-seconds", type=float, default=3, help="how long a clip is (%(default)s)"
-    )
-    parser.add_argument(
-        "--size", type=int, default=360, help="pixels of the shorter side (%(default)s)"
-    )
-    parser.add_argument("--media", type=Path, help="keep the files here (a temporary folder)")
+    add = parser.add_argument
+    add("--host", default="127.0.0.1", help="a loopback address (default: %(default)s)")
+    add("--port", type=int, default=8190, help="0 is any free port (default: %(default)s)")
+    add("--key", default="simulator-key", help="the API key to accept (default: %(default)s)")
+    add("--task-seconds", type=float, default=6, help="duration of a task (default: %(default)s)")
+    add("--clip-seconds", type=float, default=3, help="length of a clip (default: %(default)s)")
+    add("--size", type=int, default=360, help="shorter side in pixels (default: %(default)s)")
+    add("--media", type=Path, help="folder for the files (default: a temporary folder)")
     return parser
 
 

@@ -1,4 +1,4 @@
-"""Scripted trouble: what goes wrong, where, and how often."""
+"""Scripted faults: what goes wrong, where, and how often."""
 
 from __future__ import annotations
 
@@ -24,25 +24,26 @@ _ALLOWED: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong, `times` times (None: for ever).
+    """One fault, which happens `times` times (None: without limit). `on` says where.
 
-    submit, feed, media: `delay` seconds before the answer; `reset` closes the connection with a
-    TCP RST; `status`, `body` (a mapping becomes JSON, a string goes out as it is), `headers` and
-    `content_type` replace the answer; `cut` sends the whole answer's headers but only that many
-    bytes of it, then closes. `task_id` limits feed and media faults to one task.
+    submit, feed, media: `delay` waits so many seconds before the answer. `reset` closes the
+    connection with a TCP RST. `status`, `body` (a mapping is sent as JSON, a string as it is),
+    `headers` and `content_type` replace those of the answer. `cut` sends all headers but only so
+    many bytes of the body, and closes. `task_id` limits a feed or media fault to one task.
 
-    submit only, after the body has passed every check (a 400 or 401 uses up no fault): the
-    task is created when nothing but `delay`, `headers` or `cut` is set, as the
-    answer then is the real one; `accept=True` creates (and charges) it in every case.
+    submit: happens after the body has passed every check, so a 400 or 401 does not use it up. With
+    only `delay`, `headers` or `cut` the answer is the real one, and the task is created. With
+    `accept` the task is created (and charged) in every case.
 
-    media only: `expired` makes every URL signed until then invalid, when the next request for
-    media comes, which is answered 403; the feed signs new ones.
+    media: `expired` expires all URLs that were signed before the request for media that meets the
+    fault. That request gets 403; the feed signs new URLs.
 
-    task, for the next task created: ends with `error`; takes `seconds`; the feed answers 404
-    for `hide_for` seconds and `videos: []` for `empty_for` seconds after creation; `raw_status`
-    is told instead of "pending"; `stuck` never ends; `no_progress` leaves progress at 0.
+    task, for the next task that is created: it fails with `error`; takes `seconds`; the feed
+    answers 404 for the first `hide_for` seconds and `videos: []` for the first `empty_for`
+    seconds; `raw_status` replaces the status "pending"; `stuck` never ends; with `no_progress` the
+    progress stays at 0.
 
-    Raises ValueError or TypeError on a value that cannot be acted out.
+    Raises ValueError or TypeError on fields that do not fit `on` or are out of range.
     """
 
     on: Place
@@ -74,24 +75,24 @@ class Fault:
                 continue
             default = {} if spec.name == "headers" else spec.default
             if getattr(self, spec.name) != default:
-                raise ValueError(f"{spec.name} means nothing for a fault on {self.on}")
+                raise ValueError(f"{spec.name} is not a field of a fault on {self.on}")
         if not isinstance(self.headers, Mapping):
             raise TypeError("headers must be an object")
         if self.status is not None and not 200 <= self.status <= 599:
             raise ValueError(f"status must be 200 to 599, got {self.status}")
         if self.times is not None and self.times < 1:
-            raise ValueError(f"times must be at least 1, or None for ever, got {self.times}")
+            raise ValueError(f"times must be at least 1, or None for no limit, got {self.times}")
         if min(self.delay, self.cut or 0, self.seconds or 0, self.hide_for, self.empty_for) < 0:
             raise ValueError("delay, cut, seconds, hide_for and empty_for must not be negative")
 
     @property
     def replaces(self) -> bool:
-        """Whether the real answer never goes out."""
+        """Whether it replaces the real answer."""
         return self.reset or self.status is not None or self.body is not None
 
     @property
     def text(self) -> str:
-        """The scripted body as it goes over the wire."""
+        """The scripted body as it is sent."""
         if self.body is None:
             return ""
         return self.body if isinstance(self.body, str) else json.dumps(self.body)
@@ -107,7 +108,7 @@ class Fault:
 
     @classmethod
     def from_json(cls, value: object) -> Fault:
-        """The Fault that a JSON object describes. Raises TypeError or ValueError."""
+        """Reads a Fault from a JSON object. Raises TypeError or ValueError."""
         if not isinstance(value, dict):
             raise TypeError("a fault must be a JSON object")
         known = {spec.name for spec in dataclasses.fields(cls)}
@@ -119,25 +120,25 @@ class Fault:
         return cls(**value)
 
 
-class FaultScript:
-    """The faults still to come, in order. Safe to use from several threads."""
+class FaultQueue:
+    """The faults that are still to happen, in order. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._left: list[tuple[Fault, int | None]] = []
 
     def add(self, fault: Fault) -> None:
-        """Appends a fault to the script."""
+        """Appends a fault."""
         with self._lock:
             self._left.append((fault, fault.times))
 
     def clear(self) -> None:
-        """Forgets every fault."""
+        """Removes all faults."""
         with self._lock:
             self._left.clear()
 
     def take(self, on: Place, task_id: str | None = None) -> Fault | None:
-        """The first fault that fits, which has one use less from now on."""
+        """Returns the first fault that fits and counts it as used once."""
         with self._lock:
             for index, (fault, left) in enumerate(self._left):
                 if fault.on != on or fault.task_id not in (None, task_id):

@@ -1,4 +1,4 @@
-"""What was asked of the simulator, request by request."""
+"""The log of all requests to the simulator."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Server = Literal["api", "cdn"]
-# A simulator left on for days must not eat the memory of the desk.
-MOST_REQUESTS = 50_000
+# Limits the memory of a simulator that runs for days.
+_MAX_REQUESTS = 50_000
 
 
 @dataclass
 class Request:
-    """One request and what came of it.
+    """One request and the status of its answer.
 
-    `query` is the raw query string. `headers` is case-insensitive. `size` is the body in bytes,
-    `text` the body as it came when it is under 1 MB, `body` the parsed JSON with each
-    Base64 medium replaced by `{"bytes", "sha256", "kind", "width", "height"}`. `wall` is
-    seconds since 1970, `monotonic` seconds of `time.monotonic()`. `status` is None until it is
-    answered, and for ever when the connection was reset. `cut` says that the answer broke off.
+    `query` is the raw query string. `headers` is case-insensitive. `size` is that of the body in
+    bytes, `text` the body as received if it is under 1 MB, `body` the parsed JSON with each Base64
+    medium replaced by `{"bytes", "sha256", "kind", "width", "height"}`. `wall` is in seconds since
+    1970, `monotonic` in seconds of `time.monotonic()`. `status` is None before the answer and after
+    a reset. `cut` says that the answer was cut off.
     """
 
     server: Server
@@ -41,32 +41,22 @@ class Request:
     reset: bool = False
     cut: bool = False
 
-    def to_json(self, key: str) -> dict[str, Any]:
-        """For other processes. A token that is not the simulator's own `key` is masked: it may
-        be a real one, sent here by mistake.
-        """
-        shown = {**vars(self), "headers": dict(self.headers)}
-        for name, value in self.headers.items():
-            if name.lower() == "authorization" and value != f"Bearer {key}":
-                shown["headers"][name] = "***"
-        return shown
 
-
-class Log:
-    """Requests in the order of their arrival. Safe to use from several threads."""
+class RequestLog:
+    """Requests in order of arrival. Thread-safe."""
 
     def __init__(self, echo: Callable[[Request], None] | None = None) -> None:
         self._lock = threading.Lock()
-        self._requests: deque[Request] = deque(maxlen=MOST_REQUESTS)
+        self._requests: deque[Request] = deque(maxlen=_MAX_REQUESTS)
         self._echo = echo
 
-    def arrived(self, request: Request) -> None:
-        """Notes a request whose answer is not known yet."""
+    def add(self, request: Request) -> None:
+        """Logs a request that is not answered yet."""
         with self._lock:
             self._requests.append(request)
 
-    def answered(self, request: Request, status: int) -> None:
-        """Notes the answer of a request that has arrived before."""
+    def complete(self, request: Request, status: int) -> None:
+        """Sets the status of the answer to a logged request."""
         request.status = None if request.reset else status
         if self._echo is not None:
             self._echo(request)
@@ -74,7 +64,7 @@ class Log:
     def snapshot(
         self, method: str | None = None, path: str | None = None, server: Server | None = None
     ) -> list[Request]:
-        """Copies of the requests that fit; a `path` that ends in / means all below it."""
+        """Copies of the requests that match. A `path` that ends in / matches all paths below it."""
         with self._lock:
             requests = list(self._requests)
         return [

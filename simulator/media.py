@@ -1,4 +1,4 @@
-"""Input media: a URL, or Base64 of a picture or an MP4 that really decodes."""
+"""Input media: a URL, or Base64 of a picture or an MP4 that can be decoded."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _FETCH_SECONDS = 10
 _FETCH_BYTES = 512 * MEGABYTE
 
 
-class BadMedia(Exception):
-    """A medium that no gateway could use; the message says why."""
+class MediaError(Exception):
+    """A medium that no gateway can use; the message says why."""
 
 
 @dataclass(frozen=True)
 class Medium:
-    """A checked input. `data` is None for a URL that was not fetched; sizes are then unknown."""
+    """A valid input. `data`, `width` and `height` are None for a URL that was not fetched."""
 
     kind: Kind
     url: str | None = None
@@ -39,18 +39,13 @@ class Medium:
     width: int | None = None
     height: int | None = None
 
-    @property
-    def fingerprint(self) -> str:
-        """What makes two inputs the same: the SHA-256 of the bytes, or the URL."""
-        return hashlib.sha256(self.data).hexdigest() if self.data is not None else str(self.url)
-
     def summary(self) -> dict[str, Any] | str:
-        """What the log shows: the URL as it came, or the measures of the bytes."""
+        """What the log shows: the URL as received, or the size and hash of the bytes."""
         if self.url is not None or self.data is None:
             return str(self.url)
         return {
             "bytes": len(self.data),
-            "sha256": self.fingerprint,
+            "sha256": hashlib.sha256(self.data).hexdigest(),
             "kind": self.kind,
             "width": self.width,
             "height": self.height,
@@ -58,9 +53,9 @@ class Medium:
 
 
 def read_medium(text: str, kind: Kind, *, data_uri: bool) -> Medium:
-    """The medium that a request's `image` or `video` string stands for.
+    """Reads the `image` or `video` string of a request. Raises MediaError.
 
-    The seed: "ensure it is a reachable URL or valid Base64 content". Raises BadMedia.
+    The API specification: "ensure it is a reachable URL or valid Base64 content".
     """
     if text.lower().startswith(("http://", "https://")):
         return _from_url(text, kind)
@@ -74,10 +69,10 @@ def _from_url(text: str, kind: Kind) -> Medium:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise BadMedia(f"is not a valid URL: {error}") from error
+        raise MediaError(f"is not a valid URL: {error}") from error
     if not host or any(character.isspace() for character in text):
-        raise BadMedia("is not a valid URL")
-    # Nothing but this machine is ever asked: a test or a demo must not reach the network.
+        raise MediaError("is not a valid URL")
+    # Only this machine is contacted: a test or a demo must not need the network.
     if parts.scheme.lower() != "http" or not is_loopback(host):
         return Medium(kind, text)
     data = _fetch(parts, host, port or 80)
@@ -86,17 +81,17 @@ def _from_url(text: str, kind: Kind) -> Medium:
 
 
 def _fetch(parts: SplitResult, host: str, port: int) -> bytes:
-    """The bytes behind a loopback URL, without proxies and without following redirects."""
+    """Downloads a loopback URL, without a proxy and without following redirects."""
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     connection = http.client.HTTPConnection(host, port, timeout=_FETCH_SECONDS)
     try:
         connection.request("GET", target)
         answer = connection.getresponse()
         if answer.status != 200:
-            raise BadMedia(f"is not reachable: the URL answered {answer.status}")
+            raise MediaError(f"is not reachable: the URL answered {answer.status}")
         return answer.read(_FETCH_BYTES)
     except (OSError, http.client.HTTPException) as error:
-        raise BadMedia(f"is not reachable: {error}") from error
+        raise MediaError(f"is not reachable: {error}") from error
     finally:
         connection.close()
 
@@ -105,16 +100,16 @@ def _decode(text: str, kind: Kind, *, data_uri: bool) -> bytes:
     if text[:5].lower() == "data:":
         head = _DATA_URI.match(text)
         if not data_uri:
-            raise BadMedia("must be bare Base64 or an http(s) URL, not a data: URI")
+            raise MediaError("must be bare Base64 or an http(s) URL, not a data: URI")
         if head is None or head["type"].lower() != kind:
-            raise BadMedia(f"is not a data:{kind}/…;base64, URI")
+            raise MediaError(f"is not a data:{kind}/…;base64, URI")
         text = text[head.end() :]
     try:
         data = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise BadMedia(f"is neither an http(s) URL nor valid Base64: {error}") from error
+        raise MediaError(f"is neither an http(s) URL nor valid Base64: {error}") from error
     if not data:
-        raise BadMedia("holds no bytes")
+        raise MediaError("contains no bytes")
     return data
 
 
@@ -129,33 +124,33 @@ def _measure_picture(data: bytes) -> tuple[int, int]:
             width, height = picture.size
             return width, height
     except UnidentifiedImageError as error:
-        raise BadMedia("is not a PNG, JPEG or WebP picture") from error
-    # SyntaxError is what Pillow raises on a broken PNG.
+        raise MediaError("is not a PNG, JPEG or WebP picture") from error
+    # Pillow raises SyntaxError on a broken PNG.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise BadMedia(f"is a picture that does not decode: {error}") from error
+        raise MediaError(f"is a picture that cannot be decoded: {error}") from error
 
 
 def _measure_video(data: bytes) -> tuple[int, int]:
     if data[4:8] != b"ftyp" or data[8:12] == b"qt  ":
-        raise BadMedia("is not an MP4 video")
+        raise MediaError("is not an MP4 video")
     try:
         with av.open(io.BytesIO(data), mode="r", format="mp4") as container:
             if not container.streams.video:
-                raise BadMedia("is an MP4 without a video track")
+                raise MediaError("is an MP4 without a video track")
             stream = container.streams.video[0]
-            # PyAV before 18 has none where it knows no decoder, and dies if it is to decode.
+            # Without a decoder, PyAV before 18 has no codec_context, and crashes when it decodes.
             if getattr(stream, "codec_context", None) is None:
-                raise BadMedia("is an MP4 without a decoder")
+                raise MediaError("is an MP4 without a decoder")
             next(container.decode(stream))
             container.seek(0)
-            # Counting packets finds a file that was cut short, without decoding all of it.
+            # Counting packets detects a file that was cut short without decoding all of it.
             packets = sum(
                 packet.size > 0 and not packet.is_corrupt for packet in container.demux(stream)
             )
             if packets < stream.frames:
-                raise BadMedia(f"is an MP4 cut short: {packets} of {stream.frames} frames")
+                raise MediaError(f"is an MP4 cut short: {packets} of {stream.frames} frames")
             return stream.width, stream.height
     except StopIteration as error:
-        raise BadMedia("is an MP4 without a frame") from error
+        raise MediaError("is an MP4 without a frame") from error
     except (av.FFmpegError, ValueError) as error:
-        raise BadMedia(f"is an MP4 that does not decode: {error}") from error
+        raise MediaError(f"is an MP4 that cannot be decoded: {error}") from error

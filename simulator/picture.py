@@ -1,26 +1,32 @@
-"""Still pictures: sizes, a landscape for a prompt, and words drawn over a frame."""
+"""Still pictures: sizes, colours, input pictures, and the labels on every frame."""
 
 from __future__ import annotations
 
-import colorsys
+import contextlib
 import hashlib
 import io
+import math
+from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TypeAlias
 
-import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-# uint8 [H, W, 3], RGB
-Frame: TypeAlias = npt.NDArray[np.uint8]
-Grid: TypeAlias = npt.NDArray[np.float32]
-AnyFont: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
+Colour: TypeAlias = tuple[int, int, int]
+Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 BADGE = "SIMULATED"
 BADGE_COLOUR = (255, 190, 40)
-_INK = (24, 20, 12)
-# Fonts with more than Latin letters, tried by name; without any, boxes are drawn instead.
+_BADGE_INK = (24, 20, 12)
+_WHITE = (255, 255, 255)
+_GREY = (220, 220, 226)
+# Pixels of the shorter side; the details would not be readable on a smaller frame.
+_DETAILS_FROM = 200
+# Measuring a long prompt is slow, and no frame has room for more characters.
+_LONGEST_TEXT = 400
+# Behind the text: nothing at the top, nearly black at the bottom.
+_SHADE = Image.linear_gradient("L").point([min(175, value * 3 // 2) for value in range(256)])
+# Fonts with more than Latin letters, tried by name. Without any of them, boxes are drawn.
 _WORLD_FONTS = (
     "NotoSansCJK-Regular.ttc",
     "NotoSerifCJK-Regular.ttc",
@@ -32,7 +38,7 @@ _WORLD_FONTS = (
 
 
 def frame_size(ratio: float, shorter: int) -> tuple[int, int]:
-    """(width, height) in pixels nearest to a ratio, both even since yuv420p needs it."""
+    """(width, height) in pixels nearest to a ratio, both even because yuv420p needs it."""
     short = max(2, shorter // 2 * 2)
     if ratio >= 1:
         return round(short * ratio / 2) * 2, short
@@ -47,153 +53,118 @@ def open_picture(data: bytes) -> Image.Image:
     return Image.alpha_composite(ground, upright).convert("RGB")
 
 
-def cover(picture: Image.Image, width: int, height: int) -> Image.Image:
+def cover(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     """The picture scaled and cropped so that it fills the frame."""
-    if picture.size == (width, height):
+    if picture.size == size:
         return picture
-    return ImageOps.fit(picture, (width, height), Image.Resampling.BILINEAR)
+    return ImageOps.fit(picture, size, Image.Resampling.BILINEAR)
 
 
-def seed_of(text: str) -> int:
-    """The same number for the same text, on every machine."""
+def hash_of(text: str) -> int:
+    """A 64-bit number, the same for the same text on every machine."""
     digest = hashlib.sha256(text.encode("utf-8", "replace")).digest()
     return int.from_bytes(digest[:8], "big")
 
 
-def landscape(prompt: str, width: int, height: int) -> Image.Image:
-    """A picture for a prompt without an input: sky, glows, hills and one glossy ball."""
-    random = np.random.default_rng(seed_of(prompt))
-    hue = random.random()
-    rows, cols = _unit_grid(width, height)
-    slope = rows + 0.25 * (cols - 0.5) * random.choice([-1, 1]).item()
-    picture = _blend(_colour(hue, 0.7, 0.45), _colour(hue + 0.12, 0.45, 1.0), slope)
-    wide = width / height
-    for _ in range(4):
-        x, y, size = random.random(), random.random() * 0.6, 0.15 + 0.25 * random.random()
-        reach = ((cols - x) * wide) ** 2 + (rows - y) ** 2
-        glow = np.exp(-reach / size**2)[..., None] * 0.55
-        picture += (_colour(hue + 0.3 * random.random(), 0.4, 1.0) - picture) * glow
-    for layer in range(3):
-        picture = _hills(picture, rows, cols, hue, layer, random)
-    _ball(picture, rows, cols * wide, (wide * 0.5, 0.5), _colour(hue + 0.5, 0.75, 0.95))
-    return Image.fromarray(np.clip(picture * 255, 0, 255).astype(np.uint8))
+def oklch(lightness: float, chroma: float, hue: float) -> Colour:
+    """RGB of an Oklch colour: colours of equal lightness look equally light. `hue` in degrees.
+
+    Numbers: Björn Ottosson, "A perceptual color space for image processing", 2020.
+    """
+    a, b = chroma * math.cos(math.radians(hue)), chroma * math.sin(math.radians(hue))
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    middle = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    linear = (
+        4.0767416621 * long - 3.3077115913 * middle + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * middle - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * middle + 1.7076147010 * short,
+    )
+    red, green, blue = (round(255 * min(1, max(0, part)) ** (1 / 2.2)) for part in linear)
+    return red, green, blue
 
 
-def _unit_grid(width: int, height: int) -> tuple[Grid, Grid]:
-    rows = np.linspace(0, 1, height, dtype=np.float32)[:, None]
-    cols = np.linspace(0, 1, width, dtype=np.float32)[None, :]
-    return rows, cols
-
-
-def _colour(hue: float, saturation: float, value: float) -> Grid:
-    return np.array(colorsys.hsv_to_rgb(hue % 1, saturation, value), dtype=np.float32)
-
-
-def _blend(first: Grid, second: Grid, amount: Grid) -> Grid:
-    share = np.clip(amount, 0, 1)[..., None]
-    blended: Grid = first + (second - first) * share
-    return blended
-
-
-def _hills(
-    picture: Grid, rows: Grid, cols: Grid, hue: float, layer: int, random: np.random.Generator
-) -> Grid:
-    """The picture with one more range of hills, nearer ones darker and lower."""
-    # Plain floats: numpy's own would turn the whole picture into float64, at twice the time.
-    waves = [(layer + 1) * random.uniform(1.5, 3.5) for _ in range(2)]
-    phases = [random.uniform(0, 6.3) for _ in range(2)]
-    edge = 0.62 + 0.12 * layer
-    edge = edge + 0.05 * np.sin(cols * waves[0] * 2 + phases[0])
-    edge = edge + 0.025 * np.sin(cols * waves[1] * 5 + phases[1])
-    inside = np.clip((rows - edge) * 120, 0, 1)[..., None]
-    shade = _colour(hue + 0.04 * layer, 0.55, 0.6 - 0.15 * layer)
-    hilly: Grid = picture + (shade - picture) * inside
-    return hilly
-
-
-def _ball(picture: Grid, rows: Grid, cols: Grid, at: tuple[float, float], colour: Grid) -> None:
-    """Draws a ball with a highlight and a shadow under it into the picture."""
-    radius = 0.24
-    # In a tall picture the ball must leave room at both sides.
-    size = min(1.0, 2.4 * at[0])
-    x, y = (cols - at[0]) / size, (rows - at[1]) / size
-    shadow = np.exp(-((x / radius) ** 2) - ((y - 0.27) / 0.05) ** 2)[..., None] * 0.5
-    picture *= 1 - shadow
-    inside = np.clip((radius - np.hypot(x, y)) * 150, 0, 1)[..., None]
-    light = np.clip(1.1 - np.hypot(x + 0.09, y + 0.1) / (radius * 1.7), 0.15, 1)[..., None]
-    gloss = np.exp(-((x + 0.09) ** 2 + (y + 0.11) ** 2) / 0.003)[..., None]
-    picture += (np.minimum(colour * light + gloss * 0.8, 1) - picture) * inside
+def labels(
+    size: tuple[int, int], prompt: str, details: str, effect: tuple[str, Colour] | None
+) -> Image.Image:
+    """A transparent layer for all frames of a clip: SIMULATED and the effect at the top, the prompt
+    and details at the bottom. `effect` is a name with its colour. Small frames have no details.
+    """
+    width, height = size
+    short = min(size)
+    gap = max(3, short // 30)
+    layer = Image.new("RGBA", size)
+    head = _add_pill(layer, gap, BADGE, BADGE_COLOUR, _BADGE_INK) + gap
+    if effect is not None:
+        head = _add_pill(layer, head, *effect, _WHITE) + gap
+    lines = _wrap(prompt, max(10, short // 13), _WHITE, width - 4 * gap, 3)
+    if short >= _DETAILS_FROM:
+        lines += _wrap(details, short // 23, _GREY, width - 4 * gap, 2)
+    # In a low frame the text must not reach the badge.
+    while len(lines) > 1 and sum(line.height for line in lines) > height - head - 2 * gap:
+        lines.pop()
+    top = max(head, height - 2 * gap - sum(line.height for line in lines))
+    # The shade begins a little above the text, so that its edge is soft.
+    start = max(head, top - 3 * gap)
+    shade = _SHADE.resize((width, height - start), Image.Resampling.NEAREST)
+    black = Image.new("L", shade.size)
+    layer.paste(Image.merge("RGBA", (black, black, black, shade)), (0, start))
+    draw = ImageDraw.Draw(layer)
+    for line in lines:
+        draw.text((2 * gap, top), line.text, line.colour, line.font)
+        top += line.height
+    return layer
 
 
 @dataclass(frozen=True)
-class Caption:
-    """Words laid over a frame: what remains of the frame below, and what is added to it."""
-
-    keep: npt.NDArray[np.uint16]
-    add: npt.NDArray[np.uint16]
-    bands: tuple[slice, ...]
-
-    def stamp(self, frame: Frame) -> Frame:
-        """The frame with the words on it; the frame itself is not changed."""
-        stamped = frame.copy()
-        for band in self.bands:
-            mixed = stamped[band] * self.keep[band] + self.add[band]
-            stamped[band] = (mixed >> 8).astype(np.uint8)
-        return stamped
+class _Line:
+    text: str
+    font: Font
+    colour: Colour
+    height: int
 
 
-def caption(prompt: str, width: int, height: int) -> Caption:
-    """SIMULATED at the top and the prompt, wrapped to three lines at most, at the bottom."""
-    layer = Image.new("RGBA", (width, height), (0, 0, 0, 0))
-    draw = ImageDraw.Draw(layer)
-    size = max(10, min(width, height) // 14)
-    pad = size // 2
-    badge = ImageFont.load_default(size=size)
-    left, top, right, bottom = draw.textbbox((2 * pad, 2 * pad), BADGE, font=badge)
-    box = (left - pad, top - pad, right + pad, bottom + pad)
-    draw.rounded_rectangle(box, radius=pad, fill=(*BADGE_COLOUR, 255))
-    draw.text((2 * pad, 2 * pad), BADGE, font=badge, fill=_INK)
-    head = min(height, int(box[3]) + 1)
-    words = " ".join("".join(c if c.isprintable() else " " for c in prompt).split())
-    words = words.encode("utf-8", "replace").decode()
-    font = _font(words, size)
-    lines = _wrapped(words, font, width - 4 * pad)
-    line_height = round(size * 1.4)
-    start = max(head, height - line_height * len(lines) - 2 * pad)
-    draw.rectangle((0, start, width, height), fill=(0, 0, 0, 120))
-    for index, line in enumerate(lines):
-        at = (2 * pad, start + pad + index * line_height)
-        draw.text(at, line, font=font, fill=(255, 255, 255, 255))
-    pixels = np.asarray(layer).astype(np.uint16)
-    alpha = pixels[..., 3:] + (pixels[..., 3:] > 127)
-    return Caption(256 - alpha, pixels[..., :3] * alpha, (slice(0, head), slice(start, height)))
+def _add_pill(layer: Image.Image, top: int, text: str, colour: Colour, ink: Colour) -> int:
+    """Draws text on a rounded background; returns where that ends at the bottom."""
+    left, size = max(3, min(layer.size) // 30), max(10, min(layer.size) // 18)
+    room = layer.width - 2 * left
+    while (font := ImageFont.load_default(size)).getlength(text) + size > room and size > 7:
+        size -= 1
+    width, height = min(room, round(font.getlength(text)) + size), round(1.6 * size)
+    # Drawn four times as large, because Pillow's own corners are not smooth.
+    mask = Image.new("L", (4 * width, 4 * height))
+    box = (0, 0, 4 * width - 1, 4 * height - 1)
+    ImageDraw.Draw(mask).rounded_rectangle(box, radius=2 * height, fill=255)
+    layer.paste((*colour, 255), (left, top), mask.reduce(4))
+    middle = (left + width / 2, top + height / 2)
+    ImageDraw.Draw(layer).text(middle, text, ink, font, anchor="mm")
+    return top + height
 
 
-def _font(text: str, size: int) -> AnyFont:
-    if max(map(ord, text), default=0) > 0x24F:
-        for name in _WORLD_FONTS:
-            try:
-                return ImageFont.truetype(name, size)
-            except OSError:
-                continue
-    return ImageFont.load_default(size=size)
+def _wrap(text: str, size: int, colour: Colour, width: int, most: int) -> list[_Line]:
+    """The text in at most `most` lines that fit the width.
 
-
-def _wrapped(text: str, font: AnyFont, width: int) -> list[str]:
-    """The text in at most three lines that fit the width; any letter may end a line that has
-    no space, as Chinese has none.
+    Any character may end a line that has no space, as Chinese has none.
     """
+    words = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    rest = words.encode("utf-8", "replace").decode()[:_LONGEST_TEXT]
+    font = _font(rest, size)
     lines: list[str] = []
-    # No frame shows more letters than this, and measuring a whole essay is slow.
-    rest = text[:400]
-    while rest and len(lines) < 3:
-        fits = next((n for n in range(1, len(rest) + 1) if font.getlength(rest[:n]) > width), 0)
-        if not fits:
-            return [*lines, rest]
-        space = rest.rfind(" ", 0, fits)
-        end = space if space > 0 else max(1, fits - 1)
-        lines.append(rest[:end])
-        rest = rest[end:].lstrip()
+    while rest and len(lines) < most:
+        lengths = range(1, len(rest) + 1)
+        fits = bisect_right(lengths, width, key=lambda n: int(font.getlength(rest[:n])))
+        space = rest.rfind(" ", 0, fits + 1)
+        end = fits if fits == len(rest) or space < 1 else space
+        lines.append(rest[: max(1, end)])
+        rest = rest[max(1, end) :].lstrip()
     if rest and lines:
         lines[-1] = lines[-1][:-2] + "…"
-    return lines
+    return [_Line(line, font, colour, round(1.45 * size)) for line in lines]
+
+
+def _font(text: str, size: int) -> Font:
+    if max(map(ord, text), default=0) > 0x24F:
+        for name in _WORLD_FONTS:
+            with contextlib.suppress(OSError):
+                return ImageFont.truetype(name, size)
+    return ImageFont.load_default(size)

@@ -1,4 +1,4 @@
-"""What one simulator is set to."""
+"""The options of a simulator."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MEGABYTE = 1024 * 1024
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only mean this machine."""
+    """Whether a host name or address always means this machine."""
     if host == "localhost":
         return True
     try:
@@ -21,22 +21,20 @@ def is_loopback(host: str) -> bool:
 
 @dataclass(frozen=True)
 class Settings:
-    """The options of a `Simulator`; every one has a default that suits a test.
+    """The options of a `Simulator`. The defaults suit a test.
 
-    `height` is in pixels and means the shorter side: a 16:9 clip is `height` high, a 9:16 clip
-    `height` wide. `max_running` is the number of tasks that may run at once, more are answered
-    429. `max_body` is in bytes. `url_seconds` is how long a signed media URL lives. `data_uri`
-    accepts `data:` URIs beside bare Base64, `allow_seed` accepts `options.parameters.seed`;
-    the seed document has neither, so both are off. Without `media_dir` rendered files live in
-    a temporary folder that goes when the simulator closes.
+    `height` is the shorter side of a clip in pixels. `max_running` limits the tasks that run at the
+    same time; a request over the limit gets 429. `max_body` is in bytes. `url_seconds` is how long
+    a media URL is valid. `data_uri` accepts `data:` URIs besides bare Base64, `allow_seed` accepts
+    `options.parameters.seed`; both are off because the API specification has neither. Without
+    `media_dir`, files are in a temporary folder that is deleted when the simulator closes.
 
-    Raises ValueError on a host that is not loopback and on numbers that make no clip.
+    Raises ValueError on a host that is not loopback and on numbers out of range.
     """
 
     key: str = field(default="test-key", repr=False)
     host: str = "127.0.0.1"
     port: int = 0
-    cdn_port: int = 0
     task_seconds: float = 0.5
     clip_seconds: float = 1.0
     height: int = 128

@@ -1,4 +1,4 @@
-"""Signed links, as object stores make them: they expire, and must come back byte for byte."""
+"""Signed URLs like those of object stores: they expire and must come back byte for byte."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Verdict = Literal["valid", "expired", "wrong"]
 
 
 class Signer:
-    """Signs paths for `seconds`; every signature differs. Safe to use from several threads."""
+    """Signs paths for `seconds`; no two signatures are equal. Thread-safe."""
 
     def __init__(self, seconds: int) -> None:
         self._secret = secrets.token_bytes(16)
@@ -32,12 +32,12 @@ class Signer:
         return f"{path}?{self._query(path, int(time.time()) + self._seconds, serial)}"
 
     def revoke(self) -> None:
-        """Makes every link signed until now expired."""
+        """Expires every URL that was signed until now."""
         with self._lock:
             self._revoked = self._serial
 
     def check(self, path: str, query: str) -> Verdict:
-        """What a raw query is worth: an equal one that was re-encoded is wrong."""
+        """Checks a raw query. One that means the same but was encoded again is wrong."""
         fields = parse_qs(query)
         try:
             expires = int(fields["Expires"][0])

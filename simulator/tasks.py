@@ -1,4 +1,4 @@
-"""Tasks: accepted, drawn, finished; and what the feed says of them."""
+"""Tasks: their states over time, and what the feed says about them."""
 
 from __future__ import annotations
 
@@ -11,41 +11,41 @@ from pathlib import Path
 from typing import Any
 
 from .fault import Fault
-from .picture import seed_of
+from .picture import hash_of
 from .render import Rendering
 from .signing import Signer
-from .strict import Ask
+from .strict import GenerateRequest
 
-# Share of a task's time that it waits in the queue.
+# The share of a task's time that it is queued.
 _QUEUED_SHARE = 0.15
-FORBIDDEN = "forbidden"
-MODERATION = "Your prompt was rejected by the content moderation. Please change it and try again."
+# A prompt with this word fails, for trying out errors without a script.
+_FORBIDDEN = "forbidden"
+_MODERATION = "Your prompt was rejected by the content moderation. Please change it and try again."
 
 
 @dataclass(frozen=True)
 class Task:
-    """One accepted request. `body` is as in the log, `created` in seconds since 1970."""
+    """One accepted request. `body` is as in the log, `seconds` is how long the task takes."""
 
     id: str
     body: dict[str, Any]
     seconds: float
     fault: Fault | None = field(repr=False)
     rendering: Future[Rendering] = field(repr=False)
-    created: float = field(default_factory=time.time)
     started: float = field(default_factory=time.monotonic, repr=False)
 
     @property
     def age(self) -> float:
-        """Seconds since it was accepted."""
+        """Seconds since the request was accepted."""
         return time.monotonic() - self.started
 
     @property
     def error(self) -> str:
-        """Why it ends, or ended, without a result."""
+        """Why the task fails; empty if it does not."""
         if self.fault is not None and self.fault.error is not None:
             return self.fault.error
-        if FORBIDDEN in str(self.body["promptText"]).lower():
-            return MODERATION
+        if _FORBIDDEN in str(self.body["promptText"]).lower():
+            return _MODERATION
         if self.rendering.done() and not self.rendering.cancelled():
             failure = self.rendering.exception()
             return f"Rendering failed: {failure}" if failure is not None else ""
@@ -53,7 +53,7 @@ class Task:
 
     @property
     def state(self) -> str:
-        """queued, pending, finished or error, whatever a fault makes the feed say."""
+        """queued, pending, finished or error. A fault may make the feed say something else."""
         age = self.age
         stuck = self.fault is not None and self.fault.stuck
         if age < self.seconds * _QUEUED_SHARE:
@@ -62,27 +62,27 @@ class Task:
             return "pending"
         if self.error:
             return "error"
-        # A file that is not drawn yet cannot be fetched, however late it is.
+        # Never finished before the file can be downloaded, even if rendering takes longer.
         return "finished" if self.rendering.done() else "pending"
 
     @property
     def running(self) -> bool:
-        """Whether it still counts against the limit of tasks at once."""
+        """Whether it counts towards `max_running`."""
         return self.state in ("queued", "pending")
 
     @property
     def hidden(self) -> bool:
-        """Whether the feed does not know it yet."""
+        """Whether the feed answers 404 for it."""
         return self.fault is not None and self.age < self.fault.hide_for
 
     @property
     def empty(self) -> bool:
-        """Whether the feed knows it, but has no entry for its video yet."""
+        """Whether the feed has no video for it yet."""
         return self.fault is not None and self.age < self.fault.empty_for
 
     @property
     def progress(self) -> int:
-        """0 … 100; 100 only when finished."""
+        """0 to 100; 100 only when finished."""
         state = self.state
         if state == "finished":
             return 100
@@ -91,13 +91,13 @@ class Task:
         return min(99, int(100 * self.age / self.seconds)) if self.seconds else 99
 
     def result(self) -> Rendering | None:
-        """The files, or None as long as they are not drawn, or when that failed."""
+        """The files; None before they are rendered and if rendering failed."""
         if not self.rendering.done() or self.rendering.cancelled() or self.rendering.exception():
             return None
         return self.rendering.result()
 
     def media(self) -> dict[str, Path]:
-        """The files by their path on the CDN."""
+        """The files by their path at the media origin."""
         result = self.result()
         if result is None:
             return {}
@@ -110,7 +110,7 @@ class Task:
         }
 
     def feed(self, cdn_url: str, signer: Signer) -> dict[str, Any]:
-        """The feed's answer (shape: public pages), with freshly signed links."""
+        """The feed's answer, with newly signed URLs. Its shape is from public pages."""
         answer: dict[str, Any] = {"id": self.id, "promptText": self.body["promptText"]}
         if self.empty:
             return {**answer, "videos": []}
@@ -119,7 +119,8 @@ class Task:
         if state == "pending" and self.fault is not None and self.fault.raw_status is not None:
             video["status"] = self.fault.raw_status
         if state != "queued":
-            video["seed"] = seed_of(self.id) % 2**31
+            sent = self.body["options"]["parameters"].get("seed")
+            video["seed"] = hash_of(self.id) % 2**31 if sent is None else sent
         if state == "error":
             video["error"] = self.error
         links = [cdn_url + signer.sign(path) for path in self.media()]
@@ -131,40 +132,39 @@ class Task:
             video.update(zip(names, links, strict=True), duration=result.duration, error="")
         return {**answer, "videos": [video]}
 
-    def to_json(self) -> dict[str, Any]:
-        """For other processes."""
-        return {"id": self.id, "body": self.body, "created": self.created,
-                "state": self.state, "progress": self.progress, "error": self.error}  # fmt: skip
 
-
-class TaskBook:
-    """Every task by its id, in order of acceptance. Safe to use from several threads."""
+class TaskStore:
+    """All tasks by id, in order of acceptance. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._tasks: dict[str, Task] = {}
 
     def accept(
-        self, ask: Ask, seconds: float, fault: Fault | None, rendering: Future[Rendering]
+        self,
+        request: GenerateRequest,
+        seconds: float,
+        fault: Fault | None,
+        rendering: Future[Rendering],
     ) -> Task:
         """Creates and charges a task."""
         if fault is not None and fault.seconds is not None:
             seconds = fault.seconds
-        task = Task(str(uuid.uuid4()), ask.summary, seconds, fault, rendering)
+        task = Task(str(uuid.uuid4()), request.summary, seconds, fault, rendering)
         with self._lock:
             self._tasks[task.id] = task
         return task
 
     def snapshot(self) -> dict[str, Task]:
-        """All tasks."""
+        """A copy of all tasks."""
         with self._lock:
             return dict(self._tasks)
 
     def get(self, task_id: str) -> Task | None:
-        """The task of an id that the feed may tell of."""
+        """The task with this id, if there is one."""
         with self._lock:
             return self._tasks.get(task_id)
 
     def running(self) -> int:
-        """How many tasks are not over."""
+        """The number of queued and pending tasks."""
         return sum(task.running for task in self.snapshot().values())

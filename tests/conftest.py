@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
-from devtools.comfy import install_pack
-from devtools.endings import unwind_on_termination
-from devtools.recipe import ROOT
-from support.comfy import Comfy
+from devtools import ROOT
+from devtools.setup.processes import unwind_on_termination
+from support.comfy import Comfy, install
 from support.graphs import PROBES
+from support.sizes import sized
 
 if TYPE_CHECKING:
     from simulator import Simulator
 
 
-def install(base_dir: Path, *packs: tuple[Path, str]) -> None:
-    """Install packs under these folder names into a ComfyUI that is about to start."""
-    folder = base_dir / "custom_nodes"
-    folder.mkdir(parents=True)
-    for pack, name in packs:
-        install_pack(pack, folder / name)
+pytest_plugins = ["support.fixtures", "support.schedule"]
 
 
 def pytest_configure() -> None:
@@ -45,7 +39,8 @@ def _register_profiles() -> None:
     hypothesis.settings.register_profile(
         "steady", parent=common, max_examples=50, derandomize=True, database=None
     )
-    hypothesis.settings.load_profile("common")
+    hypothesis.settings.register_profile("long", parent=common, max_examples=1000)
+    hypothesis.settings.load_profile(sized("common", "long"))
 
 
 _register_profiles()  # before Hypothesis' own plugin selects the profile of the command line

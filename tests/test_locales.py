@@ -1,4 +1,4 @@
-"""What users read in the editor, in two languages: node texts, strings, help pages."""
+"""The editor's texts in both languages: node texts, strings, help pages."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ ROOT = Path(__file__).parent.parent
 LOCALES = ROOT / "locales"
 DOCS = ROOT / "web" / "docs"
 LANGUAGES = ("en", "zh")
-#: What ComfyUI reads of a pack; ours gives the first two, and the others where it wants them.
+#: File names that ComfyUI reads from a pack. This pack has the first two.
 READ = ("main", "nodeDefs", "settings", "commands")
 FILES = [name for name in READ if (LOCALES / "en" / f"{name}.json").exists()]
 CONTRACT = json.loads((ROOT / "tests" / "nodes" / "contract.json").read_text("utf-8"))
 
-#: Chinese texts that have no Chinese in them, and need none.
+#: Texts that are the same in Chinese.
 NAMES = {"data: URI", "{found} / {all}"}
 HAN = re.compile(r"[\u4e00-\u9fff]")
 PLACE = re.compile(r"\{(\w+)\}")
@@ -33,45 +33,45 @@ each_file = pytest.mark.parametrize("name", FILES)
 
 
 def texts(language: str, name: str) -> dict[str, Any]:
-    """A file of a language, as ComfyUI reads it."""
-    read: dict[str, Any] = json.loads((LOCALES / language / f"{name}.json").read_text("utf-8"))
-    return read
+    """One file of a language, as ComfyUI reads it."""
+    tree: dict[str, Any] = json.loads((LOCALES / language / f"{name}.json").read_text("utf-8"))
+    return tree
 
 
 def leaves(tree: dict[str, Any], path: str = "") -> dict[str, str]:
-    """Every text of a file by its path: ``{"tasks.title": "Pika tasks"}``."""
-    found: dict[str, str] = {}
+    """All texts of a file by path: ``{"tasks.title": "Pika tasks"}``."""
+    flat: dict[str, str] = {}
     for key, value in tree.items():
-        found |= leaves(value, f"{path}{key}.") if isinstance(value, dict) else {path + key: value}
-    return found
+        flat |= leaves(value, f"{path}{key}.") if isinstance(value, dict) else {path + key: value}
+    return flat
 
 
 def scripts() -> str:
-    """The editor's side, in one text."""
+    """All scripts of the editor extension, in one text."""
     js = ROOT / "web" / "js"
     return "\n".join(path.read_text("utf-8") for path in (*js.glob("*.js"), *js.glob("*.mjs")))
 
 
 def page(node: str, language: str) -> str:
-    """A node's help page."""
+    """The help page of a node."""
     return (DOCS / node / f"{language}.md").read_text("utf-8")
 
 
 def spans(markdown: str) -> list[str]:
-    """What stands between backticks."""
+    """The code spans, without backticks."""
     return re.findall(r"`([^`\n]+)`", markdown)
 
 
 def test_every_language_has_the_files() -> None:
-    """Both languages have the same files, with names that ComfyUI reads: others go unseen."""
-    found = {path.relative_to(LOCALES).as_posix() for path in LOCALES.rglob("*") if path.is_file()}
-    assert found == {f"{language}/{name}.json" for language in LANGUAGES for name in FILES}
+    """Both languages have the same files. ComfyUI ignores files with other names."""
+    files = {path.relative_to(LOCALES).as_posix() for path in LOCALES.rglob("*") if path.is_file()}
+    assert files == {f"{language}/{name}.json" for language in LANGUAGES for name in FILES}
     assert {"main", "nodeDefs"} <= set(FILES)
 
 
 @each_file
-def test_languages_say_the_same_things(name: str) -> None:
-    """Both languages have the same keys, no text is blank, and {places} for values are the same."""
+def test_languages_have_the_same_keys_and_placeholders(name: str) -> None:
+    """Both languages have the same keys and {placeholders}, and no text is blank."""
     english, chinese = leaves(texts("en", name)), leaves(texts("zh", name))
     assert english.keys() == chinese.keys()
     for key, text in english.items():
@@ -81,22 +81,22 @@ def test_languages_say_the_same_things(name: str) -> None:
 
 
 @each_file
-def test_chinese_is_chinese(name: str) -> None:
-    """Nothing was left in English, but for names."""
+def test_chinese_texts_are_translated(name: str) -> None:
+    """Every Chinese text contains Chinese, apart from names."""
     left = {key: text for key, text in leaves(texts("zh", name)).items() if not HAN.search(text)}
     assert {key: text for key, text in left.items() if text not in NAMES} == {}
 
 
 @each_language
-def test_the_editor_can_read_them(language: str) -> None:
-    """The editor takes { } | @ in nodes' texts for its own syntax, and shows something else."""
-    found = leaves(texts(language, "nodeDefs"))
-    assert [key for key, text in found.items() if set(text) & set("{}|@")] == []
+def test_node_texts_have_no_i18n_syntax(language: str) -> None:
+    """Node texts have no { } | @: the editor's i18n library treats them as syntax."""
+    flat = leaves(texts(language, "nodeDefs"))
+    assert [key for key, text in flat.items() if set(text) & set("{}|@")] == []
 
 
 @pytest.mark.comfy
-def test_english_nodes_are_the_schema(comfy: Comfy) -> None:
-    """English repeats the nodes' own texts, all of them and nothing else: neither drifts."""
+def test_english_node_texts_equal_the_schema(comfy: Comfy) -> None:
+    """nodeDefs.json in English has exactly the texts of the node schemas."""
     wanted = {}
     for node in CONTRACT:
         info = comfy.object_info(node)
@@ -117,52 +117,52 @@ def test_english_nodes_are_the_schema(comfy: Comfy) -> None:
     assert texts("en", "nodeDefs") == wanted
 
 
-def test_every_string_of_the_editor_is_there() -> None:
-    """What the scripts ask for with t("…") is in main.json, and nothing there is unused."""
+def test_every_string_exists_and_is_used() -> None:
+    """Every key that a script passes to t("…") is in main.json, and every key there is used."""
     known, source = leaves(texts("en", "main")["pika"]), scripts()
-    asked = set(re.findall(r"""\bt\(\s*["']([^"']+)["']""", source))
-    assert asked
-    assert asked - known.keys() == set()
-    # A key may also stand apart from t(), or have its end put in: `tasks.state.${state}`.
+    used = set(re.findall(r"""\bt\(\s*["']([^"']+)["']""", source))
+    assert used
+    assert used - known.keys() == set()
+    # A key can also be a plain string, or a template with a variable end: `tasks.state.${state}`.
     written = set(re.findall(r"""["']([\w-]+(?:\.[\w-]+)+)["']""", source))
-    rooms = "|".join(texts("en", "main")["pika"])
-    begun = tuple(re.findall(rf"`((?:{rooms})\.[\w.-]*)\$\{{", source))
-    unused = {key for key in known.keys() - written if not key.startswith(begun)}
+    sections = "|".join(texts("en", "main")["pika"])
+    prefixes = tuple(re.findall(rf"`((?:{sections})\.[\w.-]*)\$\{{", source))
+    unused = {key for key in known.keys() - written if not key.startswith(prefixes)}
     assert unused == set()
-    assert {start for start in begun if not any(key.startswith(start) for key in known)} == set()
+    assert {start for start in prefixes if not any(key.startswith(start) for key in known)} == set()
 
 
-def test_every_node_has_its_pages_and_no_other() -> None:
-    """Each node has a page in each language; readers of any other get the English one."""
-    found = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
+def test_every_node_has_exactly_its_help_pages() -> None:
+    """Each node has a page in each language. <Node>.md, for all others, is the English page."""
+    pages = {path.relative_to(DOCS).as_posix() for path in DOCS.rglob("*.md")}
     wanted = {f"{node}/{language}.md" for node in CONTRACT for language in LANGUAGES}
-    assert found == wanted | {f"{node}.md" for node in CONTRACT}
+    assert pages == wanted | {f"{node}.md" for node in CONTRACT}
     for node in CONTRACT:
         assert (DOCS / f"{node}.md").read_text("utf-8") == page(node, "en")
 
 
 @each_language
 @each_node
-def test_a_page_tells_everything(node: str, language: str) -> None:
-    """A page names every input and output, with an input's default and limits."""
+def test_a_page_documents_every_input_and_output(node: str, language: str) -> None:
+    """A page names every input and output, and the default and limits of each input."""
     text, contract = page(node, language), CONTRACT[node]
-    told = set(spans(text))
+    named = set(spans(text))
     inputs = contract["required"] + contract["optional"]
-    assert {made["name"] for made in inputs} <= told
-    assert {name for name, _kind in contract["outputs"]} <= told
-    for made in inputs:
+    assert {each["name"] for each in inputs} <= named
+    assert {name for name, _kind in contract["outputs"]} <= named
+    for each in inputs:
         line = next(
             line
             for line in text.splitlines()
-            if line.startswith("- ") and spans(line)[:1] == [made["name"]]
+            if line.startswith("- ") and spans(line)[:1] == [each["name"]]
         )
-        facts = [made[fact] for fact in ("default", "min", "max") if fact in made]
+        facts = [each[fact] for fact in ("default", "min", "max") if fact in each]
         for fact in facts:
-            assert shown(fact) in line, (made["name"], fact)
+            assert formatted(fact) in line, (each["name"], fact)
 
 
-def shown(value: Any) -> str:
-    """A default or a limit, as a page writes it."""
+def formatted(value: Any) -> str:
+    """A default or a limit as it is written on a page."""
     if isinstance(value, bool):
         return str(value).lower()
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -170,10 +170,10 @@ def shown(value: Any) -> str:
 
 @each_node
 def test_a_chinese_page_uses_the_names_on_the_node(node: str) -> None:
-    """The reader finds the words of the page on the node: before each id stands its name there."""
+    """The Chinese page puts the name on the node before each id, so that a reader finds it."""
     text, names, contract = page(node, "zh"), texts("zh", "nodeDefs")[node], CONTRACT[node]
-    for made in contract["required"] + contract["optional"]:
-        assert f"- {names['inputs'][made['name']]['name']} `{made['name']}`" in text
+    for each in contract["required"] + contract["optional"]:
+        assert f"- {names['inputs'][each['name']]['name']} `{each['name']}`" in text
     for index, (name, _kind) in enumerate(contract["outputs"]):
         assert f"- {names['outputs'][str(index)]['name']} `{name}`" in text
 
@@ -181,17 +181,17 @@ def test_a_chinese_page_uses_the_names_on_the_node(node: str) -> None:
 @each_language
 @each_node
 def test_a_page_quotes_real_errors(node: str, language: str) -> None:
-    """The errors that a page explains are those that the pack raises, word for word."""
+    """Every error quoted on a page is in the code, word for word."""
     section = page(node, language).split("\n## ")[-1]
     quotes = re.findall(r"^- `([^`]+)`", section, re.MULTILINE)
     assert quotes
     for quote in quotes:
         for piece in filter(str.strip, quote.split("…")):
-            assert any(piece.strip() in text for text in said()), quote
+            assert any(piece.strip() in text for text in code_texts()), quote
 
 
 def test_both_pages_explain_the_same_errors() -> None:
-    """What can go wrong is told in both languages, in the same order."""
+    """Both languages explain the same errors in the same order."""
     for node in CONTRACT:
         english, chinese = (
             re.findall(r"^- `([^`]+)`", page(node, language).split("\n## ")[-1], re.MULTILINE)
@@ -201,8 +201,7 @@ def test_both_pages_explain_the_same_errors() -> None:
 
 
 def test_both_readmes_have_the_same_parts() -> None:
-    """README.zh.md follows README.md: as many sections, and the same commands; each links the
-    other."""
+    """Both READMEs have as many sections and the same commands, and link to each other."""
     english, chinese = ((ROOT / name).read_text("utf-8") for name in ("README.md", "README.zh.md"))
     assert english.count("\n## ") == chinese.count("\n## ")
     commands = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -212,12 +211,12 @@ def test_both_readmes_have_the_same_parts() -> None:
 
 
 @functools.cache
-def said() -> set[str]:
-    """Every text in the code of the nodes and the API."""
+def code_texts() -> set[str]:
+    """All string constants in nodes/ and pika_api/."""
     trees = [
         ast.parse(path.read_text("utf-8"))
         for folder in ("nodes", "pika_api")
-        for path in (ROOT / folder).glob("*.py")
+        for path in (ROOT / folder).rglob("*.py")
     ]
     return {
         item.value

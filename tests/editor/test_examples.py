@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import av
 import pytest
 
-from devtools.demo import PICTURE
-from devtools.pages import (
+from devtools import ROOT
+from devtools.comfyui.pages import (
     EXAMPLES,
     complaints,
     examples,
@@ -20,7 +20,7 @@ from devtools.pages import (
     run_workflow,
     wait_for_videos,
 )
-from devtools.recipe import ROOT
+from devtools.demo import PICTURE
 from simulator import Simulator
 from support.comfy import Comfy
 from support.graphs import text_to_video
@@ -51,7 +51,7 @@ RESULTS = {
     # A node shows only the first video of a list.
     "pika_prompt_list": Results(tasks=3),
     "pika_still_image": Results(videos=0, pictures=2),
-    "pika_status": Results(videos=0, texts=("Status", "The whole answer")),
+    "pika_status": Results(videos=0, texts=("Status", "Complete response")),
     "pika_earlier_task": Results(tasks=0),
 }
 
@@ -151,7 +151,7 @@ def test_extended_clips_are_joined_without_another_charge(
     assert clips == [clips[0], 2 * clips[0], 3 * clips[0]]
 
     before = len(gateway.charged)
-    editor.evaluate(SELECT, "Save the joined film")
+    editor.evaluate(SELECT, "Save the joined video")
     editor.locator("#graph-canvas").focus()
     editor.keyboard.press("Control+m")
     assert run_workflow(editor) == "execution_success"

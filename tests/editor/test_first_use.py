@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devtools.pages import open_editor, press_run, wait_for_video
-from devtools.recipe import ROOT
+from devtools import ROOT
+from devtools.comfyui.pages import open_editor, press_run, wait_for_video
 from simulator import Simulator
 from support.comfy import Comfy
 from support.editor import assert_no_errors, card, editor_with, open_tasks, settings_read

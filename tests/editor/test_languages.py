@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from devtools.recipe import ROOT
+from devtools import ROOT
 from simulator import Simulator
 from support.browser import leave, open_empty_editor
 from support.comfy import Comfy

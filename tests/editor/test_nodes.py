@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devtools.pages import EXAMPLES, open_editor, open_workflow, press_run, wait_for_video
+from devtools.comfyui.pages import EXAMPLES, open_editor, open_workflow, press_run, wait_for_video
 from simulator import Simulator
 from support.browser import listening
 from support.comfy import Comfy

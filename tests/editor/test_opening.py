@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devtools.pages import open_editor
+from devtools.comfyui.pages import open_editor
 from support.comfy import Comfy
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from PIL import Image
 
-from devtools.pages import complaints, open_workflow
+from devtools.comfyui.pages import complaints, open_workflow
 from simulator import Simulator
 from simulator.log import Request
 from support.comfy import Comfy, Graph

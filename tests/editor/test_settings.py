@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devtools.pages import EXAMPLES, open_editor, open_workflow, press_run, wait_for_video
+from devtools.comfyui.pages import EXAMPLES, open_editor, open_workflow, press_run, wait_for_video
 from simulator import Simulator
 from support.browser import listening
 from support.comfy import Comfy
@@ -71,7 +71,7 @@ def test_changed_values_are_saved_and_bad_ones_refused(keyed: Comfy, editor: Pag
     message, and the stored one stays. An emptied field restores the default. A new address removes
     the key, and the page says so."""
     dialog = open_settings(editor)
-    number = dialog.locator(".pika-field").get_by_label("Requests at once")
+    number = dialog.locator(".pika-field").get_by_label("Concurrent requests")
     number.fill("3")
     number.press("Tab")
     number.locator("..").get_by_text("Saved").wait_for()
@@ -94,7 +94,7 @@ def test_changed_values_are_saved_and_bad_ones_refused(keyed: Comfy, editor: Pag
     address = dialog.locator(".pika-field").get_by_label("Base URL")
     address.fill("https://elsewhere.example")
     address.press("Enter")
-    dialog.get_by_text("The stored key was removed").wait_for()
+    dialog.get_by_text("The stored API key was removed").wait_for()
     dialog.get_by_text("No key yet").wait_for()
     assert "api_key" not in json.loads(stored.read_text("utf-8"))
 
@@ -106,7 +106,7 @@ def test_broken_setting_leads_to_the_settings_page(keyless: Comfy, editor: Page)
     settings_file(keyless).write_text(json.dumps(broken), "utf-8")
     open_workflow(editor, EXAMPLES / "pika_text_to_video.json")
     press_run(editor)
-    dialog = editor.get_by_role("dialog", name="Pika's settings cannot be used")
+    dialog = editor.get_by_role("dialog", name="The Pika settings cannot be used")
     dialog.wait_for()
     assert dialog.locator("input").count() == 0
     dialog.get_by_role("button", name="Pika settings").click()
@@ -155,10 +155,10 @@ def test_diagnostics_are_copied_without_the_key(
     dialog = open_settings(page)
     copy = dialog.get_by_role("button", name="Copy diagnostics")
     copy.click()
-    dialog.get_by_text("Copied. Paste it into your report.").wait_for()
+    dialog.get_by_text("Copied. Paste it into your bug report.").wait_for()
     copied = page.evaluate("navigator.clipboard.readText()")
     assert copied.startswith("ComfyUI-Pika ")
-    for words in (": all is well\n", "  ComfyUI 0.", "  good: ", "  api_key: set (file)"):
+    for words in (": no problems found\n", "  ComfyUI 0.", "  good: ", "  api_key: set (file)"):
         assert words in copied, words
     assert gateway.key not in copied
     page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(Error('no')) }")
@@ -182,11 +182,11 @@ def test_values_from_the_environment_cannot_be_changed(editor: Page) -> None:
 
     editor.route("**/pika/settings", from_environment)
     dialog = open_settings(editor)
-    dialog.get_by_text("Set by PIKA_API_KEY in the environment · ends in abcd").wait_for()
-    dialog.get_by_text("Set by PIKA_MAX_BODY_MB in the environment").wait_for()
-    dialog.get_by_text("Fixed while the key comes from the environment").wait_for()
-    for label in ("API key", "Base URL", "Largest request (MB)"):
+    dialog.get_by_text("Set by the environment variable PIKA_API_KEY · ends in abcd").wait_for()
+    dialog.get_by_text("Set by the environment variable PIKA_MAX_BODY_MB").wait_for()
+    dialog.get_by_text("Locked: the API key comes from an environment variable").wait_for()
+    for label in ("API key", "Base URL", "Maximum request size (MB)"):
         assert dialog.locator(".pika-field").get_by_label(label).is_disabled()
     assert dialog.get_by_role("button", name="Save").is_disabled()
     assert dialog.get_by_role("button", name="Clear").is_disabled()
-    assert dialog.locator(".pika-field").get_by_label("Requests at once").is_enabled()
+    assert dialog.locator(".pika-field").get_by_label("Concurrent requests").is_enabled()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devtools.pages import open_editor, wait_for_video
+from devtools.comfyui.pages import open_editor, wait_for_video
 from simulator import Simulator
 from support.browser import leave
 from support.comfy import Comfy
@@ -77,7 +77,7 @@ def test_task_is_followed_until_it_is_saved_and_can_be_used(
         assert quince.get_by_role("progressbar").is_visible()
     quince.get_by_text("Saved").wait_for()
     assert quince.get_by_role("progressbar").is_hidden()
-    quince.locator(".poster img").wait_for()
+    quince.locator(".thumbnail img").wait_for()
     quince.get_by_role("button", name="Open").click()
     assert task_id in wait_for_video(page)
     dialog = page.locator("dialog")
@@ -89,7 +89,7 @@ def test_task_is_followed_until_it_is_saved_and_can_be_used(
     press_on_card(page, "A quince in the rain", "Show request")
     assert '"promptText": "A quince in the rain"' in dialog.locator("pre").inner_text()
     dialog.get_by_role("button", name="Close").click()
-    press_on_card(page, "A quince in the rain", "Add a Pika Result to the graph")
+    press_on_card(page, "A quince in the rain", "Add a Pika Result to the workflow")
     added = page.evaluate(
         """() => Object.values(window.app.canvas.selected_nodes)
           .map((node) => [node.type, node.widgets[0].value])"""
@@ -121,7 +121,7 @@ def test_prompt_is_shown_as_text_and_forget_asks_first(
     for answer, count in (("Cancel", 1), ("Forget", 0)):
         press_on_card(page, "pear", "Forget")
         dialog = page.get_by_role("dialog", name="Forget this task?")
-        assert "charged, anew" in dialog.inner_text()
+        assert "charged again" in dialog.inner_text()
         assert hostile in dialog.inner_text()
         dialog.get_by_role("button", name=answer).click()
         dialog.wait_for(state="detached")

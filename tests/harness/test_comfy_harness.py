@@ -131,8 +131,8 @@ http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
 OWNER = """
 import sys
 from pathlib import Path
-from devtools.comfy import Comfy
-from devtools.endings import unwind_on_termination
+from devtools.comfyui import Comfy
+from devtools.setup.processes import unwind_on_termination
 
 unwind_on_termination()
 with Comfy.start(Path(sys.argv[1])) as comfy:

@@ -8,17 +8,8 @@ from pathlib import Path
 import pytest
 
 from simulator import Simulator
-from support.api import KEY, Desk
-from support.money import assert_key_not_kept, assert_nothing_lost, shorten
-
-
-@pytest.fixture(autouse=True)
-def _no_own_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No test reads or writes the developer's journal, settings or .netrc."""
-    for name in ("PIKA_JOURNAL_URL", "PIKA_BASE64_STYLE", "PIKA_MAX_REQUESTS"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PIKA_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("NETRC", str(tmp_path / "no-netrc"))
+from support.api import KEY, ServiceHarness
+from support.money import LEASE, POLICY, assert_key_not_kept, assert_nothing_lost, shorten
 
 
 @pytest.fixture
@@ -29,10 +20,12 @@ def quick() -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def desk(quick: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def harness(
+    quick: Simulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ServiceHarness]:
     """Services and a journal at the quick gateway; whatever a test did, nothing is lost by it."""
     shorten(monkeypatch)
-    made = Desk(quick, tmp_path / "home")
+    made = ServiceHarness(quick, tmp_path / "home", POLICY, lease=LEASE)
     try:
         yield made
         assert_nothing_lost(quick, made.journal)

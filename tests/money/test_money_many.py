@@ -1,4 +1,4 @@
-"""Five hundred tasks through one service: within its limits, and nothing is left behind."""
+"""Many tasks in one service: it keeps its limits and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pika_api.states import State
+from pika_api.journal import State
 from simulator import Request, Simulator
-from support.api import GENERATE, KEY, Desk, ask, run
+from support.api import GENERATE, KEY, ServiceHarness, ask, run
 from support.money import assert_nothing_lost, rows
 from support.waiting import until
 
@@ -61,9 +61,9 @@ def quick(counter: Counter) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def desk(quick: Simulator, tmp_path: Path) -> Iterator[Desk]:
+def harness(quick: Simulator, tmp_path: Path) -> Iterator[ServiceHarness]:
     """A desk as in real life, with leases and looks at the user as rare as they are."""
-    made = Desk(quick, tmp_path / "home")
+    made = ServiceHarness(quick, tmp_path / "home")
     try:
         yield made
         assert_nothing_lost(quick, made.journal)
@@ -81,13 +81,13 @@ def sockets_to(gateway: Simulator) -> list[object]:
     ]
 
 
-def test_five_hundred_tasks(desk: Desk, counter: Counter) -> None:
-    """All are paid once and kept; never more requests at once than allowed; the memory is flat;
-    after `close` there is neither a thread nor a socket of ours."""
-    service = desk.another(max_requests=MOST_REQUESTS)
+def test_many_tasks_stay_within_limits(harness: ServiceHarness, counter: Counter) -> None:
+    """All are charged once and recorded. Never more requests at once than allowed, no growth of
+    memory, and no thread or socket is left after `close`."""
+    service = harness.another(max_requests=MOST_REQUESTS)
     process = psutil.Process()
     memory: list[int] = []
-    desk.gateway.fault("submit", delay=0.03, times=None)  # so that they meet
+    harness.gateway.fault("submit", delay=0.03, times=None)  # so that they meet
 
     async def one(take: int) -> None:
         task_id = (await service.submit(ask(), take=take)).task_id
@@ -100,29 +100,29 @@ def test_five_hundred_tasks(desk: Desk, counter: Counter) -> None:
         await asyncio.gather(*(one(take) for take in range(TASKS)))
 
     run(all_at_once())
-    assert len(desk.gateway.charged) == desk.posts == len(memory) == TASKS
+    assert len(harness.gateway.charged) == harness.posts == len(memory) == TASKS
     entries = rows(service.journal)
-    assert {entry.task_id for entry in entries} == set(desk.gateway.charged)
+    assert {entry.task_id for entry in entries} == set(harness.gateway.charged)
     assert sum(entry.state is State.SAVED for entry in entries) == TASKS / COLLECT_EVERY
     assert MOST_REQUESTS / 2 <= counter.most <= MOST_REQUESTS
     assert memory[-1] - memory[99] < GROWTH
 
     service.close()
     assert [each.name for each in threading.enumerate() if each.name.startswith("pika-")] == []
-    assert sockets_to(desk.gateway) == []
-    until(lambda: desk.gateway.connections == 0, what="the gateway's last connection to close")
+    assert sockets_to(harness.gateway) == []
+    until(lambda: harness.gateway.connections == 0, what="the gateway's last connection to close")
 
 
 @pytest.mark.parametrize("place", ["submit", "feed"])
-def test_one_429_slows_all(desk: Desk, place: str) -> None:
-    """Forty at once and one is told to come later: until then no request at all arrives, but
-    those that were on their way; then all become tasks."""
+def test_429_pauses_all_requests(harness: ServiceHarness, place: str) -> None:
+    """After a 429 with Retry-After only requests that were already on the wire arrive until then.
+    In the end all requests become tasks."""
     wait, room = 3.0, 1.5
-    service = desk.another(max_requests=MOST_REQUESTS)
-    desk.gateway.fault("task", seconds=0.5, times=40)
+    service = harness.another(max_requests=MOST_REQUESTS)
+    harness.gateway.fault("task", seconds=0.5, times=40)
     if place == "submit":
-        desk.gateway.fault("submit", delay=0.05, times=10)
-    desk.gateway.fault(place, status=429, headers={"Retry-After": f"{wait:g}"})
+        harness.gateway.fault("submit", delay=0.05, times=10)
+    harness.gateway.fault(place, status=429, headers={"Retry-After": f"{wait:g}"})
 
     async def one(take: int) -> str:
         task_id = (await service.submit(ask(), take=take)).task_id
@@ -132,31 +132,31 @@ def test_one_429_slows_all(desk: Desk, place: str) -> None:
         return await asyncio.gather(*(one(take) for take in range(40)))
 
     made = run(all_at_once())
-    assert sorted(made) == sorted(desk.gateway.charged)
+    assert sorted(made) == sorted(harness.gateway.charged)
     assert len(made) == 40
-    (told,) = [seen for seen in desk.gateway.log if seen.status == 429]
+    (told,) = [seen for seen in harness.gateway.log if seen.status == 429]
     # Room for the answer's way back, and for what had left by then, on a machine with other work.
     quiet = [
         seen
-        for seen in desk.gateway.log
+        for seen in harness.gateway.log
         if told.monotonic + room < seen.monotonic < told.monotonic + wait
     ]
     assert quiet == []
-    before = [seen for seen in desk.gateway.log if seen.monotonic < told.monotonic + room]
-    assert len(before) < len(desk.gateway.log) / 2
+    before = [seen for seen in harness.gateway.log if seen.monotonic < told.monotonic + room]
+    assert len(before) < len(harness.gateway.log) / 2
 
 
-def test_a_gateway_with_room_for_three_gets_them_all(tmp_path: Path) -> None:
-    """An account that runs three tasks at a time, and twelve nodes at once: 429 after 429, and in
-    the end every request is one task."""
+def test_gateway_with_three_slots_accepts_twelve_tasks_in_the_end(tmp_path: Path) -> None:
+    """An account that runs three tasks at a time answers 429 again and again; every request becomes
+    one task."""
     with Simulator(
         key=KEY, task_seconds=0.2, clip_seconds=0.2, height=64, max_running=3
     ) as gateway:
-        desk = Desk(gateway, tmp_path / "home")
+        harness = ServiceHarness(gateway, tmp_path / "home")
 
         async def all_at_once() -> list[str]:
             found = await asyncio.gather(
-                *(desk.service.submit(ask(), take=take) for take in range(12))
+                *(harness.service.submit(ask(), take=take) for take in range(12))
             )
             return [each.task_id for each in found]
 
@@ -164,6 +164,6 @@ def test_a_gateway_with_room_for_three_gets_them_all(tmp_path: Path) -> None:
             assert sorted(run(all_at_once())) == sorted(gateway.charged)
             assert len(gateway.charged) == 12
             assert any(seen.status == 429 for seen in gateway.requests("POST", GENERATE))
-            assert_nothing_lost(gateway, desk.journal)
+            assert_nothing_lost(gateway, harness.journal)
         finally:
-            desk.close()
+            harness.close()

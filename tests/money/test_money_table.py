@@ -15,12 +15,11 @@ from typing import Any
 
 import pytest
 
-from pika_api import retry
 from pika_api.errors import PikaError, Refused, SubmitUnknown, Unreachable
+from pika_api.journal import State
 from pika_api.media import Media
-from pika_api.states import State
-from pika_api.watch import Watch
-from support.api import Desk, RawServer, answer, ask, free_port, reset, run
+from pika_api.progress import ProgressObserver
+from support.api import RawServer, ServiceHarness, answer, ask, free_port, impatient, reset, run
 from support.money import SENDS, TAKES_UP, UNKNOWN, Stopped, queue_again, rows, told
 from support.waiting import until
 
@@ -32,9 +31,9 @@ BIG = Media("d" * 64, "image/png", 8, 8, b"\x89PNG" * 3_000_000, 12_000_000)
 
 
 @pytest.fixture(autouse=True)
-def _quicker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patience that fits a test."""
-    monkeypatch.setattr(retry, "UNREACHABLE_PATIENCE", 0.1)
+def _impatient(harness: ServiceHarness) -> None:
+    """An unreachable gateway is retried for a short time only."""
+    harness.policy = impatient(harness.policy, 0.1)
 
 
 # --- waiting for the submit's answer, and reading it ---------------------------------------------
@@ -119,54 +118,55 @@ SUBMITS = [
 
 
 @pytest.mark.parametrize("row", SUBMITS, ids=lambda row: row.name)
-def test_a_fault_on_the_submit(desk: Desk, row: Submit) -> None:
-    """As many POSTs and charges as the row says; its state; its error, with a line on the money;
-    and what is proven unsent is free, what may be charged is kept and never sent by itself."""
-    desk.gateway.fault("submit", **row.fault)
+def test_fault_during_submit(harness: ServiceHarness, row: Submit) -> None:
+    """As many POSTs and charges as the row says, its state, and its error with a note on the
+    charge. What was provably not sent is released; what may be charged is kept and never resent
+    automatically."""
+    harness.gateway.fault("submit", **row.fault)
     if row.error is None:
-        assert desk.submit() in desk.gateway.charged
+        assert harness.submit() in harness.gateway.charged
     else:
         with pytest.raises(row.error) as caught:
-            desk.submit()
+            harness.submit()
         assert type(caught.value) is row.error
-        told(caught.value, rows(desk.journal)[0])
-    charged = desk.gateway.charged
-    assert (desk.posts, len(charged)) == (row.posts, row.charged)
-    (entry,) = rows(desk.journal)
+        told(caught.value, rows(harness.journal)[0])
+    charged = harness.gateway.charged
+    assert (harness.posts, len(charged)) == (row.posts, row.charged)
+    (entry,) = rows(harness.journal)
     assert entry.state is row.state
     assert entry.task_id in (charged if row.error is None else [None])
-    queue_again(desk, charged, row.then)
+    queue_again(harness, charged, row.then)
 
 
-def test_429_with_a_date_is_waited_out(desk: Desk) -> None:
-    """Retry-After as an HTTP date: nothing is sent before it, then it is a task."""
+def test_retry_after_date_is_respected(harness: ServiceHarness) -> None:
+    """Retry-After as an HTTP date: nothing is sent before it, then the request becomes a task."""
     date = time.time() + 2.0
     headers = later(formatdate(date, usegmt=True))
-    desk.gateway.fault("submit", status=429, headers=headers)
-    desk.submit()
-    first, second = desk.gateway.requests("POST")
+    harness.gateway.fault("submit", status=429, headers=headers)
+    harness.submit()
+    first, second = harness.gateway.requests("POST")
     assert second.wall >= int(date)
     assert (first.status, second.status) == (429, 200)
 
 
 @pytest.mark.parametrize("status", [200, 429, 500, 400])
-def test_an_interrupt_while_the_answer_is_awaited(desk: Desk, status: int) -> None:
-    """The call ends, the POST does not: what its answer says is written down without anybody
-    waiting, be it an id, a no, or nothing certain; and the next one who asks goes by that."""
-    desk.gateway.fault("submit", delay=0.3, **({} if status == 200 else {"status": status}))
+def test_interrupt_while_waiting_for_the_answer(harness: ServiceHarness, status: int) -> None:
+    """The call ends, the POST does not. Its answer is recorded with nobody waiting, be it an id, a
+    rejection or an unknown outcome; the next call respects it."""
+    harness.gateway.fault("submit", delay=0.3, **({} if status == 200 else {"status": status}))
 
     def check() -> None:
-        if desk.posts:
+        if harness.posts:
             raise Stopped
 
     with pytest.raises(Stopped):
-        run(desk.service.submit(ask(), watch=Watch(check)))
-    assert rows(desk.journal)[0].state is State.SENT
-    until(lambda: rows(desk.journal)[0].state is not State.SENT, what="the end of the POST")
+        run(harness.service.submit(ask(), observer=ProgressObserver(check)))
+    assert rows(harness.journal)[0].state is State.SENT
+    until(lambda: rows(harness.journal)[0].state is not State.SENT, what="the end of the POST")
     if status == 200:
-        queue_again(desk, desk.gateway.charged, TAKES_UP)
+        queue_again(harness, harness.gateway.charged, TAKES_UP)
     else:
-        queue_again(desk, [], UNKNOWN if status == 500 else SENDS)
+        queue_again(harness, [], UNKNOWN if status == 500 else SENDS)
 
 
 # --- connecting, and sending the body ------------------------------------------------------------
@@ -213,13 +213,14 @@ def elsewhere(request: pytest.FixtureRequest) -> Iterator[tuple[Elsewhere, str, 
 
 
 @pytest.mark.parametrize("elsewhere", ELSEWHERE, ids=lambda row: row.name, indirect=True)
-def test_a_fault_before_the_request_is_whole(
-    desk: Desk, elsewhere: tuple[Elsewhere, str, list[Any]]
+def test_connection_lost_during_upload(
+    harness: ServiceHarness, elsewhere: tuple[Elsewhere, str, list[Any]]
 ) -> None:
-    """A request that never left whole was not accepted: its row is free, and the next try is
-    another POST. Where all of it left, the row says unknown, and there is no other."""
+    """A request that did not leave completely was not accepted: its row is released and the next
+    attempt is another POST. If all of it left, the outcome is unknown and there is no other
+    POST."""
     row, url, seen = elsewhere
-    service = desk.another(base_url=url)
+    service = harness.another(base_url=url)
     for posts in (row.posts, row.posts * (2 if row.then == SENDS else 1)):
         with pytest.raises(row.error) as caught:
             run(service.submit(ask(image=row.image)))

@@ -5,12 +5,11 @@ A row of the table is one test over a real socket.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from pika_api import collecting, waiting
 from pika_api.errors import (
     DownloadFailed,
     FeedRefused,
@@ -20,20 +19,15 @@ from pika_api.errors import (
     TaskNotFound,
     TaskTimeout,
 )
-from pika_api.states import State
-from pika_api.watch import Watch
-from support.api import Desk, run
+from pika_api.journal import State
+from pika_api.progress import ProgressObserver
+from pika_api.tasks import ServicePolicy
+from support.api import ServiceHarness, run
 from support.money import SENDS, TAKES_UP, Stopped, queue_again, rows, told
 
 pytestmark = pytest.mark.slow
 
 HTML = "<html><body><h1>Bad Gateway</h1></body></html>"
-
-
-@pytest.fixture(autouse=True)
-def _quicker(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Patience that fits a test."""
-    monkeypatch.setattr(collecting, "TRIES", 2)
 
 
 @dataclass(frozen=True)
@@ -101,45 +95,45 @@ AFTER = [
 
 
 @pytest.mark.parametrize("row", AFTER, ids=lambda row: row.name)
-def test_a_fault_after_the_charge(desk: Desk, row: After, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One POST and one charge whatever happens; the task is in the journal under its id; an error
-    names it and says that it is kept; and once the trouble is over, the video comes for free."""
-    if row.error is TaskNotFound:
-        monkeypatch.setattr(waiting, "NEW_TASK", 0.0)
+def test_fault_after_the_charge(harness: ServiceHarness, row: After) -> None:
+    """One POST and one charge in every case. The task is in the journal under its id, an error
+    names it and says that it is kept, and without the fault the video arrives at no cost."""
+    grace = 0.0 if row.error is TaskNotFound else ServicePolicy().new_task_grace
+    harness.policy = replace(harness.policy, download_attempts=2, new_task_grace=grace)
     for fault in row.faults:
-        desk.gateway.fault(**fault)
-    task_id = desk.submit()
+        harness.gateway.fault(**fault)
+    task_id = harness.submit()
     if row.error is None:
-        assert run(desk.service.collect(task_id)).path.is_file()
+        assert run(harness.service.collect(task_id)).path.is_file()
     else:
         with pytest.raises(row.error) as caught:
-            run(desk.service.collect(task_id, timeout=row.timeout))
+            run(harness.service.collect(task_id, timeout=row.timeout))
         assert type(caught.value) is row.error
-        told(caught.value, rows(desk.journal)[0])
-    assert (desk.posts, desk.gateway.charged) == (1, [task_id])
-    (entry,) = rows(desk.journal)
+        told(caught.value, rows(harness.journal)[0])
+    assert (harness.posts, harness.gateway.charged) == (1, [task_id])
+    (entry,) = rows(harness.journal)
     assert (entry.state, entry.task_id) == (row.state, task_id)
-    queue_again(desk, [task_id], row.then)
+    queue_again(harness, [task_id], row.then)
     if row.then == TAKES_UP and "stuck" not in row.faults[0]:
-        assert run(desk.service.collect(task_id)).path.is_file()
-        assert desk.posts == 1
+        assert run(harness.service.collect(task_id)).path.is_file()
+        assert harness.posts == 1
 
 
 @pytest.mark.parametrize("place", ["feed", "media"])
-def test_an_interrupt_after_the_charge(desk: Desk, place: str) -> None:
-    """Stopped while the feed or the media host is silent: the task stays, and queueing again
-    brings its video for free."""
-    task_id = desk.submit()
-    desk.gateway.fault(place, delay=0.4)
+def test_interrupt_after_the_charge(harness: ServiceHarness, place: str) -> None:
+    """Stopped while the feed or the media host is silent: the task is kept, and queueing again gets
+    its video at no cost."""
+    task_id = harness.submit()
+    harness.gateway.fault(place, delay=0.4)
     server = "cdn" if place == "media" else "api"
 
     def check() -> None:
-        if desk.gateway.requests("GET", server=server):
+        if harness.gateway.requests("GET", server=server):
             raise Stopped
 
     with pytest.raises(Stopped):
-        run(desk.service.collect(task_id, watch=Watch(check)))
-    assert rows(desk.journal)[0].task_id == task_id
-    queue_again(desk, [task_id], TAKES_UP)
-    assert run(desk.service.collect(task_id)).path.is_file()
-    assert (desk.posts, desk.gateway.charged) == (1, [task_id])
+        run(harness.service.collect(task_id, observer=ProgressObserver(check)))
+    assert rows(harness.journal)[0].task_id == task_id
+    queue_again(harness, [task_id], TAKES_UP)
+    assert run(harness.service.collect(task_id)).path.is_file()
+    assert (harness.posts, harness.gateway.charged) == (1, [task_id])

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
+import importlib
 import socket
 import sys
 from types import ModuleType
 
 import pytest
 
-from devtools.recipe import ROOT
+from devtools import ROOT
 
 
 def load_guard() -> ModuleType:
-    """The module by its path: the package around it can only be imported in ComfyUI."""
-    spec = importlib.util.spec_from_file_location("pika_guard", ROOT / "nodes" / "guard.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["pika_guard"] = module
-    spec.loader.exec_module(module)
-    return module
+    """The module without the `__init__` files above it, which need a ComfyUI."""
+    for name in ("pika_pack", "pika_pack.nodes", "pika_pack.nodes.routes"):
+        package = ModuleType(name)
+        package.__path__ = [str(ROOT.joinpath(*name.split(".")[1:]))]
+        sys.modules[name] = package
+    return importlib.import_module("pika_pack.nodes.routes.guard")
 
 
 guard = load_guard()
@@ -153,6 +151,6 @@ def test_without_the_header_only_a_picture_is_served(value: str | None) -> None:
     without a preflight."""
     headers = {"Host": "127.0.0.1:8188"} | ({} if value is None else {"X-Pika-Editor": value})
     assert guard.refusal(headers, LOOPBACK, {}).code == "header"
-    assert guard.refusal(headers, LOOPBACK, {}, shown=True) is None
-    assert guard.refusal({**headers, "Origin": "null"}, LOOPBACK, {}, shown=True).code == "origin"
-    assert guard.refusal({**headers, "Host": "evil.example"}, LOOPBACK, {}, shown=True) is not None
+    assert guard.refusal(headers, LOOPBACK, {}, image=True) is None
+    assert guard.refusal({**headers, "Origin": "null"}, LOOPBACK, {}, image=True).code == "origin"
+    assert guard.refusal({**headers, "Host": "evil.example"}, LOOPBACK, {}, image=True) is not None

@@ -15,10 +15,9 @@ from pathlib import Path
 
 import pytest
 
-from conftest import install
-from devtools.recipe import ROOT
+from devtools import ROOT
 from simulator import Simulator
-from support.comfy import Comfy, ComfyDied, Graph, Run
+from support.comfy import Comfy, ComfyDied, Graph, Run, install
 from support.gateway import HELD, advance, held_tasks, unanswered
 from support.graphs import PROBES, generate, node
 from support.routes import home, journal_of

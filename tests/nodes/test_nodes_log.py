@@ -28,7 +28,9 @@ def test_successful_run_logs_one_line(comfy: Comfy, gateway: Simulator) -> None:
     """The line names the charged task."""
     before = comfy.log_text()
     assert comfy.run(text_to_video("A quiet pear")).error is None
-    (line,) = new_lines(comfy, before)
+    lines = new_lines(comfy, before)
+    assert len(lines) == 1, lines
+    (line,) = lines
     assert re.search(rf"task {gateway.charged[-1]}: submitted \(request #\d+\)$", line)
 
 
@@ -39,4 +41,4 @@ def test_failing_feed_is_logged_once_with_the_task_id(comfy: Comfy, gateway: Sim
     assert comfy.run(text_to_video("A worn out pear")).error is None
     failures = [line for line in new_lines(comfy, before) if "worn out" in line]
     assert len(failures) == 1
-    assert f"task {gateway.charged[-1]}: asked again: " in failures[0]
+    assert f"task {gateway.charged[-1]}: retry: " in failures[0]

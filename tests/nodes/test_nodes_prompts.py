@@ -72,5 +72,5 @@ def test_empty_list_is_an_error(comfy: Comfy, gateway: Simulator, over_a_link: b
         graph["1"] = node("PikaPrompts", prompts=["0", 0])
     message = error_of(comfy, graph)
     assert "prompts" in message
-    assert "one prompt to a line" in message
+    assert "one prompt per line" in message
     assert len(gateway.log) == before

@@ -10,7 +10,7 @@ import av
 import pytest
 from PIL import Image
 
-from pika_api.watch import CHECK_EVERY
+from pika_api.progress import CHECK_EVERY
 from simulator import Simulator
 from support.comfy import Comfy, Event, Run
 from support.gateway import HELD, HeldTasks, advance, held_tasks, unanswered

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from pika_api.pictures import to_rgb8
+from pika_api.media.images import to_rgb8
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])

@@ -110,7 +110,7 @@ def test_diagnostics_have_versions_and_state(keyed: Comfy, gateway: Simulator) -
     only on request. If the settings cannot be read, the text says so."""
     asked = len(gateway.log)
     text = get(keyed, "diagnostics")["text"]
-    assert ": all is well\n" in text
+    assert ": no problems found\n" in text
     version = keyed.get("/system_stats")["system"]["comfyui_version"]
     assert f"\n  ComfyUI {version}\n  ComfyUI's editor 1." in text
     assert len(gateway.log) == asked
@@ -270,7 +270,7 @@ def test_settings_that_cannot_be_written_are_an_error(keyed: Comfy) -> None:
         folder.unlink()
         moved.rename(folder)
     assert (status, code) == (409, "settings")
-    assert "cannot be kept" in answer["error"]
+    assert "cannot be saved" in answer["error"]
 
 
 def test_browsers_revalidate_the_packs_modules(keyless: Comfy) -> None:

@@ -69,8 +69,8 @@ def test_list_has_pages_and_changes_since_a_cursor(comfy: Comfy) -> None:
     assert [task["number"] for task in before["tasks"]] == numbers[:1]
     assert get(comfy, f"tasks?since={page['cursor']!r}")["tasks"] == []
     with closing(journal_of(comfy)) as journal:
-        journal.refused(numbers[0], "another", "no")
-        journal.withdrawn(numbers[2], "another")
+        journal.mark_rejected(numbers[0], "another", "no")
+        journal.mark_withdrawn(numbers[2], "another")
         journal.forget(numbers[2])
     changed = get(comfy, f"tasks?since={page['cursor']!r}")
     states = {task["number"]: (task["state"], task["forgotten"]) for task in changed["tasks"]}
@@ -79,7 +79,24 @@ def test_list_has_pages_and_changes_since_a_cursor(comfy: Comfy) -> None:
     assert get(comfy, f"tasks?since={changed['cursor']!r}")["tasks"] == []
 
 
-@pytest.mark.parametrize("query", ["limit=x", "before=1.5", "since=now", "since=nan", "since=inf"])
+@pytest.mark.parametrize("since", ["1800000002", "1800000002.00001", "0.0", "-1", "1e300"])
+def test_cursor_of_another_journal_or_version_lists_everything(comfy: Comfy, since: str) -> None:
+    """An editor tab that is older than an update sends a time, as schema 2 used it."""
+    numbers = [add_entry(comfy, name) for name in ("a", "b")]
+    page = get(comfy, "tasks?since=0&limit=1000")
+    assert [task["number"] for task in page["tasks"]][-2:] == numbers
+    assert get(comfy, f"tasks?since={since}&limit=1000") == page
+    assert isinstance(page["cursor"], int)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=x", "before=1.5", "since=now", "since=nan", "since=inf",
+        f"before={'9' * 30}", f"limit={'9' * 5000}", "before=٣", "before=+1", "before=1_0",
+    ],
+    ids=lambda query: query[:20],
+)  # fmt: skip
 def test_invalid_query_is_named(comfy: Comfy, query: str) -> None:
     """The status is 400, not 500."""
     answer = comfy.request("GET", f"/pika/tasks?{query}", headers=HEADER)
@@ -116,7 +133,7 @@ def test_request_that_is_being_sent_cannot_be_forgotten(comfy: Comfy) -> None:
     assert (status, code) == (409, "being_sent")
     assert newest(comfy)["number"] == number
     with closing(journal_of(comfy)) as journal:
-        journal.withdrawn(number, "another")
+        journal.mark_withdrawn(number, "another")
     assert post_ok(comfy, f"tasks/{number}/forget")["task"]["forgotten"] is True
 
 

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from devtools import ROOT
+from devtools.comfyui.services import COMFYUI_WITHIN
 from devtools.demo import describe_video, make_video
-from devtools.recipe import ROOT
 from devtools.registry import ComfyCli, comfy_cli, tracked_copy
-from devtools.servers import COMFYUI_WITHIN
 from simulator import Simulator
 from support.comfy import Comfy
 
@@ -139,16 +139,20 @@ def test_archive_has_only_what_users_need(packed: Packed) -> None:
     assert packed.path.stat().st_size < LARGEST
 
 
-def test_images_of_the_readmes_are_packed(packed: Packed) -> None:
-    """The archive has every image of README.md and README.zh.md."""
-    readmes = [name for name in packed.names if re.fullmatch(r"README.*\.md", name)]
-    images = [
-        image
-        for name in readmes
-        for image in re.findall(r"!\[[^]]*]\(([^)]+)\)", (ROOT / name).read_text("utf-8"))
-    ]
-    assert images
-    assert set(images) - set(packed.names) == set()
+def test_linked_files_and_pictures_are_packed(packed: Packed) -> None:
+    """Every relative link and picture of an unpacked README or page of docs leads to a file that
+    is packed too. The only pictures from elsewhere are the badges.
+    """
+    pages = [name for name in packed.names if re.fullmatch(r"(README|docs/).*\.md", name)]
+    assert {"README.md", "README.zh.md", "docs/configuration.md"} <= set(pages)
+    for name in pages:
+        text = (ROOT / name).read_text("utf-8")
+        for picture, target in re.findall(r"(!\[[^][]*)?]\(([^)#\s]+)", text):
+            if target.startswith("https://"):
+                assert not picture or target.startswith("https://img.shields.io/badge/"), target
+                continue
+            path = (ROOT / name).parent.joinpath(target).resolve().relative_to(ROOT).as_posix()
+            assert [each for each in packed.names if each == path or each.startswith(f"{path}/")]
 
 
 @pytest.mark.parametrize("module", ["pika_api", "simulator"])

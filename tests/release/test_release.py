@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from devtools.recipe import ROOT
+from devtools import ROOT
 from devtools.release import NO_COMMIT, is_new, news, outputs, version
-from devtools.steps import StepError
+from devtools.setup.steps import StepError
 
 CHANGELOG = """# Changelog
 

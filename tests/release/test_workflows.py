@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
+from devtools import ROOT
 from devtools.commands import COMMANDS
-from devtools.recipe import ROOT
 from devtools.registry import COMFY_CLI
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
@@ -67,10 +67,18 @@ def test_ci_calls_existing_commands() -> None:
 
 
 def test_publishing_uses_the_tested_command_line() -> None:
-    """Comfy's command line has the version of the tests. The step that installs it has no token."""
+    """Comfy's command line has the version of the tests. It and all that it needs are pinned by
+    hash, and the step that installs it has no token."""
     (publish,) = [path for path in WORKFLOWS if path.name == "publish.yml"]
     *_, install, last = read(publish)["jobs"]["publish"]["steps"]
-    assert install == {"run": f"python -m pip install {COMFY_CLI}"}
+    name = ".github/publish-requirements.txt"
+    pip = "python -m pip install --require-hashes --only-binary=:all:"
+    assert install == {"run": f"{pip} -r {name}"}
+    packages = re.findall(
+        r"^([\w.-]+==[\w.]+) (.*(?:\n    .*)*)", (ROOT / name).read_text("utf-8"), re.MULTILINE
+    )
+    assert COMFY_CLI in [package for package, _ in packages]
+    assert all("--hash=sha256:" in hashes for _, hashes in packages)
     assert last["run"] == 'comfy --skip-prompt node publish --token "$TOKEN"'
 
 

@@ -1,4 +1,4 @@
-"""Every kind of scripted trouble, as a client meets it."""
+"""Every kind of scripted fault, as a client sees it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 import pytest
 import requests
-from simulator_desk import body, entry, feed, made, over, post, submit
+from simulator_helpers import body, download_result, entry, feed, post, submit, wait_until_done
 
 from simulator import Fault, Simulator
 
@@ -21,12 +21,12 @@ def sim():
 
 
 def finished_url(sim):
-    return over(sim, submit(sim))["resultUrl"]
+    return wait_until_done(sim, submit(sim))["resultUrl"]
 
 
 @pytest.mark.parametrize("accept", [False, True])
-def test_submit_reset(sim, accept):
-    """A reset leaves the client without an answer; `accept` says whether it was charged."""
+def test_reset_of_a_submit_charges_only_with_accept(sim, accept):
+    """The client gets no answer in both cases."""
     sim.fault(on="submit", reset=True, accept=accept)
     with pytest.raises(requests.ConnectionError, match="reset"):
         post(sim)
@@ -35,8 +35,8 @@ def test_submit_reset(sim, accept):
     assert post(sim).status_code == 200
 
 
-def test_a_reset_is_a_real_rst(sim):
-    """An orderly end would be another fault: recv must raise, not return nothing."""
+def test_reset_sends_a_tcp_rst(sim):
+    """recv must raise; after an orderly end it would return nothing."""
     sim.fault(on="feed", reset=True)
     parts = urlsplit(sim.url)
     with socket.create_connection((parts.hostname, parts.port), timeout=5) as raw:
@@ -47,8 +47,8 @@ def test_a_reset_is_a_real_rst(sim):
 
 
 @pytest.mark.parametrize("accept", [False, True])
-def test_submit_status(sim, accept):
-    """A scripted answer replaces the real one, charged or not."""
+def test_scripted_status_charges_only_with_accept(sim, accept):
+    """The scripted answer replaces the real one in both cases."""
     sim.fault("submit", status=502, body="<html>Bad gateway</html>", accept=accept)
     answer = post(sim)
     assert (answer.status_code, answer.text) == (502, "<html>Bad gateway</html>")
@@ -56,8 +56,8 @@ def test_submit_status(sim, accept):
     assert len(sim.charged) == accept
 
 
-def test_submit_body_and_headers(sim):
-    """A mapping goes out as JSON, headers and type as scripted."""
+def test_scripted_body_and_headers_are_sent(sim):
+    """A mapping is sent as JSON."""
     sim.fault("submit", status=429, body={"message": "slow"}, headers={"Retry-After": "3"})
     sim.fault("submit", body={"data": {"id": "x"}}, content_type="application/problem+json")
     first, second = post(sim), post(sim)
@@ -71,9 +71,9 @@ def test_submit_body_and_headers(sim):
     assert sim.charged == []
 
 
-def test_submit_delay_charges_at_once(sim):
-    """A client that gives up on a slow answer has been charged all the same."""
-    sim.fault("submit", delay=0.4)
+def test_delayed_submit_is_charged_before_the_answer(sim):
+    """A client that times out was charged."""
+    sim.fault("submit", delay=60)
     with pytest.raises(requests.Timeout):
         requests.post(
             f"{sim.url}/pika/generate",
@@ -81,11 +81,14 @@ def test_submit_delay_charges_at_once(sim):
             headers={"Authorization": f"Bearer {sim.key}"},
             timeout=0.2,
         )
+    deadline = time.monotonic() + 30
+    while not sim.charged and time.monotonic() < deadline:
+        time.sleep(0.01)
     assert len(sim.charged) == 1
 
 
-def test_submit_cut(sim):
-    """The headers promise the whole answer, the body stops; the task exists."""
+def test_cut_submit_is_charged(sim):
+    """The body is shorter than its Content-Length, and the task exists."""
     sim.fault("submit", cut=7)
     with pytest.raises(requests.exceptions.ChunkedEncodingError, match="7 bytes read"):
         post(sim)
@@ -93,8 +96,8 @@ def test_submit_cut(sim):
     assert (sim.log[0].status, sim.log[0].cut) == (200, True)
 
 
-def test_a_refused_body_uses_up_no_fault(sim):
-    """A script counts the requests it is meant for."""
+def test_rejected_request_does_not_use_up_a_fault(sim):
+    """A fault on submit is for requests that pass the checks."""
     sim.fault("submit", status=500)
     assert post(sim, body({"promptText": ""})).status_code == 400
     assert post(sim).status_code == 500
@@ -106,8 +109,8 @@ def test_a_refused_body_uses_up_no_fault(sim):
     [("garbage", "application/json"), ('{"id": "x", "vid', "application/json"),
      ("<html>", "text/html")],
 )  # fmt: skip
-def test_feed_body(sim, text, kind):
-    """Garbage, half JSON and HTML come as 200, and the next answer is right again."""
+def test_scripted_feed_body_is_sent_once(sim, text, kind):
+    """Garbage, incomplete JSON and HTML come with 200. The next answer is the real one."""
     task_id = submit(sim)
     sim.fault("feed", body=text)
     answer = feed(sim, task_id)
@@ -115,8 +118,8 @@ def test_feed_body(sim, text, kind):
     assert feed(sim, task_id).json()["id"] == task_id
 
 
-def test_feed_status_reset_delay_cut(sim):
-    """The feed fails in every way the submit does."""
+def test_feed_fails_with_status_reset_delay_and_cut(sim):
+    """The feed has the same faults as the submit."""
     task_id = submit(sim)
     sim.fault("feed", status=503)
     sim.fault("feed", reset=True)
@@ -133,8 +136,8 @@ def test_feed_status_reset_delay_cut(sim):
     assert feed(sim, task_id).status_code == 200
 
 
-def test_times_and_task_id(sim):
-    """Faults are used up in order, `times` each, only by the task they are for."""
+def test_faults_happen_in_order_for_their_task(sim):
+    """Each fault happens `times` times, and only to the task of its `task_id`."""
     first, second = submit(sim), submit(sim)
     sim.fault("feed", status=500, times=2, task_id=first)
     sim.fault("feed", status=502, times=None, task_id=first)
@@ -144,8 +147,8 @@ def test_times_and_task_id(sim):
     assert feed(sim, first).status_code == 200
 
 
-def test_media_status_body_reset_delay(sim):
-    """A download may be refused, be a web page in disguise, break or be slow."""
+def test_download_fails_with_status_body_reset_and_delay(sim):
+    """A scripted body has the type of a video by default."""
     url = finished_url(sim)
     sim.fault("media", status=403)
     sim.fault("media", body="<html>Sign in</html>")
@@ -162,8 +165,8 @@ def test_media_status_body_reset_delay(sim):
     assert time.monotonic() - before >= 0.2
 
 
-def test_media_cut(sim):
-    """The Content-Length is the whole file's, the bytes are fewer."""
+def test_cut_download_is_shorter_than_its_content_length(sim):
+    """The next download is complete."""
     url = finished_url(sim)
     whole = requests.get(url, timeout=5)
     sim.fault("media", cut=500)
@@ -176,57 +179,68 @@ def test_media_cut(sim):
     assert requests.get(url, timeout=5).content == whole.content
 
 
-def test_media_expired(sim):
-    """Links signed before the request that meets it are dead, new ones live."""
+def test_expired_fault_expires_older_urls(sim):
+    """URLs that were signed before stay expired; new ones work."""
     task_id = submit(sim)
-    old = over(sim, task_id)["resultUrl"]
+    old = wait_until_done(sim, task_id)["resultUrl"]
     sim.fault("media", expired=True)
     assert requests.get(old, timeout=5).status_code == 403
     assert requests.get(old, timeout=5).status_code == 403
     assert requests.get(entry(sim, task_id)["resultUrl"], timeout=5).status_code == 200
 
 
-def test_task_error(sim):
-    """A task may end with the gateway's own words."""
+def test_task_fails_with_the_scripted_error(sim):
+    """The next task is not affected."""
     sim.fault("task", error="NSFW content detected")
-    failed = over(sim, submit(sim))
+    failed = wait_until_done(sim, submit(sim))
     assert (failed["status"], failed["error"]) == ("error", "NSFW content detected")
     assert "resultUrl" not in failed
-    assert over(sim, submit(sim))["status"] == "finished"
+    assert wait_until_done(sim, submit(sim))["status"] == "finished"
 
 
-def test_the_word_forbidden_fails_without_a_script(sim):
-    """Somebody at the desk sees a moderation error by writing one word."""
-    failed = over(sim, submit(sim, {"promptText": "A Forbidden fruit"}))
+def test_prompt_with_forbidden_fails_without_a_script(sim):
+    """A developer can see a moderation error without scripting a fault."""
+    failed = wait_until_done(sim, submit(sim, {"promptText": "A Forbidden fruit"}))
     assert failed["status"] == "error"
     assert "moderation" in failed["error"]
 
 
-def test_task_seconds_hide_empty(sim):
-    """A new task may be unknown, then empty, then run."""
-    sim.fault("task", seconds=0.8, hide_for=0.2, empty_for=0.5)
+def test_task_is_hidden_then_empty_then_running(sim):
+    """`hide_for`, `empty_for` and `seconds` count from the creation of the task."""
+    sim.fault("task", seconds=1.5, hide_for=0.5, empty_for=1.0)
     task_id = submit(sim)
-    assert feed(sim, task_id).status_code == 404
-    time.sleep(0.25)
-    assert feed(sim, task_id).json()["videos"] == []
-    time.sleep(0.3)
-    assert entry(sim, task_id)["status"] == "pending"
-    over(sim, task_id)
-    assert sim.tasks[task_id].age >= 0.8
+    task = sim.tasks[task_id]
+    seen = []
+    while "finished" not in seen:
+        before = task.age
+        answer = feed(sim, task_id)
+        if answer.status_code == 404:
+            seen.append("hidden")
+            assert before < 0.5
+        elif not answer.json()["videos"]:
+            seen.append("empty")
+            assert task.age >= 0.5
+            assert before < 1.0
+        else:
+            (video,) = answer.json()["videos"]
+            seen.append(video["status"])
+            assert task.age >= 1.0
+    assert list(dict.fromkeys(seen)) == ["hidden", "empty", "pending", "finished"]
+    assert task.age >= 1.5
 
 
-def test_task_raw_status_and_no_progress(sim):
-    """An unknown status is told as scripted, and progress may never move."""
-    sim.fault("task", seconds=0.3, raw_status="weird", no_progress=True)
+def test_task_has_the_scripted_status_and_no_progress(sim):
+    """`raw_status` replaces pending, and the task still finishes."""
+    sim.fault("task", seconds=1.0, raw_status="weird", no_progress=True)
     task_id = submit(sim)
-    time.sleep(0.15)
-    running = entry(sim, task_id)
+    while (running := entry(sim, task_id))["status"] == "queued":
+        time.sleep(0.02)
     assert (running["status"], running["progress"]) == ("weird", 0)
-    assert over(sim, task_id)["status"] == "finished"
+    assert wait_until_done(sim, task_id)["status"] == "finished"
 
 
-def test_task_stuck(sim):
-    """A stuck task stays pending, long after its time."""
+def test_stuck_task_stays_pending(sim):
+    """Its progress stays below 100."""
     sim.fault("task", seconds=0, stuck=True)
     task_id = submit(sim)
     time.sleep(0.4)
@@ -234,17 +248,17 @@ def test_task_stuck(sim):
     assert entry(sim, task_id)["progress"] == 99
 
 
-def test_faults_from_another_process(sim):
-    """The control door needs no key, and refuses what is no fault."""
-    door = f"{sim.url}/simulator/faults"
-    assert requests.post(door, json={"on": "submit", "status": 500}, timeout=5).ok
+def test_another_process_adds_and_clears_faults(sim):
+    """The control URL needs no key, and rejects an invalid fault."""
+    url = f"{sim.url}/simulator/faults"
+    assert requests.post(url, json={"on": "submit", "status": 500}, timeout=5).ok
     assert post(sim).status_code == 500
-    assert requests.post(door, json={"on": "submit", "times": None, "status": 500}, timeout=5).ok
-    assert requests.delete(door, timeout=5).ok
+    assert requests.post(url, json={"on": "submit", "times": None, "status": 500}, timeout=5).ok
+    assert requests.delete(url, timeout=5).ok
     assert post(sim).status_code == 200
     for wrong in ({"on": "nowhere"}, {"status": 500}, {"on": "feed", "stats": 1}, [],
                   {"on": "feed", "status": "500"}, {"on": "feed", "headers": "x"}):  # fmt: skip
-        answer = requests.post(door, json=wrong, timeout=5)
+        answer = requests.post(url, json=wrong, timeout=5)
         assert answer.status_code == 400, wrong
         assert answer.json()["error"]["message"]
 
@@ -255,20 +269,20 @@ def test_faults_from_another_process(sim):
      {"on": "submit", "times": 0}, {"on": "submit", "status": 99}, {"on": "feed", "delay": -1},
      {"on": "submit", "expired": True}],
 )  # fmt: skip
-def test_a_fault_that_cannot_be_acted_out_is_an_error(fields):
-    """A script with a mistake must fail, or the test it is in proves nothing."""
+def test_invalid_fault_raises_value_error(fields):
+    """A fault that cannot happen would make its test meaningless."""
     with pytest.raises(ValueError, match=r"."):
         Fault(**fields)
 
 
-def test_too_many_tasks_are_429():
-    """Over `max_running`, a submit is refused with Retry-After and costs nothing."""
-    with Simulator(height=64, clip_seconds=0.1, task_seconds=0.3, max_running=2) as sim:
+def test_submit_over_max_running_is_rejected_with_429():
+    """It has a Retry-After and is not charged."""
+    with Simulator(height=64, clip_seconds=0.1, task_seconds=1.0, max_running=2) as sim:
         running = [submit(sim), submit(sim)]
         answer = post(sim)
         assert (answer.status_code, answer.headers["Retry-After"]) == (429, "1")
         assert "2" in json.loads(answer.text)["error"]["message"]
         assert sim.charged == running
-        over(sim, running[0])
-        over(sim, running[1])
-        assert made(sim)
+        wait_until_done(sim, running[0])
+        wait_until_done(sim, running[1])
+        assert download_result(sim)

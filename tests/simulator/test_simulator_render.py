@@ -1,4 +1,4 @@
-"""What comes out: real MP4s and pictures, as they were asked for."""
+"""The rendered clips and pictures."""
 
 from __future__ import annotations
 
@@ -10,14 +10,22 @@ import numpy as np
 import pytest
 import requests
 from PIL import Image
-from simulator_desk import LEFT_OUT, b64, frames, made, over, picture, submit, video
+from simulator_helpers import (
+    OMIT,
+    b64,
+    download_result,
+    frames,
+    picture,
+    submit,
+    video,
+    wait_until_done,
+)
 
 from simulator import Simulator
-from simulator.effects import EFFECTS
 from simulator.picture import BADGE_COLOUR
 from simulator.strict import PIKAFFECTS
 
-PLAIN = {"pikaffect": LEFT_OUT}
+PLAIN = {"pikaffect": OMIT}
 STILL = {**PLAIN, "options.parameters.motion": 0}
 
 
@@ -28,15 +36,25 @@ def sim():
 
 
 def badge(frame):
-    """How much of the top left corner is the badge's colour, 0 to 1."""
+    """The share of the top left corner that has the badge's colour, 0 to 1."""
     corner = frame[: frame.shape[0] // 4, : frame.shape[1] // 3].astype(int)
     return float((np.abs(corner - BADGE_COLOUR).max(axis=2) < 60).mean())
 
 
+def gradient():
+    """A picture from black at the left to white at the right, as PNG in Base64."""
+    ramp = np.tile(np.linspace(0, 255, 160, dtype=np.uint8)[None, :, None], (90, 1, 3))
+    file = io.BytesIO()
+    Image.fromarray(ramp).save(file, "PNG")
+    return b64(file.getvalue())
+
+
 @pytest.mark.parametrize("ratio", [16 / 9, 9 / 16, 1, 4 / 5, 5 / 4, 4 / 3, 3 / 2, 0.4, 2.5, 1.2345])
-def test_the_ratio_is_met(sim, ratio):
-    """Width over height is the asked one, as near as even numbers come to it."""
-    with av.open(io.BytesIO(made(sim, {**PLAIN, "options.aspectRatio": ratio}))) as container:
+def test_clip_has_the_requested_ratio(sim, ratio):
+    """As near as even numbers of pixels allow."""
+    with av.open(
+        io.BytesIO(download_result(sim, {**PLAIN, "options.aspectRatio": ratio}))
+    ) as container:
         stream = container.streams.video[0]
         assert min(stream.width, stream.height) == 96
         assert stream.width % 2 == stream.height % 2 == 0
@@ -46,9 +64,9 @@ def test_the_ratio_is_met(sim, ratio):
 
 
 @pytest.mark.parametrize("rate", [8, 12, 24])
-def test_rate_and_duration_are_met(sim, rate):
-    """The file has the asked frame rate and the set length, and the feed tells that length."""
-    task = over(sim, submit(sim, {**PLAIN, "options.frameRate": rate}))
+def test_clip_has_the_requested_frame_rate_and_duration(sim, rate):
+    """The feed has the same duration."""
+    task = wait_until_done(sim, submit(sim, {**PLAIN, "options.frameRate": rate}))
     mp4 = requests.get(task["resultUrl"], timeout=5).content
     with av.open(io.BytesIO(mp4)) as container:
         stream = container.streams.video[0]
@@ -58,35 +76,82 @@ def test_rate_and_duration_are_met(sim, rate):
     assert task["duration"] == 0.5
 
 
-def test_the_index_comes_first(sim):
-    """Browsers start playing before the whole file is there."""
-    mp4 = made(sim)
+def test_clip_has_its_index_first(sim):
+    """So browsers can play it during the download."""
+    mp4 = download_result(sim)
     assert mp4.index(b"moov") < mp4.index(b"mdat")
 
 
 @pytest.mark.parametrize("effect", [None, *PIKAFFECTS])
-def test_every_frame_says_simulated(sim, effect):
-    """Nobody can take a frame for a real result, whatever the effect does to it."""
-    shown = frames(made(sim, {"pikaffect": effect or LEFT_OUT}))
-    assert min(badge(frame) for frame in shown) > 0.2
+def test_every_frame_is_labelled_simulated(sim, effect):
+    """Also with each effect."""
+    clip = frames(download_result(sim, {"pikaffect": effect or OMIT}))
+    assert min(badge(frame) for frame in clip) > 0.2
 
 
 @pytest.mark.slow
-def test_every_effect_has_its_own_look(sim):
-    """The table has all sixteen, and no two make the same frame."""
-    assert set(EFFECTS) == set(PIKAFFECTS)
-    middles = [frames(made(sim, {"pikaffect": name}))[8].astype(int) for name in PIKAFFECTS]
-    plain = frames(made(sim, PLAIN))[8].astype(int)
+def test_effects_look_different(sim):
+    """No two of the sixteen have the same frame, and none is like a clip without an effect."""
+    assert len(set(PIKAFFECTS)) == 16
+    middles = [
+        frames(download_result(sim, {"pikaffect": name}))[8].astype(int) for name in PIKAFFECTS
+    ]
+    plain = frames(download_result(sim, PLAIN))[8].astype(int)
     for number, middle in enumerate(middles):
         for other in [plain, *middles[:number]]:
             assert np.abs(middle - other).mean() > 2, PIKAFFECTS[number]
 
 
-def test_prompts_look_different_and_equal_ones_equal(sim):
-    """The picture is the prompt's own."""
-    apple = frames(made(sim, {**STILL, "promptText": "apple"}))[0].astype(int)
-    pear = frames(made(sim, {**STILL, "promptText": "pear"}))[0].astype(int)
+def test_different_prompts_look_different(sim):
+    """The scene depends on the prompt."""
+    apple = frames(download_result(sim, {**STILL, "promptText": "apple"}))[0].astype(int)
+    pear = frames(download_result(sim, {**STILL, "promptText": "pear"}))[0].astype(int)
     assert np.abs(apple - pear)[30:60].mean() > 10
+
+
+def test_prompt_with_a_colour_is_drawn_in_it(sim):
+    """Red is the strongest of the three channels, and so on."""
+    for channel, prompt in enumerate(["A red fox", "绿色的草地", "The blue hour"]):
+        (frame, *_) = frames(download_result(sim, {**STILL, "promptText": prompt}))
+        means = frame[30:60].reshape(-1, 3).mean(axis=0)
+        assert means.argmax() == channel, prompt
+
+
+def test_text_to_video_moves_without_motion_and_camera(sim):
+    """A clip that stands still would look broken."""
+    clip = frames(download_result(sim, {**STILL, "promptText": "a quiet lake"}))
+    assert np.abs(clip[0].astype(int) - clip[len(clip) // 2])[30:60].mean() > 5
+
+
+def test_takes_of_a_prompt_look_different(sim):
+    """A second request with the same body is another take."""
+    takes = [frames(download_result(sim, {**STILL, "promptText": "plums"}))[0] for _ in range(2)]
+    assert np.abs(takes[0].astype(int) - takes[1])[30:60].mean() > 5
+
+
+def test_clip_depends_on_the_seed_of_the_request():
+    """With `allow_seed`, the seed replaces the number of the take, and the feed reports it."""
+    with Simulator(height=96, clip_seconds=0.1, task_seconds=0, allow_seed=True) as sim:
+        tasks = [
+            wait_until_done(sim, submit(sim, {**STILL, "options.parameters.seed": seed}))
+            for seed in (5, 5, 6)
+        ]
+        assert [task["seed"] for task in tasks] == [5, 5, 6]
+        first, same, other = (requests.get(task["resultUrl"], timeout=5).content for task in tasks)
+    assert first == same
+    assert first != other
+
+
+def test_effect_changes_more_and_more_of_the_picture(sim):
+    """Its first frame is the input, its last one has another colour everywhere."""
+    grey = {**STILL, "image": b64(picture(colour="gray"))}
+    plain = frames(download_result(sim, grey))[0].astype(int)
+    clip = frames(download_result(sim, {**grey, "pikaffect": "Melt"}))
+    changed = [(np.abs(frame - plain)[40:60].max(axis=2) > 30).mean() for frame in clip]
+    assert changed[0] < 0.01
+    assert 0.1 < changed[len(clip) // 2] < 0.9
+    assert changed[-1] > 0.99
+    assert changed == sorted(changed)
 
 
 @pytest.mark.parametrize(
@@ -100,35 +165,27 @@ def test_prompts_look_different_and_equal_ones_equal(sim):
         "\u200b",
     ],
 )
-def test_any_prompt_can_be_drawn(sim, prompt):
-    """Letters without a font, no letters, and too many are no reason to fail."""
-    assert badge(frames(made(sim, {**PLAIN, "promptText": prompt}))[0]) > 0.2
+def test_any_prompt_can_be_rendered(sim, prompt):
+    """Also characters without a font, none, or too many."""
+    assert badge(frames(download_result(sim, {**PLAIN, "promptText": prompt}))[0]) > 0.2
 
 
-def test_the_prompt_is_written_below(sim):
-    """Two prompts of one input differ in the words at the bottom."""
+def test_prompt_is_at_the_bottom(sim):
+    """Two prompts with the same image differ only there."""
     image = {**STILL, "image": b64(picture(colour="navy"))}
-    first = frames(made(sim, {**image, "promptText": "one"}))[0].astype(int)
-    second = frames(made(sim, {**image, "promptText": "another apple"}))[0].astype(int)
+    first = frames(download_result(sim, {**image, "promptText": "one"}))[0].astype(int)
+    second = frames(download_result(sim, {**image, "promptText": "another apple"}))[0].astype(int)
     assert np.abs(first - second)[:60].max() < 12
     assert np.abs(first - second)[75:].max() > 100
 
 
-def gradient():
-    """A picture that is dark at the left and light at the right, as PNG."""
-    ramp = np.tile(np.linspace(0, 255, 160, dtype=np.uint8)[None, :, None], (90, 1, 3))
-    written = io.BytesIO()
-    Image.fromarray(ramp).save(written, "PNG")
-    return b64(written.getvalue())
-
-
-def test_the_image_is_what_is_shown(sim):
-    """An input image fills the frame, and without motion and camera it stands still."""
-    shown = frames(made(sim, {**STILL, "image": gradient()}))
-    row = shown[0][50].mean(axis=1)
+def test_input_image_fills_the_frame(sim):
+    """Without motion and camera it does not move."""
+    clip = frames(download_result(sim, {**STILL, "image": gradient()}))
+    row = clip[0][50].mean(axis=1)
     assert row[5] < 20
     assert row[-5] > 235
-    assert np.abs(shown[0].astype(int) - shown[-1]).max() < 30
+    assert np.abs(clip[0].astype(int) - clip[-1]).max() < 30
 
 
 @pytest.mark.parametrize(
@@ -139,64 +196,64 @@ def test_the_image_is_what_is_shown(sim):
     ids=str,
 )  # fmt: skip
 def test_camera_and_motion_move_the_picture(sim, change):
-    """Each word of the camera is seen, and never a bare edge."""
+    """No move shows an edge of the input image."""
     base = {**STILL, "promptText": "a lake", **change}
-    shown = frames(made(sim, base))
-    middle = len(shown) // 2
-    assert np.abs(shown[0].astype(int) - shown[middle])[30:70].mean() > 0.5
-    pure = frames(made(sim, {**base, "image": b64(picture(colour="white"))}))
+    clip = frames(download_result(sim, base))
+    middle = len(clip) // 2
+    assert np.abs(clip[0].astype(int) - clip[middle])[30:70].mean() > 0.5
+    pure = frames(download_result(sim, {**base, "image": b64(picture(colour="white"))}))
     assert min(frame[35:65].min() for frame in pure) > 240
 
 
-def test_opposite_camera_words_go_opposite_ways(sim):
-    """Pan right shows more of the right; the same for the other pairs would look the same."""
+def test_pan_right_and_left_are_opposite(sim):
+    """Pan right shows more of the right side."""
     ramp = {**STILL, "image": gradient()}
-    right = frames(made(sim, {**ramp, "options.camera": {"pan": "right"}}))
-    left = frames(made(sim, {**ramp, "options.camera": {"pan": "left"}}))
+    right = frames(download_result(sim, {**ramp, "options.camera": {"pan": "right"}}))
+    left = frames(download_result(sim, {**ramp, "options.camera": {"pan": "left"}}))
     assert right[-1][50].mean() > right[0][50].mean() + 10
     assert left[-1][50].mean() < left[0][50].mean() - 10
 
 
-def test_a_video_is_used_frame_by_frame(sim):
-    """A reference video gives the frames: black at first, white at last."""
-    shown = frames(made(sim, {**STILL, "video": b64(video(12)), "options.frameRate": 12}))
-    assert len(shown) == 6
-    assert shown[0][50].mean() < 10
-    assert 80 < shown[-1][50].mean() < 200
+def test_input_video_is_used_frame_by_frame(sim):
+    """The input fades from black to white."""
+    clip = frames(download_result(sim, {**STILL, "video": b64(video(12)), "options.frameRate": 12}))
+    assert len(clip) == 6
+    assert clip[0][50].mean() < 10
+    assert 80 < clip[-1][50].mean() < 200
 
 
 @pytest.mark.parametrize("rate", [8, 12, 24])
-def test_extend_continues_the_original(sim, rate):
-    """The result is the original, then new seconds that begin with its last frame."""
+def test_extended_video_begins_with_the_original(sim, rate):
+    """The new part begins with its last frame."""
     changes = {**STILL, "video": b64(video(12)), "options.frameRate": rate, "options.extend": True}
-    shown = frames(made(sim, changes))
-    assert len(shown) == rate + rate // 2
-    assert shown[0][50].mean() < 10
-    assert min(frame[50].mean() for frame in shown[rate:]) > 240
+    clip = frames(download_result(sim, changes))
+    assert len(clip) == rate + rate // 2
+    assert clip[0][50].mean() < 10
+    assert min(frame[50].mean() for frame in clip[rate:]) > 240
 
 
-def test_without_a_ratio_it_is_a_picture(sim):
-    """No aspectRatio makes a PNG, which is still an ordinary entry of the feed."""
-    task = over(sim, submit(sim, {"options.aspectRatio": LEFT_OUT, "image": gradient()}))
+def test_request_without_aspect_ratio_creates_a_png(sim):
+    """Its entry in the feed is like that of a video."""
+    task = wait_until_done(sim, submit(sim, {"options.aspectRatio": OMIT, "image": gradient()}))
     assert task["resultUrl"].partition("?")[0].endswith(".png")
     answer = requests.get(task["resultUrl"], timeout=5)
     assert answer.headers["Content-Type"] == "image/png"
-    with Image.open(io.BytesIO(answer.content)) as shown:
-        assert (shown.format, shown.height) == ("PNG", 96)
-        assert shown.width / shown.height == pytest.approx(160 / 90, abs=0.02)
-        assert badge(np.asarray(shown)) > 0.2
+    with Image.open(io.BytesIO(answer.content)) as clip:
+        assert (clip.format, clip.height) == ("PNG", 96)
+        assert clip.width / clip.height == pytest.approx(160 / 90, abs=0.02)
+        assert badge(np.asarray(clip)) > 0.2
 
 
-def test_a_url_that_is_not_fetched_still_makes_a_clip(sim):
-    """A URL elsewhere is taken at its word, and two of them look different."""
-    first = made(sim, {**STILL, "image": "https://example.com/a.png"})
-    assert first != made(sim, {**STILL, "image": "https://example.com/b.png"})
+def test_url_that_is_not_fetched_creates_its_own_clip(sim):
+    """Two such URLs look different."""
+    first = download_result(sim, {**STILL, "image": "https://example.com/a.png"})
+    assert first != download_result(sim, {**STILL, "image": "https://example.com/b.png"})
 
 
-def test_rendering_is_quick():
-    """A second at 128 pixels is drawn in a moment: tests wait for the task, not for the file."""
+def test_rendering_takes_less_than_the_clip():
+    """A test must wait for the task, not for the file."""
     with Simulator(task_seconds=0) as sim:
-        made(sim, {"promptText": "warm up"})
+        download_result(sim, {"promptText": "warm up"})
         before = time.monotonic()
-        made(sim, PLAIN)
+        download_result(sim, PLAIN)
         assert time.monotonic() - before < 1

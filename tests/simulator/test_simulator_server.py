@@ -1,4 +1,4 @@
-"""The servers: feed, signed links, log, load, start and end."""
+"""The servers: feed, signed URLs, request log, load, start and end."""
 
 from __future__ import annotations
 
@@ -18,9 +18,21 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 import requests
-from simulator_desk import SEED_BODY, b64, body, entry, feed, made, over, picture, post, submit
+from simulator_helpers import (
+    EXAMPLE_BODY,
+    b64,
+    body,
+    download_result,
+    entry,
+    feed,
+    picture,
+    post,
+    submit,
+    wait_until_done,
+)
 
 from simulator import Simulator
+from simulator.render_queue import TAKES
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,8 +43,8 @@ def sim():
         yield running
 
 
-def test_a_task_is_queued_then_pending_then_finished(sim):
-    """States come in order, progress never falls, and the last shape is the public page's."""
+def test_task_is_queued_then_pending_then_finished(sim):
+    """Progress never falls, and the last entry has the fields of the public pages."""
     sim.fault("task", seconds=3.0)  # long enough to be seen queued on a machine with other work
     task_id = submit(sim)
     seen = []
@@ -53,14 +65,14 @@ def test_a_task_is_queued_then_pending_then_finished(sim):
     assert (answer["id"], answer["promptText"]) == (task_id, "Apple evaporates")
 
 
-def test_an_unknown_task_is_404(sim):
-    """The feed invents nothing."""
+def test_unknown_task_is_404(sim):
+    """The feed answers only for accepted tasks."""
     assert feed(sim, "c8091b7b-06df-48ed-8fe3-8ee8f1e367c2").status_code == 404
 
 
-def test_media_are_on_another_origin_without_the_key(sim):
-    """The CDN is its own port, and a key that comes along is refused as object stores do."""
-    url = over(sim, submit(sim))["resultUrl"]
+def test_media_have_their_own_origin_which_rejects_a_key(sim):
+    """Object stores refuse an Authorization header besides a signature, too."""
+    url = wait_until_done(sim, submit(sim))["resultUrl"]
     assert url.startswith(sim.cdn_url + "/")
     assert urlsplit(url).port != urlsplit(sim.url).port
     assert urlsplit(url).path.endswith(".mp4")
@@ -68,9 +80,9 @@ def test_media_are_on_another_origin_without_the_key(sim):
     assert answer.status_code == 400
 
 
-def test_links_come_back_byte_for_byte(sim):
-    """A link works as it was given; decoded, changed or bare it does not."""
-    url = over(sim, submit(sim))["resultUrl"]
+def test_changed_media_url_is_rejected_with_403(sim):
+    """A URL works only byte for byte: not decoded, changed or without its query."""
+    url = wait_until_done(sim, submit(sim))["resultUrl"]
     assert re.search(r"\?Expires=\d+&Signature=\d+%2F.*%3D$", url)
     assert requests.get(url, timeout=5).status_code == 200
     for wrong in (
@@ -83,19 +95,19 @@ def test_links_come_back_byte_for_byte(sim):
     assert "%3D" not in unquote(url)
 
 
-def test_links_are_signed_anew_and_expire():
-    """Each feed answer has its own signature, and an old link stops working."""
+def test_media_urls_are_signed_for_each_answer_and_expire():
+    """Each feed answer has its own signature."""
     with Simulator(height=64, clip_seconds=0.1, task_seconds=0, url_seconds=0) as sim:
         task_id = submit(sim)
-        assert over(sim, task_id)["resultUrl"] != entry(sim, task_id)["resultUrl"]
+        assert wait_until_done(sim, task_id)["resultUrl"] != entry(sim, task_id)["resultUrl"]
         answer = requests.get(entry(sim, task_id)["resultUrl"], timeout=5)
         assert answer.status_code == 403
         assert "expired" in answer.json()["error"]["message"]
 
 
-def test_ranges_and_lengths(sim):
-    """A broken download can go on where it stopped."""
-    url = over(sim, submit(sim))["resultUrl"]
+def test_media_support_ranges(sim):
+    """A client can resume a download."""
+    url = wait_until_done(sim, submit(sim))["resultUrl"]
     whole = requests.get(url, timeout=5)
     assert whole.headers["Content-Type"] == "video/mp4"
     assert int(whole.headers["Content-Length"]) == len(whole.content)
@@ -105,30 +117,30 @@ def test_ranges_and_lengths(sim):
     assert sim.log[-1].status == 206
 
 
-def test_posters_are_pictures(sim):
-    """Poster and thumbnail are there, and a stranger's file is not."""
-    video = over(sim, submit(sim))
+def test_poster_and_thumbnail_are_jpegs(sim):
+    """Both URLs of the feed can be downloaded."""
+    video = wait_until_done(sim, submit(sim))
     for name in ("videoPoster", "imageThumb"):
         answer = requests.get(video[name], timeout=5)
         assert answer.headers["Content-Type"] == "image/jpeg"
         assert answer.content[:2] == b"\xff\xd8"
 
 
-def test_the_log_tells_what_was_asked():
-    """Method, path, headers, size, body with the media measured, answer and time."""
+def test_log_has_all_of_a_request():
+    """Method, path, headers, size, time, status, and the body with its media described."""
     with Simulator(height=64, clip_seconds=0.1) as sim:
         data = picture("PNG", (80, 60))
         sent = body({"image": b64(data)})
         before = time.time()
         task_id = post(sim, sent).json()["id"]
         feed(sim, task_id)
-        request, asked = sim.log
+        request, feed_request = sim.log
         assert (request.method, request.path, request.query) == ("POST", "/pika/generate", "")
         assert request.headers["content-type"] == "application/json"
         assert json.loads(request.text) == sent
         assert request.size == len(request.text)
         assert request.body == {
-            **SEED_BODY,
+            **EXAMPLE_BODY,
             "image": {
                 "bytes": len(data), "sha256": hashlib.sha256(data).hexdigest(),
                 "kind": "image", "width": 80, "height": 60,
@@ -136,38 +148,32 @@ def test_the_log_tells_what_was_asked():
         }  # fmt: skip
         assert (request.status, request.task_id) == (200, task_id)
         assert before <= request.wall <= time.time()
-        assert request.monotonic <= asked.monotonic <= time.monotonic()
-        assert [entry.path for entry in sim.requests(method="GET")] == [asked.path]
+        assert request.monotonic <= feed_request.monotonic <= time.monotonic()
+        assert [entry.path for entry in sim.requests(method="GET")] == [feed_request.path]
         assert len(sim.requests(path="/pika/feed/")) == 1
         assert sim.requests(path="/pika/generate", server="cdn") == []
         assert sim.tasks[task_id].body == request.body
         assert sim.tasks[task_id].state in ("queued", "pending")
 
 
-def test_a_large_body_is_measured_not_kept():
-    """The raw text is only for bodies under a megabyte."""
+def test_log_has_no_text_of_a_large_body():
+    """The raw text is kept only for bodies under a megabyte."""
     with Simulator(height=64, clip_seconds=0.1) as sim:
         assert post(sim, body({"promptText": "a" * 2**20})).status_code == 200
         assert sim.log[0].text is None
         assert sim.log[0].size > 2**20
 
 
-def test_another_process_reads_log_and_tasks(sim):
-    """The control door shows both as JSON; a foreign token is masked, and it logs not itself."""
-    task_id = submit(sim)
-    requests.get(f"{sim.url}/pika/feed/x", headers={"Authorization": "Bearer real"}, timeout=5)
-    log = requests.get(f"{sim.url}/simulator/log", timeout=5).json()
-    assert log[-1]["headers"]["Authorization"] == "***"
-    assert log[-2]["headers"]["Authorization"] == f"Bearer {sim.key}"
-    tasks = requests.get(f"{sim.url}/simulator/tasks", timeout=5).json()
-    assert tasks[-1]["id"] == task_id
-    assert tasks[-1]["body"] == SEED_BODY
-    assert sim.requests(path="/simulator/") == []
+def test_control_requests_are_not_logged(sim):
+    """The log has only what a client sends to the gateway."""
+    before = len(sim.log)
+    assert requests.delete(f"{sim.url}/simulator/faults", timeout=5).ok
+    assert len(sim.log) == before
 
 
 @pytest.mark.slow
-def test_sixty_four_clients_at_once():
-    """64 clients submit and poll without an error, and every task is charged once."""
+def test_sixty_four_clients_are_served_at_once():
+    """No client gets an error, and each task is charged once."""
     with Simulator(height=64, clip_seconds=0.1, task_seconds=0.5) as sim:
 
         def client(number):
@@ -176,8 +182,8 @@ def test_sixty_four_clients_at_once():
                 answer = session.post(f"{sim.url}/pika/generate", json=body(), timeout=20)
                 task_id = answer.json()["id"]
                 for _ in range(15):
-                    told = session.get(f"{sim.url}/pika/feed/{task_id}", timeout=20)
-                    assert told.json()["id"] == task_id
+                    answer = session.get(f"{sim.url}/pika/feed/{task_id}", timeout=20)
+                    assert answer.json()["id"] == task_id
                 return task_id
 
         with ThreadPoolExecutor(64) as pool:
@@ -186,8 +192,8 @@ def test_sixty_four_clients_at_once():
         assert len(sim.requests(method="GET", path="/pika/feed/")) == 64 * 15
 
 
-def test_connections_are_counted():
-    """Leaks in a client show as connections that stay."""
+def test_open_connections_are_counted():
+    """Tests of a client use it to find leaks."""
     with Simulator() as sim:
         assert sim.connections == 0
         with requests.Session() as session:
@@ -199,8 +205,8 @@ def test_connections_are_counted():
         assert sim.connections == 0
 
 
-def test_it_starts_fast_and_leaves_nothing():
-    """No thread, socket or folder outlives it, whatever is under way; closing twice is fine."""
+def test_close_ends_all_threads_sockets_and_files():
+    """Also with a pending answer and rendering. Closing twice is allowed."""
     threads = set(threading.enumerate())
     before = time.monotonic()
     sim = Simulator(height=720, clip_seconds=20).start()
@@ -213,7 +219,7 @@ def test_it_starts_fast_and_leaves_nothing():
             headers={"Authorization": f"Bearer {sim.key}"},
             timeout=0.2,
         )
-    folder = sim._studio._folder
+    folder = sim._renders.folder
     assert folder.is_dir()
     before = time.monotonic()
     sim.close()
@@ -227,8 +233,8 @@ def test_it_starts_fast_and_leaves_nothing():
             socket.create_connection((urlsplit(url).hostname, urlsplit(url).port), timeout=2)
 
 
-def test_a_client_that_hangs_up_leaves_no_trace(caplog):
-    """An upload that breaks off creates nothing and logs no traceback."""
+def test_incomplete_upload_creates_no_task(caplog):
+    """It does not log an error either."""
     with Simulator() as sim:
         parts = urlsplit(sim.url)
         with socket.create_connection((parts.hostname, parts.port), timeout=5) as raw:
@@ -243,12 +249,14 @@ def test_a_client_that_hangs_up_leaves_no_trace(caplog):
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-def test_media_stay_in_a_given_folder(tmp_path):
-    """`media_dir` keeps the files, and equal bodies share one."""
+def test_media_dir_has_one_file_for_each_take(tmp_path):
+    """Requests with the same body get different clips, until they repeat."""
     with Simulator(height=64, clip_seconds=0.1, task_seconds=0, media_dir=tmp_path) as sim:
-        assert made(sim) == made(sim)
-        assert len(sim.charged) == 2
-    assert len(list(tmp_path.glob("*.mp4"))) == 1
+        results = [download_result(sim) for _ in range(TAKES + 1)]
+        assert len(sim.charged) == TAKES + 1
+    assert len(set(results)) == TAKES
+    assert results[0] == results[-1]
+    assert len(list(tmp_path.glob("*.mp4"))) == TAKES
 
 
 @pytest.mark.parametrize(
@@ -256,13 +264,13 @@ def test_media_stay_in_a_given_folder(tmp_path):
     [{"host": "0.0.0.0"}, {"host": "example.com"}, {"key": ""}, {"height": 8},
      {"clip_seconds": 0}, {"task_seconds": -1}],
 )  # fmt: skip
-def test_settings_that_make_no_sense_are_refused(options):
-    """Above all it never listens to other machines."""
+def test_invalid_option_raises_value_error(options):
+    """Most of all, the simulator must not listen to other machines."""
     with pytest.raises(ValueError, match=r"."):
         Simulator(**options)
 
 
-def run(*arguments):
+def start_command(*arguments):
     return subprocess.Popen(
         [sys.executable, "-m", "simulator", *arguments],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -270,15 +278,15 @@ def run(*arguments):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGTERM to catch")
-def test_the_command_serves_and_stops():
-    """It prints what to set, a line a request, and ends with 0 on SIGTERM."""
-    with run("--port", "0", "--task-seconds", "0", "--clip-seconds", "0.2") as process:
+def test_command_serves_until_sigterm():
+    """It prints the settings and a line for each request, and exits with 0."""
+    with start_command("--port", "0", "--task-seconds", "0", "--clip-seconds", "0.2") as process:
         lines = [process.stdout.readline() for _ in range(4)]
         settings = dict(line.strip().split("=", 1) for line in lines if "=" in line)
         assert settings["PIKA_API_KEY"] == "simulator-key"
         headers = {"Authorization": "Bearer simulator-key"}
         url = settings["PIKA_BASE_URL"] + "/pika/generate"
-        assert requests.post(url, json=SEED_BODY, headers=headers, timeout=10).ok
+        assert requests.post(url, json=EXAMPLE_BODY, headers=headers, timeout=10).ok
         line = process.stdout.readline()
         assert "POST /pika/generate 200" in line
         assert "simulator-key" not in line
@@ -287,15 +295,15 @@ def test_the_command_serves_and_stops():
     assert (process.returncode, out, err) == (0, "stopped\n", "")
 
 
-def test_the_command_says_why_it_cannot_start():
-    """A taken port and a public host are one clear line and exit code 1."""
+def test_command_that_cannot_start_prints_one_line():
+    """A port in use or a public host ends with exit code 1."""
     with Simulator() as sim:
         taken = urlsplit(sim.url).port
         for arguments, word in (
             (["--port", str(taken)], str(taken)),
             (["--host", "0.0.0.0"], "loop"),
         ):
-            with run(*arguments) as process:
+            with start_command(*arguments) as process:
                 out, err = process.communicate(timeout=10)
             assert (process.returncode, out) == (1, "")
             assert err.startswith("error: ")

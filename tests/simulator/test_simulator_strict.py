@@ -1,4 +1,4 @@
-"""What the gateway lets in, and what it refuses."""
+"""Which requests the simulator accepts and which it refuses."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 import requests
-from simulator_desk import LEFT_OUT, SEED_BODY, b64, body, picture, post, submit, video
+from simulator_helpers import EXAMPLE_BODY, OMIT, b64, body, picture, post, submit, video
 
 from simulator import Simulator
 
@@ -25,7 +25,7 @@ def sim():
         yield running
 
 
-def refused(sim, answer, *words):
+def assert_rejected(sim, answer, *words):
     charged = len(sim.charged)
     assert answer.status_code == 400, answer.text
     error = answer.json()["error"]
@@ -35,9 +35,9 @@ def refused(sim, answer, *words):
     assert len(sim.charged) == charged
 
 
-def test_the_seeds_example_is_accepted(sim):
-    """The specification's own example makes a task with a UUID."""
-    answer = post(sim, SEED_BODY)
+def test_example_of_the_specification_creates_a_task(sim):
+    """The answer has only the task's id, a UUID."""
+    answer = post(sim, EXAMPLE_BODY)
     assert answer.status_code == 200
     assert list(answer.json()) == ["id"]
     assert len(answer.json()["id"]) == 36
@@ -48,10 +48,10 @@ def test_the_seeds_example_is_accepted(sim):
     "changes",
     [
         *[{"pikaffect": name} for name in EFFECTS],
-        {"pikaffect": LEFT_OUT},
-        {"model": LEFT_OUT},
+        {"pikaffect": OMIT},
+        {"model": OMIT},
         {"model": "2.2"},
-        {"options.aspectRatio": LEFT_OUT},
+        {"options.aspectRatio": OMIT},
         {"options.aspectRatio": 0.4},
         {"options.aspectRatio": 2.5},
         {"options.aspectRatio": 1},
@@ -70,8 +70,8 @@ def test_the_seeds_example_is_accepted(sim):
     ],
     ids=lambda changes: "+".join(changes),
 )
-def test_what_the_seed_allows_is_accepted(sim, changes):
-    """Every documented value gets a task."""
+def test_documented_value_is_accepted(sim, changes):
+    """Every documented value creates a task."""
     assert post(sim, body(changes)).status_code == 200
 
 
@@ -83,7 +83,7 @@ def test_what_the_seed_allows_is_accepted(sim, changes):
         ({"options.fps": 24}, ["unknown field options.fps"]),
         ({"options.parameters.cfg": 1}, ["unknown field options.parameters.cfg"]),
         ({"options.parameters.seed": 1}, ["options.parameters.seed"]),
-        ({"promptText": LEFT_OUT}, ["promptText"]),
+        ({"promptText": OMIT}, ["promptText"]),
         ({"promptText": " \n"}, ["promptText", "blank"]),
         ({"promptText": 3}, ["promptText", "string"]),
         ({"pikaffect": "dissolve"}, ["pikaffect", "Dissolve"]),
@@ -92,37 +92,37 @@ def test_what_the_seed_allows_is_accepted(sim, changes):
         ({"pikaffect": ["Melt"]}, ["pikaffect"]),
         ({"model": ""}, ["model"]),
         ({"model": 1.5}, ["model", "string"]),
-        ({"options": LEFT_OUT}, ["options", "required"]),
+        ({"options": OMIT}, ["options", "required"]),
         ({"options": []}, ["options", "object"]),
         ({"options.aspectRatio": "16:9"}, ["options.aspectRatio", "number"]),
         ({"options.aspectRatio": True}, ["options.aspectRatio", "number"]),
         ({"options.aspectRatio": None}, ["options.aspectRatio", "number"]),
         ({"options.aspectRatio": 0.39}, ["options.aspectRatio", "0.4"]),
         ({"options.aspectRatio": 2.51}, ["options.aspectRatio", "2.5"]),
-        ({"options.frameRate": LEFT_OUT}, ["options.frameRate", "required"]),
+        ({"options.frameRate": OMIT}, ["options.frameRate", "required"]),
         ({"options.frameRate": 24.0}, ["options.frameRate", "integer"]),
         ({"options.frameRate": True}, ["options.frameRate", "integer"]),
         ({"options.frameRate": 7}, ["options.frameRate", "8"]),
         ({"options.frameRate": 25}, ["options.frameRate", "24"]),
-        ({"options.camera": LEFT_OUT}, ["options.camera", "required"]),
+        ({"options.camera": OMIT}, ["options.camera", "required"]),
         ({"options.camera": "zoom"}, ["options.camera", "object"]),
         ({"options.camera": {"dolly": "in"}}, ["options.camera.dolly"]),
         ({"options.camera": {"zoom": "left"}}, ["options.camera.zoom", "in or out"]),
         ({"options.camera": {"pan": "up"}}, ["options.camera.pan", "left or right"]),
         ({"options.camera": {"tilt": "none"}}, ["options.camera.tilt", "up or down"]),
         ({"options.camera": {"rotate": None}}, ["options.camera.rotate", "cw or ccw"]),
-        ({"options.parameters": LEFT_OUT}, ["options.parameters", "required"]),
+        ({"options.parameters": OMIT}, ["options.parameters", "required"]),
         ({"options.parameters": 1}, ["options.parameters", "object"]),
-        ({"options.parameters.guidanceScale": LEFT_OUT}, ["guidanceScale", "required"]),
+        ({"options.parameters.guidanceScale": OMIT}, ["guidanceScale", "required"]),
         ({"options.parameters.guidanceScale": 12.5}, ["guidanceScale", "integer"]),
         ({"options.parameters.guidanceScale": 4}, ["guidanceScale", "5"]),
         ({"options.parameters.guidanceScale": 26}, ["guidanceScale", "25"]),
-        ({"options.parameters.motion": LEFT_OUT}, ["motion", "required"]),
+        ({"options.parameters.motion": OMIT}, ["motion", "required"]),
         ({"options.parameters.motion": False}, ["motion", "integer"]),
         ({"options.parameters.motion": 5}, ["motion", "0 to 4"]),
-        ({"options.parameters.negativePrompt": LEFT_OUT}, ["negativePrompt", "required"]),
+        ({"options.parameters.negativePrompt": OMIT}, ["negativePrompt", "required"]),
         ({"options.parameters.negativePrompt": None}, ["negativePrompt", "string"]),
-        ({"options.extend": LEFT_OUT}, ["options.extend", "required"]),
+        ({"options.extend": OMIT}, ["options.extend", "required"]),
         ({"options.extend": 0}, ["options.extend", "true or false"]),
         ({"options.extend": True}, ["options.extend", "video"]),
         ({"image": ""}, ["image", "empty"]),
@@ -148,16 +148,16 @@ def test_what_the_seed_allows_is_accepted(sim, changes):
     ],
     ids=lambda value: "+".join(value) if isinstance(value, dict) else "",
 )
-def test_what_the_seed_does_not_allow_is_refused(sim, changes, words):
-    """Each refusal is a 400, names the field, and creates no task."""
-    refused(sim, post(sim, body(changes)), *words)
+def test_undocumented_value_is_rejected_with_400(sim, changes, words):
+    """The error names the field, and no task is created."""
+    assert_rejected(sim, post(sim, body(changes)), *words)
 
 
 @pytest.mark.parametrize(
     ("raw", "content_type", "words"),
     [
-        (json.dumps(SEED_BODY), "text/plain", ["Content-Type"]),
-        (json.dumps(SEED_BODY), None, ["Content-Type"]),
+        (json.dumps(EXAMPLE_BODY), "text/plain", ["Content-Type"]),
+        (json.dumps(EXAMPLE_BODY), None, ["Content-Type"]),
         ("", "application/json", ["JSON"]),
         ('{"promptText": "a"', "application/json", ["JSON"]),
         (b'{"promptText": "\xff"}', "application/json", ["JSON"]),
@@ -169,17 +169,17 @@ def test_what_the_seed_does_not_allow_is_refused(sim, changes, words):
         ('{"options": {"extend": true, "extend": 1}}', "application/json", ["duplicate", "extend"]),
     ],
 )
-def test_a_body_that_is_no_object_is_refused(sim, raw, content_type, words):
-    """Wrong type, broken JSON, duplicates: refused before any field is looked at."""
+def test_body_that_is_not_a_json_object_is_rejected_with_400(sim, raw, content_type, words):
+    """Wrong content type, invalid JSON and duplicate keys are refused before any field."""
     headers = {"Authorization": f"Bearer {sim.key}"}
     if content_type:
         headers["Content-Type"] = content_type
-    refused(sim, post(sim, data=raw, headers=headers), *words)
+    assert_rejected(sim, post(sim, data=raw, headers=headers), *words)
 
 
 @pytest.mark.parametrize("value", [None, "Bearer", "Bearer ", "Bearer wrong", "Basic test-key"])
-def test_without_the_key_nobody_gets_in(sim, value):
-    """401 for submit and feed alike, with an error that a person can read."""
+def test_request_without_the_key_is_rejected_with_401(sim, value):
+    """Submit and feed answer with a readable error."""
     headers = {"Authorization": value} if value else {}
     for answer in (
         post(sim, headers=headers),
@@ -189,8 +189,8 @@ def test_without_the_key_nobody_gets_in(sim, value):
         assert set(answer.json()["error"]) == {"message", "type", "code"}
 
 
-def test_a_body_over_the_limit_is_413():
-    """The limit holds with and without a Content-Length, and the message tells it."""
+def test_body_over_the_limit_is_rejected_with_413():
+    """The limit applies with and without a Content-Length, and the message names it."""
     with Simulator(max_body=5000) as sim:
         headers = {"Authorization": "Bearer test-key", "Content-Type": "application/json"}
         for data in (b" " * 20_000, iter([b" " * 3000] * 4)):
@@ -200,43 +200,43 @@ def test_a_body_over_the_limit_is_413():
         assert sim.charged == []
 
 
-def test_options_open_what_the_seed_leaves_open():
-    """`data_uri` takes both forms, and `allow_seed` takes parameters.seed."""
+def test_options_accept_data_uris_and_a_seed():
+    """`data_uri` accepts both forms of Base64, `allow_seed` accepts parameters.seed."""
     with Simulator(data_uri=True, allow_seed=True, height=64, clip_seconds=0.1) as sim:
         submit(sim, {"image": b64(picture())})
         submit(sim, {"image": "data:image/png;base64," + b64(picture())})
         submit(sim, {"video": "data:video/mp4;base64," + b64(video())})
         submit(sim, {"options.parameters.seed": 7})
-        refused(sim, post(sim, body({"options.parameters.seed": "7"})), "parameters.seed")
+        assert_rejected(sim, post(sim, body({"options.parameters.seed": "7"})), "parameters.seed")
         wrong = "data:text/plain;base64," + b64(picture())
-        refused(sim, post(sim, body({"image": wrong})), "image", "data:image")
+        assert_rejected(sim, post(sim, body({"image": wrong})), "image", "data:image")
 
 
-def test_a_loopback_url_is_fetched_and_must_decode(sim, tmp_path):
-    """A URL on this machine is looked at, since that costs nothing and finds mistakes."""
+def test_loopback_url_is_fetched_and_checked(sim, tmp_path):
+    """A URL on this machine must lead to a valid picture."""
     (tmp_path / "good.png").write_bytes(picture())
-    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "bad.png").write_bytes(b"not a picture")
 
-    class Quiet(SimpleHTTPRequestHandler):
+    class QuietHandler(SimpleHTTPRequestHandler):
         def log_message(self, *args):
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path)) as server:
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=tmp_path)) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         base = f"http://127.0.0.1:{server.server_port}"
         try:
             submit(sim, {"image": f"{base}/good.png"})
-            refused(sim, post(sim, body({"image": f"{base}/bad.png"})), "image", "WebP")
-            refused(sim, post(sim, body({"image": f"{base}/none.png"})), "image", "404")
+            assert_rejected(sim, post(sim, body({"image": f"{base}/bad.png"})), "image", "WebP")
+            assert_rejected(sim, post(sim, body({"image": f"{base}/none.png"})), "image", "404")
         finally:
             server.shutdown()
             thread.join()
-    refused(sim, post(sim, body({"image": f"{base}/good.png"})), "image", "reachable")
+    assert_rejected(sim, post(sim, body({"image": f"{base}/good.png"})), "image", "reachable")
 
 
-def test_the_wrong_path_or_method_is_json_too(sim):
-    """A client with the wrong base URL gets an error it can show."""
+def test_wrong_path_or_method_is_answered_with_a_json_error(sim):
+    """A client with a wrong base URL gets an error that it can show."""
     assert requests.get(f"{sim.url}/v1/pika", timeout=5).json()["error"]["code"] == "not_found"
     answer = requests.put(f"{sim.url}/pika/generate", timeout=5)
     assert answer.status_code == 405

@@ -1,4 +1,4 @@
-"""What the tests of `pika_api` share: a desk with a service on it, odd servers, small media."""
+"""Helpers for the tests of `pika_api`: services, scripted servers, small media."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,14 +19,12 @@ from typing import Any, TypeVar
 import av
 import numpy as np
 
-from pika_api import pictures
-from pika_api.client import Client
-from pika_api.journal import Intent, Journal, sqlite_url
-from pika_api.media import Media
-from pika_api.payload import Payload
-from pika_api.request import GenerateRequest
-from pika_api.service import Service
-from pika_api.settings import Settings
+from pika_api.gateway import Client, RetryPolicy
+from pika_api.journal import LEASE, Intent, Journal
+from pika_api.media import Media, images
+from pika_api.request import GenerateRequest, Payload
+from pika_api.settings import Settings, sqlite_url
+from pika_api.tasks import Service, ServicePolicy
 from simulator import Simulator
 
 T = TypeVar("T")
@@ -37,24 +35,24 @@ GENERATE = "/pika/generate"
 
 
 def run(work: Coroutine[Any, Any, T]) -> T:
-    """The coroutine's result, from an event loop of its own, as ComfyUI does for each prompt."""
+    """Run a coroutine in a new event loop, as ComfyUI does for each prompt."""
     return asyncio.run(work)
 
 
-def ask(prompt: str = PROMPT, **given: Any) -> GenerateRequest:
-    """A request with the seed's defaults."""
-    return GenerateRequest(prompt, **given)
+def ask(prompt: str = PROMPT, **values: Any) -> GenerateRequest:
+    """A request with the defaults of the API specification."""
+    return GenerateRequest(prompt, **values)
 
 
 def payload(request: GenerateRequest | None = None) -> Payload:
-    """What goes over the wire for a request."""
+    """The body of a request as a stream."""
     return Payload((request or ask()).body())
 
 
 @contextlib.contextmanager
-def client_of(url: str, key: str = KEY) -> Iterator[Client]:
-    """A client of the gateway at this address."""
-    client = Client(Settings(api_key=key, base_url=url))
+def client_of(url: str, key: str = KEY, **options: Any) -> Iterator[Client]:
+    """A client of the gateway at this address; the options are those of `Client`."""
+    client = Client(Settings(api_key=key, base_url=url), **options)
     try:
         yield client
     finally:
@@ -62,11 +60,13 @@ def client_of(url: str, key: str = KEY) -> Iterator[Client]:
 
 
 @dataclass
-class Desk:
-    """A gateway, a journal and services on both, in one folder."""
+class ServiceHarness:
+    """A gateway, and services with a journal in one folder."""
 
     gateway: Simulator
     home: Path
+    policy: ServicePolicy = field(default_factory=ServicePolicy)
+    lease: float = LEASE
     _services: list[Service] = field(default_factory=list)
 
     @property
@@ -81,39 +81,46 @@ class Desk:
 
     @property
     def output(self) -> Path:
-        """Where files go."""
+        """The folder for downloaded files."""
         return self.home / "output"
 
     @property
     def posts(self) -> int:
-        """How many paid requests have reached the gateway."""
+        """How many paid requests the gateway has received."""
         return len(self.gateway.requests("POST", GENERATE))
 
     def another(
-        self, *, journal: Journal | None = None, output: Path | None = None, **given: Any
+        self, *, journal: Journal | None = None, output: Path | None = None, **settings: Any
     ) -> Service:
-        """One more service on the same journal file, as a second process would have."""
-        values = {"api_key": self.gateway.key, "base_url": self.gateway.url, **given}
+        """Another service on the same journal file, like that of a second process."""
+        values = {"api_key": self.gateway.key, "base_url": self.gateway.url, **settings}
         service = Service(
             Settings(**values),
-            journal or Journal(sqlite_url(self.home)),
+            journal or Journal(sqlite_url(self.home), lease=self.lease),
             output or self.output,
+            policy=self.policy,
         )
         self._services.append(service)
         return service
 
-    def submit(self, request: GenerateRequest | None = None, **given: Any) -> str:
-        """Submit with the first service; the task id."""
-        return run(self.service.submit(request or ask(), **given)).task_id
+    def submit(self, request: GenerateRequest | None = None, **options: Any) -> str:
+        """Submit a request with the first service; returns the task id."""
+        return run(self.service.submit(request or ask(), **options)).task_id
 
     def close(self) -> None:
         """Close all services."""
         for service in self._services:
             service.close()
+            service.journal.close()
 
 
-def intent(fingerprint: str = "f" * 64, **given: Any) -> Intent:
-    """An intent to journal."""
+def impatient(policy: ServicePolicy, seconds: float) -> ServicePolicy:
+    """A policy that repeats an unreachable submit for so long only, instead of 20 s."""
+    return replace(policy, retry=RetryPolicy(unreachable_patience=seconds))
+
+
+def intent(fingerprint: str = "f" * 64, **fields: Any) -> Intent:
+    """An intent for the journal."""
     values: dict[str, Any] = {
         "base_url": "https://api.gpt.ge",
         "key_id": "0123456789abcdef",
@@ -121,11 +128,11 @@ def intent(fingerprint: str = "f" * 64, **given: Any) -> Intent:
         "prompt": PROMPT,
         "request": {"promptText": PROMPT},
     }
-    return Intent(fingerprint, **(values | given))
+    return Intent(fingerprint, **(values | fields))
 
 
 class Clock:
-    """A clock that goes when told to."""
+    """A clock that a test sets."""
 
     def __init__(self, now: float = 1_800_000_000.0) -> None:
         self.now = now
@@ -135,42 +142,42 @@ class Clock:
 
 
 def claim_in_process(urls: list[str], owner: str, barrier: Any, answers: Any) -> None:
-    """Claim the same fingerprint as the others, at the same moment, in each journal."""
+    """Claim the same fingerprint as other processes, at the same moment, in each journal."""
     for url in urls:
         with contextlib.closing(Journal(url)) as journal:
             barrier.wait(60)
             try:
-                answers.put((url, journal.claim(intent(), owner)[1], ""))
-            except Exception as error:  # noqa: BLE001 - told to the parent, which fails on it
+                answers.put((url, journal.claim(intent(), owner).acquired, ""))
+            except Exception as error:  # noqa: BLE001 - the parent process fails on it
                 answers.put((url, False, repr(error)))
 
 
-# Servers that do what the simulator cannot be told to.
+# Servers that can do more than the simulator.
 
 
 @dataclass
 class Seen:
-    """One request as it came over the wire."""
+    """A request as it was received."""
 
     head: str
     body: bytes
 
     @property
     def line(self) -> str:
-        """Its first line."""
+        """The request line."""
         return self.head.split("\r\n", 1)[0]
 
     def header(self, name: str) -> str | None:
-        """A header's value."""
+        """The value of a header; None if it is missing."""
         lines = (line.partition(":") for line in self.head.split("\r\n")[1:])
-        return {found.lower(): value.strip() for found, _, value in lines}.get(name.lower())
+        return {key.lower(): value.strip() for key, _, value in lines}.get(name.lower())
 
 
 Answer = bytes | Callable[[socket.socket], None]
 
 
 def answer(status: int, body: object = b"", *, length: int | None = None, **headers: str) -> bytes:
-    """An HTTP answer, byte for byte; `length` lies about its size."""
+    """An HTTP response in bytes; `length` is a false Content-Length."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
     size = len(raw) if length is None else length
     lines = [f"HTTP/1.1 {status} Scripted", f"Content-Length: {size}", "Connection: close"]
@@ -197,9 +204,10 @@ def drip(data: bytes, every: float) -> Callable[[socket.socket], None]:
 
 
 class RawServer:
-    """Answers as the script says, in order, the last for ever; keeps what it was sent.
+    """A server with scripted responses, which records the requests.
 
-    `read` is how many bytes of a body are read before the answer; None for all of it.
+    The responses are sent in order; the last one is repeated. `read` is how many bytes of a body
+    are read before the response; None for all.
     """
 
     def __init__(self, *script: Answer, read: int | None = None) -> None:
@@ -249,7 +257,7 @@ class RawServer:
 
 
 def free_port() -> int:
-    """A port of this machine that nothing listens at."""
+    """A port of this machine on which no program listens."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         return int(probe.getsockname()[1])
 
@@ -266,7 +274,7 @@ def write_video(
     faststart: bool = False,
     shift: int = 0,
 ) -> Path:
-    """A short clip; `shift` moves its presentation times back by so many frames."""
+    """Write a short clip; `shift` moves its presentation times back by so many frames."""
     options = {"movflags": "faststart"} if faststart else {}
     width, height = size
     with av.open(str(path), "w", options=options) as container:
@@ -294,16 +302,16 @@ def write_video(
 
 
 def picture(height: int = 6, width: int = 8, channels: int = 3, seed: int = 1) -> Any:
-    """A picture of noise, as ComfyUI's nodes pass it."""
-    chance = np.random.default_rng(seed)
-    return chance.random((1, height, width, channels), dtype=np.float32)
+    """A picture of noise, as an IMAGE of ComfyUI."""
+    random = np.random.default_rng(seed)
+    return random.random((1, height, width, channels), dtype=np.float32)
 
 
 def from_pixels(image: object) -> Media:
-    """A picture as PNG, exactly."""
-    return pictures.prepare(image, form="png").media
+    """A picture as lossless PNG."""
+    return images.prepare_image(image, form="png").media
 
 
 def from_picture_file(path: Path) -> Media:
-    """A picture file as PNG, exactly."""
-    return pictures.encode(pictures.from_file(path), form="png")[0]
+    """A picture file as lossless PNG."""
+    return images.encode_image(images.read_image_file(path), form="png")[0]

@@ -9,8 +9,8 @@ from urllib.parse import urljoin
 
 from playwright.sync_api import ConsoleMessage, Error, Page
 
-from devtools.chromium import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, browser
-from devtools.pages import open_editor
+from devtools.comfyui.pages import open_editor
+from devtools.setup.browser import VIEWPORT_HEIGHT, VIEWPORT_WIDTH, browser
 from support.waiting import PATIENCE, until
 
 #: Closes the pack's dialogs, which are HTML's own.
@@ -56,6 +56,12 @@ def open_empty_editor(page: Page, url: str) -> None:
         return
     page.unroute_all(behavior="ignoreErrors")
     page.context.clear_permissions()
+    close_dialogs(page)
+    page.evaluate(_EMPTY)
+
+
+def close_dialogs(page: Page) -> None:
+    """Close the editor's dialogs and the pack's."""
     page.evaluate(_CLOSE)
 
     def without_dialogs() -> bool:
@@ -65,7 +71,6 @@ def open_empty_editor(page: Page, url: str) -> None:
         return False
 
     until(without_dialogs, what="the editor without a dialog")
-    page.evaluate(_EMPTY)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from devtools.pages import open_editor
+from devtools.comfyui.pages import open_editor
 from support.browser import PageErrors, leave
 from support.comfy import Comfy
 

@@ -16,12 +16,12 @@ from typing import Any
 
 import pytest
 
-from pika_api import collecting, journal, leases, submitting, watch
+from pika_api import progress
 from pika_api.errors import PikaError, SubmitUnknown, TaskError
-from pika_api.journal import Entry, Journal
-from pika_api.states import State
+from pika_api.journal import Entry, Journal, State
+from pika_api.tasks import ServicePolicy
 from simulator import Simulator
-from support.api import Desk, ask, run
+from support.api import ServiceHarness, ask, run
 
 #: What becomes of the same request, queued again.
 SENDS, TAKES_UP, UNKNOWN = "sends anew", "takes up", "is refused as unknown"
@@ -32,12 +32,13 @@ LEASE = 0.5
 MAY_BE_CHARGED = frozenset({State.SENT, State.UNKNOWN})
 
 
+#: Looks at rows that other workers hold more often.
+POLICY = ServicePolicy(row_check=0.02)
+
+
 def shorten(patch: pytest.MonkeyPatch) -> None:
-    """Short leases, and users who are looked out for more often."""
-    patch.setattr(journal, "LEASE", LEASE)
-    patch.setattr(leases, "_EVERY", LEASE / 4)
-    for module in (watch, submitting, collecting):
-        patch.setattr(module, "CHECK_EVERY", 0.02)
+    """Users are looked out for more often."""
+    patch.setattr(progress, "CHECK_EVERY", 0.02)
 
 
 def rows(kept: Journal) -> list[Entry]:
@@ -104,27 +105,27 @@ class Stopped(Exception):
 def told(error: PikaError, entry: Any) -> None:
     """The error says what it means for the money, how to go on, and which task it is about."""
     text = str(error)
-    assert error.money
-    assert error.money in text
-    assert error.way_out
+    assert error.charge_note
+    assert error.charge_note in text
+    assert error.hint
     if entry.task_id is not None:
         assert entry.task_id in text
     if isinstance(error, TaskError):
         assert error.task_id == entry.task_id
 
 
-def queue_again(desk: Desk, charged: list[str], then: str) -> None:
+def queue_again(harness: ServiceHarness, charged: list[str], then: str) -> None:
     """Queue the same request again, with no fault left."""
-    desk.gateway.clear_faults()
-    posts = desk.posts
+    harness.gateway.clear_faults()
+    posts = harness.posts
     if then == UNKNOWN:
         with pytest.raises(SubmitUnknown, match="may have been accepted"):
-            run(desk.service.submit(ask()))
-        assert desk.posts == posts
+            run(harness.service.submit(ask()))
+        assert harness.posts == posts
         return
-    found = run(desk.service.submit(ask()))
-    assert found.taken_up == (then == TAKES_UP)
-    assert desk.posts == posts + (then == SENDS)
+    found = run(harness.service.submit(ask()))
+    assert found.reused == (then == TAKES_UP)
+    assert harness.posts == posts + (then == SENDS)
     assert (found.task_id in charged) == (then == TAKES_UP)
 
 

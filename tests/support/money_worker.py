@@ -12,19 +12,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pika_api import journal, leases
 from pika_api.errors import PikaError
+from pika_api.journal import Journal
 from pika_api.request import GenerateRequest
-from pika_api.service import Service
-from pika_api.settings import Settings
+from pika_api.settings import Settings, sqlite_url
+from pika_api.tasks import Service
 
 
 def open_service(given: dict[str, Any]) -> Service:
     """A service with leases as short as the tests', on the journal in ``home``."""
-    journal.LEASE, leases._EVERY = given["lease"], given["lease"] / 4
     home = Path(given["home"])
     settings = Settings(api_key=given["key"], base_url=given["base_url"])
-    return Service(settings, journal.Journal(journal.sqlite_url(home)), home / "output")
+    journal = Journal(sqlite_url(home), lease=given["lease"])
+    return Service(settings, journal, home / "output")
 
 
 async def act(service: Service, given: dict[str, Any]) -> dict[str, Any]:
@@ -36,7 +36,7 @@ async def act(service: Service, given: dict[str, Any]) -> dict[str, Any]:
         return {"task_id": collected.task_id, "path": str(collected.path)}
     request = GenerateRequest(given["prompt"])
     submitted = await service.submit(request, take=given.get("take", 0))
-    return {"task_id": submitted.task_id, "taken_up": submitted.taken_up}
+    return {"task_id": submitted.task_id, "taken_up": submitted.reused}
 
 
 def main() -> None:

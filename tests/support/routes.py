@@ -12,8 +12,9 @@ from typing import Any
 import requests
 import sqlalchemy as sa
 
-from pika_api.database import TASKS
-from pika_api.journal import Journal, sqlite_url
+from pika_api.journal import Journal
+from pika_api.journal.schema import TASKS
+from pika_api.settings import sqlite_url
 from support.api import intent
 from support.comfy import Comfy
 
@@ -88,15 +89,15 @@ def forget_all_tasks(comfy: Comfy) -> None:
 def add_entry(comfy: Comfy, name: str, **fields: Any) -> int:
     """Have another process claim a request; the entry's number."""
     with closing(journal_of(comfy)) as journal:
-        return journal.claim(intent(f"{name}-{time.time_ns()}", **fields), "another")[0].id
+        return journal.claim(intent(f"{name}-{time.time_ns()}", **fields), "another").entry.id
 
 
 def add_task_of_another_gateway(comfy: Comfy, prompt: str) -> int:
     """Add a task with another base URL; its number."""
     number = add_entry(comfy, "elsewhere", base_url="https://elsewhere.example", prompt=prompt)
     with closing(journal_of(comfy)) as journal:
-        journal.sent(number, "another")
-        journal.submitted(number, f"theirs-{number}")
+        journal.mark_sent(number, "another")
+        journal.mark_submitted(number, f"theirs-{number}")
     return number
 
 

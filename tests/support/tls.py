@@ -1,4 +1,4 @@
-"""A certificate authority for one test run, servers that it vouches for, and a proxy in between."""
+"""A certificate authority for one test run, servers with its certificates, and a proxy."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from pathlib import Path
 from support.api import Answer, RawServer, Seen
 
 OPENSSL = shutil.which("openssl")
-#: Names that the certificate is for; nobody has the second but a proxy that we tell.
+#: Names in the certificate. Only the `Proxy` below can resolve the second.
 NAMES = ("localhost", "gateway.example")
 
 
 class Authority:
-    """A throw-away authority, and one certificate of its for `NAMES`."""
+    """A temporary authority, and one certificate for `NAMES`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.bundle = folder / "ca.pem"
         self._run(
             "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-keyout", "ca.key",
-            "-out", "ca.pem", "-subj", "/CN=Throw-away authority",
+            "-out", "ca.pem", "-subj", "/CN=Temporary authority",
             "-addext", "keyUsage=critical,keyCertSign,cRLSign",
         )  # fmt: skip
         self._run(
@@ -63,18 +63,20 @@ class TlsServer(RawServer):
 
     def _handle(self, connection: socket.socket) -> None:
         with (
-            contextlib.suppress(OSError),  # who does not trust it goes away
+            contextlib.suppress(
+                OSError
+            ),  # a client that does not trust the certificate disconnects
             self._context.wrap_socket(connection, server_side=True) as safe,
         ):
             super()._handle(safe)
 
 
 class Proxy:
-    """Carries connections to the ports that it knows by name, or says no to all.
+    """Forwards connections to ports of this machine by name, or rejects all.
 
     Args:
-        ports: Where each name is on this machine.
-        answer: What it says instead of carrying anything.
+        ports: The port of each name.
+        answer: What it responds instead of forwarding a connection.
     """
 
     def __init__(self, ports: Mapping[str, int], answer: bytes = b"") -> None:
@@ -106,16 +108,16 @@ class Proxy:
 
     @property
     def asked(self) -> list[str]:
-        """What it was asked, without the version of HTTP, which differs between Pythons."""
+        """The request lines without the HTTP version, which differs between Pythons."""
         return [seen.line.rpartition(" ")[0] for seen in self.seen]
 
     def _handle(self, connection: socket.socket) -> None:
         head = b""
         while b"\r\n\r\n" not in head:
-            piece = connection.recv(65536)
-            if not piece:
+            chunk = connection.recv(65536)
+            if not chunk:
                 return
-            head += piece
+            head += chunk
         seen = Seen(head.decode("latin-1"), b"")
         self.seen.append(seen)
         if self._answer:
@@ -124,14 +126,14 @@ class Proxy:
         name = seen.line.split()[1].rpartition(":")[0]
         with socket.create_connection(("127.0.0.1", self._ports[name])) as other:
             connection.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            back = threading.Thread(target=_carry, args=(other, connection), daemon=True)
+            back = threading.Thread(target=_forward, args=(other, connection), daemon=True)
             back.start()
-            _carry(connection, other)
+            _forward(connection, other)
             back.join(5)
 
 
-def _carry(source: socket.socket, sink: socket.socket) -> None:
+def _forward(source: socket.socket, sink: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        while piece := source.recv(65536):
-            sink.sendall(piece)
+        while chunk := source.recv(65536):
+            sink.sendall(chunk)
         sink.shutdown(socket.SHUT_WR)

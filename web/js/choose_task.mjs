@@ -1,4 +1,9 @@
-// A dialog with the journal's tasks, newest first, of which one is chosen.
+// @ts-check
+// A dialog with the journal's tasks, the newest first, to choose one.
+
+/** @import { OpenDialog } from "./dialogs.mjs" */
+/** @import { TaskStore } from "./task_store.mjs" */
+/** @import { KnownTask } from "./types.mjs" */
 
 import { openDialog } from "./dialogs.mjs";
 import { element } from "./dom.mjs";
@@ -6,11 +11,12 @@ import { ago, t } from "./i18n.mjs";
 import { tasks } from "./task_store.mjs";
 import { matching, promptOf, stateWord } from "./task_words.mjs";
 
-// Enough to look through; the search goes over all.
-const SHOWN = 200;
+/** Rows in the page; the search covers all tasks. */
+const MOST_ROWS = 200;
 
-// Resolves to the chosen task's id, or to null where none was chosen.
+/** @returns {Promise<string | null>} the chosen task's id; null where none was chosen */
 export async function chooseTask() {
+  /** @type {OpenDialog<string>} */
   const { body, close, closed } = openDialog(t("choose.title"), { wide: true });
   const search = element("input", {
     type: "search",
@@ -19,22 +25,25 @@ export async function chooseTask() {
     ariaLabel: t("tasks.search"),
   });
   const rows = element("ul", { className: "pika-choices" });
-  const word = element("p", { ariaLive: "polite" });
-  body.append(search, rows, word);
-  let shown = "";
+  const status = element("p", { ariaLive: "polite" });
+  body.append(search, rows, status);
+  /** The tasks in the rows, as JSON. */
+  let listed = "";
 
   function show() {
     const withId = tasks.list.filter((task) => task.task_id);
-    const found = matching(withId, search.value);
-    const first = found.slice(0, SHOWN);
-    word.textContent = said(withId.length, found.length);
-    // Built again only where something is different: a row may have the focus.
-    const text = JSON.stringify(first);
-    if (text === shown) return;
-    shown = text;
-    const focused = document.activeElement?.dataset?.number;
+    const matches = matching(withId, search.value);
+    const first = matches.slice(0, MOST_ROWS);
+    status.textContent = statusText(tasks, withId.length, matches.length);
+    // Built again only where something differs: a row may have the focus.
+    const json = JSON.stringify(first);
+    if (json === listed) return;
+    listed = json;
+    const focused = document.activeElement?.getAttribute("data-number");
     rows.replaceChildren(...first.map((task) => row(task, close)));
-    if (focused) rows.querySelector(`[data-number="${focused}"]`)?.focus();
+    /** @type {HTMLElement | null} */
+    const again = focused ? rows.querySelector(`[data-number="${focused}"]`) : null;
+    again?.focus();
   }
 
   search.oninput = show;
@@ -46,14 +55,24 @@ export async function chooseTask() {
   return chosen;
 }
 
-function said(all, found) {
-  if (tasks.error) return t("tasks.stale", { reason: tasks.error.message });
-  if (!tasks.ready) return t("common.loading");
+/**
+ * What the line below the rows says.
+ * @param {Pick<TaskStore, "error" | "ready">} store
+ * @param {number} all
+ * @param {number} matches of the search
+ */
+export function statusText({ error, ready }, all, matches) {
+  if (error) return t("tasks.stale", { reason: error.message });
+  if (!ready) return t("common.loading");
   if (!all) return t("tasks.blank.empty_text");
-  if (!found) return t("tasks.blank.unmatched");
-  return found > SHOWN ? t("choose.more", { shown: SHOWN, found }) : "";
+  if (!matches) return t("tasks.blank.unmatched");
+  return matches > MOST_ROWS ? t("choose.more", { shown: MOST_ROWS, found: matches }) : "";
 }
 
+/**
+ * @param {KnownTask} task
+ * @param {(taskId: string | null) => void} close
+ */
 function row(task, close) {
   const state = element("span", { className: "state", textContent: stateWord(task) });
   state.dataset.state = task.state;
@@ -63,8 +82,8 @@ function row(task, close) {
     state,
     element("span", { className: "prompt", textContent: promptOf(task) }),
     element("span", { className: "age", textContent: ago(task.created_at) }),
-    element("span", { className: "id", textContent: task.task_id }),
+    element("span", { className: "id", textContent: task.task_id ?? "" }),
   );
-  choice.dataset.number = task.number;
+  choice.dataset.number = String(task.number);
   return element("li", {}, choice);
 }

@@ -1,7 +1,9 @@
-// What a bug report needs, to be pasted into one: the server leaves out key, prompts and user name.
+// @ts-check
+// Copies a text for a bug report. The server leaves out the key, the prompts and the user's name.
 
 import { button, copyText, element } from "./dom.mjs";
 import { openDialog, paragraphs } from "./dialogs.mjs";
+import { messageOf } from "./errors.mjs";
 import { t } from "./i18n.mjs";
 import { Note } from "./note.mjs";
 import { get } from "./routes.mjs";
@@ -13,11 +15,12 @@ export function diagnosticsField() {
     copy.disabled = true;
     note.set("busy", t("settings.test.running"));
     try {
+      /** @type {{ text: string }} */
       const { text } = await get("diagnostics?connection=1");
-      await hand(text, root);
+      await copyOrShow(text, root);
       note.set("good", t("settings.diagnostics.copied"));
     } catch (error) {
-      note.set("bad", error.message);
+      note.set("bad", messageOf(error));
     }
     copy.disabled = false;
     copy.focus();
@@ -26,16 +29,20 @@ export function diagnosticsField() {
   return root;
 }
 
-// A browser may not let a page copy so long after the click: then it is shown, and chosen.
-async function hand(text, within) {
+/**
+ * A browser may not let the page copy so long after the click. Then the text is shown, selected.
+ * @param {string} text
+ * @param {HTMLElement} within
+ */
+async function copyOrShow(text, within) {
   try {
     await copyText(text, within);
   } catch {
     const { body, closed } = openDialog(t("settings.labels.diagnostics"), { wide: true });
-    const shown = element("pre", { textContent: text, tabIndex: 0 });
-    body.append(...paragraphs(t("settings.diagnostics.by_hand")), shown);
-    shown.focus();
-    getSelection().selectAllChildren(shown);
+    const content = element("pre", { textContent: text, tabIndex: 0 });
+    body.append(...paragraphs(t("settings.diagnostics.by_hand")), content);
+    content.focus();
+    getSelection()?.selectAllChildren(content);
     await closed;
   }
 }

@@ -1,10 +1,13 @@
-// The examples' picture. A fresh ComfyUI lacks it in its input folder: an example that asks for it
-// brings it along.
+// @ts-check
+// The picture of the example workflows. A new ComfyUI does not have it in its input folder, so
+// opening an example that loads it uploads it.
 
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
-import { toast } from "./host.mjs";
+import { messageOf } from "./errors.mjs";
+import { showToast } from "./host.mjs";
 import { loadStrings, t } from "./i18n.mjs";
+import { loadImageChoices } from "./workarounds.mjs";
 
 await loadStrings();
 
@@ -14,29 +17,22 @@ const PICTURE = new URL(`../example/${NAME}`, import.meta.url);
 app.registerExtension({
   name: "pika.example_input",
 
-  // Before the nodes are made, so that none looks for the picture in vain.
+  // Before the nodes are created: they look for the picture at once.
   async beforeConfigureGraph(workflow) {
-    const offered = offeredPictures();
-    if (!offered || offered.includes(NAME) || !workflow?.nodes?.some(wantsPicture)) return;
+    const choices = loadImageChoices();
+    if (!choices || choices.includes(NAME) || !workflow?.nodes?.some(loadsPicture)) return;
     try {
       await upload();
-      offered.push(NAME);
+      choices.push(NAME);
     } catch (error) {
-      toast("error", t("example.failed"), error.message);
+      showToast("error", t("example.failed"), messageOf(error));
     }
   },
 });
 
-function wantsPicture({ type, widgets_values: values }) {
+/** @param {{ type?: string, widgets_values?: unknown }} node of a saved workflow */
+function loadsPicture({ type, widgets_values: values }) {
   return type === "LoadImage" && Array.isArray(values) && values[0] === NAME;
-}
-
-// The list behind every LoadImage's choice, as the editor read it from the server; newer servers
-// write it in another form.
-function offeredPictures() {
-  const definition = window.LiteGraph?.registered_node_types?.LoadImage?.nodeData;
-  const [form, details] = definition?.input?.required?.image ?? [];
-  return [form, details?.options].find(Array.isArray);
 }
 
 async function upload() {
@@ -44,6 +40,6 @@ async function upload() {
   if (!picture.ok) throw new Error(`HTTP ${picture.status}`);
   const body = new FormData();
   body.append("image", await picture.blob(), NAME);
-  const answer = await api.fetchApi("/upload/image", { method: "POST", body });
-  if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+  const response = await api.fetchApi("/upload/image", { method: "POST", body });
+  if (!response.ok) throw new Error(`HTTP ${response.status}`);
 }

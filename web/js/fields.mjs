@@ -1,11 +1,19 @@
-// The simple settings: an address, a choice, a number. Each saves itself once it is changed.
+// @ts-check
+// The simple settings: an address, a choice, a number. Each saves itself when it is changed.
+
+/** @import { Settings, Verdict } from "./types.mjs" */
 
 import { button, element } from "./dom.mjs";
+import { messageOf } from "./errors.mjs";
 import { has, t } from "./i18n.mjs";
 import { Note } from "./note.mjs";
 import { post } from "./routes.mjs";
-import { saveSettings, showSettings } from "./settings_store.mjs";
+import { saveSettings, watchSettings } from "./settings_store.mjs";
 
+/** @typedef {Exclude<keyof Settings, "api_key" | "problem">} FieldName */
+/** @typedef {HTMLInputElement | HTMLSelectElement} Input */
+
+/** @type {Record<FieldName, string>} */
 const VARIABLES = {
   base_url: "PIKA_BASE_URL",
   base64_style: "PIKA_BASE64_STYLE",
@@ -13,61 +21,105 @@ const VARIABLES = {
   max_body_mb: "PIKA_MAX_BODY_MB",
 };
 
-// A field with one input. `lay(setting)` puts the server's value and limits into the input; an
-// emptied input takes the value back to its default.
-function field(name, input, lay, read = (value) => value) {
+/**
+ * Why a setting cannot be changed on the page, in words; empty where it can.
+ * @param {Settings} settings
+ * @param {FieldName} name
+ */
+export function lockText(settings, name) {
+  const { source } = settings[name];
+  const lock = name === "base_url" ? settings.base_url.locked : "";
+  const reason = lock || (source === "environment" ? "environment" : "");
+  return reason && t(`settings.locked.${reason}`, { name: VARIABLES[name] });
+}
+
+/**
+ * The value that an input asks for; null for the default, where it is empty.
+ * @template Value
+ * @param {Pick<Input, "value" | "validity" | "validationMessage">} input
+ * @param {(text: string) => Value} parse
+ * @returns {Value | null}
+ * @throws {Error} where the browser cannot read what was typed: its `value` is empty then
+ */
+export function requestedValue(input, parse) {
+  if (input.validity.badInput) throw new Error(input.validationMessage);
+  const text = input.value.trim();
+  return text ? parse(text) : null;
+}
+
+/**
+ * The text of an input: empty where the default applies, which is the placeholder.
+ * @param {{ value: string | number, source: string }} setting
+ */
+function displayValue({ value, source }) {
+  return source === "default" ? "" : String(value);
+}
+
+/**
+ * A field with one input. An emptied input sets the default again.
+ * @param {FieldName} name
+ * @param {Input} input
+ * @param {(settings: Settings) => void} show puts the server's value and limits into the input
+ * @param {(text: string) => string | number} [parse]
+ */
+function field(name, input, show, parse = (text) => text) {
   const note = new Note();
   const root = element("div", { className: "pika-ui pika-field" }, input, note.root);
   input.disabled = true;
   input.ariaLabel = t(`settings.labels.${name}`);
 
-  async function store() {
-    const value = input.value.trim();
+  async function save() {
     try {
-      const keyCleared = await saveSettings({ [name]: value ? read(value) : null });
+      const isKeyCleared = await saveSettings({ [name]: requestedValue(input, parse) });
       input.ariaInvalid = null;
-      if (keyCleared) note.set("warn", t("settings.key_dropped"));
+      if (isKeyCleared) note.set("warn", t("settings.key_dropped"));
       else note.flash("good", t("common.saved"));
     } catch (error) {
       input.ariaInvalid = "true";
-      note.set("bad", error.message);
+      note.set("bad", messageOf(error));
     }
   }
 
-  input.onchange = store; // an input's change comes at Enter and when it is left
-  showSettings(root, (settings, error) => {
-    if (!settings) return note.set("bad", error.message);
-    const setting = settings[name];
-    const locked = setting.locked || (setting.source === "environment" ? "environment" : "");
-    input.disabled = Boolean(locked);
-    if (document.activeElement !== input || input.ariaInvalid !== "true") lay(setting);
-    return note.set("", locked ? t(`settings.locked.${locked}`, { name: VARIABLES[name] }) : "");
+  // This event comes when Enter is pressed and when the input loses the focus.
+  input.onchange = save;
+  watchSettings(root, (settings, error) => {
+    if (!settings) {
+      note.set("bad", error?.message ?? "");
+      return;
+    }
+    const lock = lockText(settings, name);
+    input.disabled = Boolean(lock);
+    if (document.activeElement !== input || input.ariaInvalid !== "true") show(settings);
+    note.set("", lock);
   });
   return root;
 }
 
 export function addressField() {
   const input = element("input", { type: "url", className: "pika-input", spellcheck: false });
-  return field("base_url", input, (setting) => {
+  return field("base_url", input, ({ base_url: setting }) => {
     input.placeholder = setting.default;
-    input.value = setting.source === "default" ? "" : setting.value;
+    input.value = displayValue(setting);
   });
 }
 
+/** @param {"max_requests" | "max_body_mb"} name */
 export function numberField(name) {
   const input = element("input", { type: "number", className: "pika-input short", step: "any" });
-  const lay = (setting) => {
-    input.min = setting.min;
-    input.max = setting.max;
-    input.placeholder = setting.default;
-    input.value = setting.source === "default" ? "" : setting.value;
+  /** @param {Settings} settings */
+  const show = ({ [name]: setting }) => {
+    input.min = String(setting.min);
+    input.max = String(setting.max);
+    input.placeholder = String(setting.default);
+    input.value = displayValue(setting);
   };
-  return field(name, input, lay, Number);
+  return field(name, input, show, Number);
 }
 
+/** @param {"base64_style"} name */
 export function choiceField(name) {
   const input = element("select", { className: "pika-input" });
-  return field(name, input, (setting) => {
+  return field(name, input, ({ [name]: setting }) => {
     const options = setting.choices.map((choice) => {
       const key = `settings.choices.${choice}`;
       return element("option", { value: choice, textContent: has(key) ? t(key) : choice });
@@ -77,17 +129,20 @@ export function choiceField(name) {
   });
 }
 
-const VERDICTS = { good: "good", trouble: "warn" };
-
-// Asks the gateway something that costs nothing, and puts what came of it into a note.
+/**
+ * Has the server ask the gateway something that costs nothing, and shows the result in a note.
+ * @param {Note} note
+ * @returns {Promise<Verdict>}
+ */
 export async function testConnection(note) {
   note.set("busy", t("settings.test.running"));
   try {
+    /** @type {{ verdict: Verdict, message: string }} */
     const { verdict, message } = await post("connection");
-    note.set(VERDICTS[verdict] ?? "bad", message);
+    note.set(verdict === "good" ? "good" : verdict === "trouble" ? "warn" : "bad", message);
     return verdict;
   } catch (error) {
-    note.set("bad", error.message);
+    note.set("bad", messageOf(error));
     return "trouble";
   }
 }

@@ -1,4 +1,5 @@
-// Pika History's list of tasks: a button on the node opens it, a choice goes into task_id.
+// @ts-check
+// A button on Pika History opens the list of tasks; the choice goes into the node's task_id.
 
 import { app } from "../../../scripts/app.js";
 import { chooseTask } from "./choose_task.mjs";
@@ -13,14 +14,16 @@ app.registerExtension({
 
   nodeCreated(node) {
     if (node.comfyClass !== "PikaHistory") return;
-    const button = node.addWidget("button", t("choose.button"), null, async () => {
+    const choose = async () => {
       const taskId = await chooseTask();
-      const widget = node.widgets.find((candidate) => candidate.name === "task_id");
+      const widget = node.widgets?.find((candidate) => candidate.name === "task_id");
       if (taskId && widget) {
         widget.value = taskId;
         app.graph?.setDirtyCanvas?.(true, true);
       }
-    });
-    button.serialize = false; // it holds no value, and must not stand in saved workflows
+    };
+    // The button has no value: it must be neither in a saved workflow nor in what a run sends.
+    const button = node.addWidget("button", t("choose.button"), "", choose, { serialize: false });
+    button.serialize = false;
   },
 });

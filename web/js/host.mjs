@@ -1,119 +1,120 @@
-// What our modules want of the editor. Each is asked for where a version may lack it.
+// @ts-check
+// What the pack uses of the editor's public interface. Anything that an older editor may lack is
+// optional here; what is not public is in workarounds.mjs.
+
+/** @import { GraphNode, OutputFile } from "./types.mjs" */
 
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
+import { freePlace } from "./free_place.mjs";
+import { clickSettingsPage, isTabOpen, visibleArea } from "./workarounds.mjs";
 
+/** The id of the pack's sidebar tab. */
 export const TAB = "pika";
 
+const TOAST_SHOWN_FOR_MS = 6000;
+
+/**
+ * What a run does, as far as it can change a task.
+ * @type {Parameters<typeof api.addEventListener>[0][]}
+ */
+const RUN_EVENTS = [
+  "execution_start",
+  "executed",
+  "execution_success",
+  "execution_error",
+  "execution_interrupted",
+  "progress_text",
+];
+
+/**
+ * The editor's language, such as "en" or "zh-TW".
+ * @returns {string}
+ */
 export function locale() {
   return app.extensionManager?.setting?.get?.("Comfy.Locale") ?? navigator.language;
 }
 
-export function toast(severity, summary, detail = "") {
-  app.extensionManager?.toast?.add?.({ severity, summary, detail, life: 6000 });
+/**
+ * @param {"info" | "error"} severity
+ * @param {string} summary
+ * @param {string} [detail]
+ */
+export function showToast(severity, summary, detail = "") {
+  app.extensionManager?.toast?.add?.({ severity, summary, detail, life: TOAST_SHOWN_FOR_MS });
 }
 
-export async function run(command) {
+/** @param {string} command */
+export async function runCommand(command) {
   await app.extensionManager?.command?.execute?.(command);
 }
 
+/** Opens the sidebar tab with the tasks, or leaves it open. */
 export async function openTasks() {
-  const tabs = app.extensionManager?.sidebarTab;
-  if (tabs?.activeSidebarTabId !== TAB) await run(`Workspace.ToggleSidebarTab.${TAB}`);
+  // The command toggles the tab.
+  if (!isTabOpen(TAB)) await runCommand(`Workspace.ToggleSidebarTab.${TAB}`);
 }
 
-// The settings, at our page. The editor's command opens them at the first page only, so that ours
-// is chosen as a hand would choose it; where it is not found, the list of pages is in sight.
+/** Opens the page Settings → Pika. */
 export async function openSettings() {
-  await run("Comfy.ShowSettingsDialog");
-  const page = await appears(() => {
-    const offered = document.querySelectorAll("[role=dialog] :is([role=option], nav *, li, button)");
-    return [...offered].find((item) => item.textContent.trim() === "Pika");
-  });
-  page?.click();
+  // The command opens the settings at their first page only.
+  await runCommand("Comfy.ShowSettingsDialog");
+  await clickSettingsPage("Pika");
 }
 
-// The editor shows every error of a run in a dialog of its own. Where ours tells the same and offers
-// a way out, that one is closed by its own button.
-export async function closeErrorDialog() {
-  const report = await appears(() => document.querySelector("[role=dialog] .comfy-error-report"));
-  const dialog = report?.closest("[role=dialog]");
-  dialog?.querySelector(".p-dialog-close-button, .p-dialog-header-close")?.click();
-}
-
-// What `look` finds, or undefined where it has not come after a while.
-async function appears(look) {
-  for (let turn = 0; turn < 40; turn += 1) {
-    const found = look();
-    if (found) return found;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  return undefined;
-}
-
-export function address(path) {
+/** @param {string} path */
+export function serverUrl(path) {
   return api.apiURL(path);
 }
 
-// Where ComfyUI serves a file of its output folder.
-export function fileAddress(file) {
-  return address(`/view?${new URLSearchParams(file)}`);
+/**
+ * Where ComfyUI serves a file of its output folder.
+ * @param {OutputFile} file
+ */
+export function fileUrl(file) {
+  return serverUrl(`/view?${new URLSearchParams({ ...file })}`);
 }
 
-// A new node where it covers none, as near to the middle of what is seen of the graph as can be;
-// selected, and brought into sight.
+/**
+ * Calls `onEvent` at every event of a run.
+ * @param {() => void} onEvent
+ * @returns {() => void} ends it
+ */
+export function watchRuns(onEvent) {
+  for (const name of RUN_EVENTS) api.addEventListener(name, onEvent);
+  return () => {
+    for (const name of RUN_EVENTS) api.removeEventListener(name, onEvent);
+  };
+}
+
+/**
+ * Adds a node to the graph, near the middle of its visible part where it covers no other node, and
+ * selects it. Where there is no such place, the node is put beside all others and scrolled to.
+ * @param {string} type
+ * @param {Record<string, string>} values of its widgets, by name
+ */
 export function addNode(type, values) {
-  const node = window.LiteGraph.createNode(type);
+  const node = window.LiteGraph?.createNode(type);
+  if (!node) return;
   for (const widget of node.widgets ?? []) {
     if (widget.name in values) widget.value = values[widget.name];
   }
-  const graph = app.canvas.graph ?? app.graph;
-  const place = freePlace(graph, node.size);
-  node.pos = place.at;
+  const { canvas } = app;
+  const graph = canvas.graph ?? app.graph;
+  const place = freePlace(graph.nodes, visibleArea(canvas), [node.size[0], node.size[1]]);
+  node.pos = place.position;
   graph.beforeChange?.();
   graph.add(node);
   graph.afterChange?.();
-  app.canvas.deselectAll?.();
-  app.canvas.select ? app.canvas.select(node) : app.canvas.selectNode?.(node);
-  if (!place.seen) app.canvas.centerOnNode?.(node);
-  app.canvas.setDirty?.(true, true);
-  return node;
+  select(node);
+  if (!place.isVisible) canvas.centerOnNode?.(node);
+  canvas.setDirty?.(true, true);
 }
 
-const GAP = 40;
-// A node's title is above its position.
-const TITLE = 30;
-// So many places are looked at in a row, and in a column.
-const TRIED = 24;
-
-// Where there is no room in sight, the place is at the right of all that is there.
-function freePlace(graph, [width, height]) {
-  const { scale, offset } = app.canvas.ds;
-  const canvas = app.canvas.canvas.getBoundingClientRect();
-  // The canvas goes on behind the sidebar; this panel is the part that is in sight.
-  const panel = document.querySelector(".graph-canvas-panel")?.getBoundingClientRect();
-  const area = panel?.width ? panel : canvas;
-  const left = (area.left - canvas.left) / scale - offset[0];
-  const top = (area.top - canvas.top) / scale - offset[1];
-  const [wide, high] = [area.width / scale - width, area.height / scale - height];
-  const isFree = ([x, y]) =>
-    graph.nodes.every(
-      ({ pos, size }) =>
-        x > pos[0] + size[0] + GAP ||
-        x + width + GAP < pos[0] ||
-        y > pos[1] + size[1] + GAP + TITLE ||
-        y + height + GAP + TITLE < pos[1],
-    );
-  const middle = [left + wide / 2, top + high / 2];
-  const places = [middle];
-  for (let column = 1; column < TRIED; column += 1) {
-    for (let row = 1; row < TRIED; row += 1) {
-      places.push([left + (wide * column) / TRIED, top + (high * row) / TRIED]);
-    }
-  }
-  const far = ([x, y]) => Math.hypot(x - middle[0], y - middle[1]);
-  const at = places.sort((one, other) => far(one) - far(other)).find(isFree);
-  if (at) return { at, seen: true };
-  const right = Math.max(...graph.nodes.map(({ pos, size }) => pos[0] + size[0]));
-  return { at: [right + GAP, middle[1]], seen: false };
+/** @param {GraphNode} node */
+function select(node) {
+  const { canvas } = app;
+  canvas.deselectAll?.();
+  if (canvas.select) canvas.select(node);
+  else canvas.selectNode?.(node);
 }

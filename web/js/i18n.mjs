@@ -1,66 +1,101 @@
-// Our strings in the user's language. They are in locales/, which ComfyUI serves for all packs.
+// @ts-check
+// The pack's texts in the user's language, from locales/, which ComfyUI serves for all packs.
+
+/** @import { NodeTexts } from "./types.mjs" */
 
 import { api } from "../../../scripts/api.js";
 import { locale } from "./host.mjs";
 
+/** @typedef {string | { [part: string]: Texts }} Texts */
+/** @typedef {{ pika?: Texts, nodeDefs?: Record<string, NodeTexts> }} Language */
+
+/**
+ * Seconds.
+ * @type {[unit: Intl.RelativeTimeFormatUnit, length: number][]}
+ */
 const UNITS = [
   ["year", 31536000],
   ["month", 2592000],
   ["day", 86400],
   ["hour", 3600],
   ["minute", 60],
-  ["second", 1],
 ];
 
+/** @type {Record<string, Language>} */
 let languages = {};
+/** @type {Promise<void> | undefined} */
 let loading;
 
-// Awaited by each of our extensions before it registers, so that `t` has its texts everywhere else.
+/** Each entry module awaits this before it registers, so that `t` has its texts from then on. */
 export function loadStrings() {
   loading ??= read();
   return loading;
 }
 
 async function read() {
-  const answer = await api.fetchApi("/i18n");
-  if (!answer.ok) throw new Error(`HTTP ${answer.status} for /i18n`);
-  languages = await answer.json();
+  const response = await api.fetchApi("/i18n");
+  if (!response.ok) throw new Error(`HTTP ${response.status} for /i18n`);
+  languages = await response.json();
 }
 
-// The text of a key such as "tasks.empty", with {name} filled in. A key that has no text comes back
-// itself.
+/**
+ * The text of a key such as "tasks.title", with the values filled in for {name}.
+ * @param {string} key
+ * @param {Record<string, string | number>} [values]
+ * @returns {string} the key itself where it has no text
+ */
 export function t(key, values = {}) {
-  for (const language of candidates()) {
-    const found = key.split(".").reduce((node, part) => node?.[part], languages[language]?.pika);
-    if (typeof found === "string") {
-      return found.replace(/\{(\w+)\}/g, (whole, name) => values[name] ?? whole);
-    }
-  }
-  return key;
+  return text(key)?.replace(/\{(\w+)\}/g, (place, name) => String(values[name] ?? place)) ?? key;
 }
 
+/**
+ * Whether a key has a text.
+ * @param {string} key
+ */
 export function has(key) {
-  return t(key) !== key;
+  return text(key) !== undefined;
 }
 
-// A node's texts, as in nodeDefs.json; undefined where there are none.
-export function nodeTexts(name) {
+/**
+ * @param {string} key
+ * @returns {string | undefined}
+ */
+function text(key) {
   for (const language of candidates()) {
-    const found = languages[language]?.nodeDefs?.[name];
-    if (found) return found;
+    /** @type {Texts | undefined} */
+    let node = languages[language]?.pika;
+    for (const part of key.split(".")) node = typeof node === "object" ? node[part] : undefined;
+    if (typeof node === "string") return node;
   }
   return undefined;
 }
 
-// "zh-TW" is looked for as it is, then as "zh"; English is always there.
-function candidates() {
-  return [locale(), locale().split("-")[0], "en"];
+/**
+ * The texts of a node; undefined where there are none.
+ * @param {string} name
+ * @returns {NodeTexts | undefined}
+ */
+export function nodeTexts(name) {
+  for (const language of candidates()) {
+    const texts = languages[language]?.nodeDefs?.[name];
+    if (texts) return texts;
+  }
+  return undefined;
 }
 
-// How long ago, in words: "3m ago".
-export function ago(epochSeconds) {
-  const seconds = Math.max(Date.now() / 1000 - epochSeconds, 0);
-  const [unit, length] = UNITS.find(([, size]) => seconds >= size) ?? UNITS.at(-1);
+/** The languages to look in: "zh-TW", then "zh", then English, which has every text. */
+function candidates() {
+  return [locale(), ...locale().split("-", 1), "en"];
+}
+
+/**
+ * How long ago a moment is, in words: "3m ago".
+ * @param {number} epochSeconds
+ * @param {number} [now] seconds since the epoch
+ */
+export function ago(epochSeconds, now = Date.now() / 1000) {
+  const seconds = Math.max(now - epochSeconds, 0);
+  const [unit, length] = UNITS.find(([, size]) => seconds >= size) ?? ["second", 1];
   const words = new Intl.RelativeTimeFormat(locale(), { style: "narrow", numeric: "auto" });
   return words.format(-Math.floor(seconds / length), unit);
 }

@@ -1,4 +1,5 @@
-// A run that ends for want of a key: the way to the key, in place of a bare error.
+// @ts-check
+// A run that fails for lack of a key asks for the key, instead of showing a bare error.
 
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
@@ -15,7 +16,7 @@ app.registerExtension({
   setup() {
     api.addEventListener("execution_error", ({ detail }) => {
       if (detail?.exception_type !== "pika.SettingsError") return;
-      // Where ComfyUI does not even tell the settings, its own dialog with the error stays.
+      // Where even the settings cannot be read, ComfyUI's own dialog with the error stays.
       askForKey(detail.exception_message).catch(() => {});
     });
   },

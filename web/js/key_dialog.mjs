@@ -1,77 +1,89 @@
-// Asks for the key right where it is missed, tries it, and offers to run again.
+// @ts-check
+// Asks for the key where a run missed it, tests it, and offers to run again.
+
+/** @import { Settings } from "./types.mjs" */
 
 import { openDialog, paragraphs } from "./dialogs.mjs";
 import { button, element } from "./dom.mjs";
+import { messageOf } from "./errors.mjs";
 import { testConnection } from "./fields.mjs";
-import { closeErrorDialog, openSettings, run } from "./host.mjs";
+import { openSettings, runCommand } from "./host.mjs";
 import { t } from "./i18n.mjs";
 import { keyInput } from "./key_field.mjs";
 import { Note } from "./note.mjs";
 import { loadSettings, saveSettings } from "./settings_store.mjs";
+import { closeErrorDialog } from "./workarounds.mjs";
 
 let isOpen = false;
 
-// Tells what is wrong with the settings, and takes a key where that is what is missing. Many nodes
-// may miss it at once; one dialog is enough.
+/**
+ * Shows what is wrong with the settings, and asks for the key where that is missing. Several nodes
+ * of a run may fail for the same reason: one dialog is enough.
+ * @param {string} message the error of the run
+ */
 export async function askForKey(message) {
   if (isOpen) return;
   isOpen = true;
   try {
     const settings = await loadSettings();
     closeErrorDialog();
-    await (settings.api_key.set ? tell(message) : takeKey(settings));
+    await (settings.api_key.set ? showProblem(message) : askForMissingKey(settings));
   } finally {
     isOpen = false;
   }
 }
 
-function toSettings(close) {
+/** @param {() => void} close */
+function settingsButton(close) {
   return button(t("settings.open"), () => {
     close();
     openSettings();
   });
 }
 
-function tell(message) {
+/** @param {string} message */
+function showProblem(message) {
   const { body, foot, close, closed } = openDialog(t("key.problem"));
   body.append(...paragraphs(...message.split("\n")));
-  foot.append(toSettings(close));
+  foot.append(settingsButton(close));
   return closed;
 }
 
-function takeKey(settings) {
+/** @param {Settings} settings */
+function askForMissingKey(settings) {
   const { body, foot, close, closed } = openDialog(t("key.title"));
   const note = new Note();
   note.set("warn", settings.problem);
   const input = keyInput();
   input.placeholder = t("settings.key.placeholder");
-  const where = element("div", { className: "pika-row" }, input);
+  const row = element("div", { className: "pika-row" }, input);
   const save = button(t("key.save"), store, { look: "primary" });
-  const again = button(t("key.run_again"), () => {
+  const runAgain = button(t("key.run_again"), () => {
     close();
-    run("Comfy.QueuePrompt");
+    runCommand("Comfy.QueuePrompt");
   });
   save.disabled = true;
-  again.hidden = true;
+  runAgain.hidden = true;
 
   async function store() {
     save.disabled = input.disabled = true;
     try {
       await saveSettings({ api_key: input.value.trim() });
     } catch (error) {
-      note.set("bad", error.message);
+      note.set("bad", messageOf(error));
       input.disabled = false;
       input.focus();
       return;
     }
     input.value = "";
     const verdict = await testConnection(note);
-    // A key that the gateway refuses wants another; with any other verdict the run is the user's to try.
-    again.hidden = verdict === "bad_key";
-    again.classList.toggle("primary", verdict === "good");
-    save.hidden = where.hidden = verdict === "good";
+    const isGood = verdict === "good";
+    // A key that the gateway refuses must be replaced. With any other result the user may try the run.
+    runAgain.hidden = verdict === "bad_key";
+    runAgain.classList.toggle("primary", isGood);
+    save.hidden = row.hidden = isGood;
     input.disabled = false;
-    (verdict === "good" ? again : input).focus();
+    (isGood ? runAgain : input).focus();
   }
 
   input.oninput = () => {
@@ -80,9 +92,9 @@ function takeKey(settings) {
   input.onkeydown = (event) => {
     if (event.key === "Enter" && !save.disabled) save.click();
   };
-  body.append(...paragraphs(t("key.text", { address: settings.base_url.value })), where, note.root);
+  body.append(...paragraphs(t("key.text", { address: settings.base_url.value })), row, note.root);
   body.append(element("p", { className: "pika-quiet", textContent: t("key.kept") }));
-  foot.append(toSettings(close), save, again);
+  foot.append(settingsButton(close), save, runAgain);
   input.focus();
   return closed;
 }

@@ -1,9 +1,16 @@
-// The field for the API key. The server never tells the key; after saving, the page has it no more.
+// @ts-check
+// The field for the API key. The server never sends the key, and the page drops it after saving.
+
+/** @import { Look } from "./note.mjs" */
+/** @import { Settings } from "./types.mjs" */
 
 import { button, element } from "./dom.mjs";
+import { messageOf } from "./errors.mjs";
 import { t } from "./i18n.mjs";
 import { Note } from "./note.mjs";
-import { saveSettings, showSettings } from "./settings_store.mjs";
+import { saveSettings, watchSettings } from "./settings_store.mjs";
+
+const VARIABLE = "PIKA_API_KEY";
 
 export function keyInput() {
   const input = element("input", {
@@ -13,7 +20,7 @@ export function keyInput() {
     spellcheck: false,
     ariaLabel: t("settings.labels.api_key"),
   });
-  // Or a password manager offers to keep it.
+  // Password managers would offer to store it.
   input.setAttribute("data-1p-ignore", "");
   input.setAttribute("data-lpignore", "true");
   return input;
@@ -26,54 +33,75 @@ export function keyField() {
   const clear = button(t("settings.key.clear"), () => store(null));
   const row = element("div", { className: "pika-row" }, input, save, clear);
   const root = element("div", { className: "pika-ui pika-field" }, row, note.root);
+  /** @type {Settings | null} */
   let known = null;
-  let busy = false;
+  let isBusy = false;
 
-  function enable() {
-    const locked = busy || !known || known.api_key.source === "environment";
-    input.disabled = locked;
-    save.disabled = locked || !input.value.trim();
-    clear.disabled = locked || (known.api_key.source !== "file" && !known.problem);
+  function updateControls() {
+    const { canSave, canClear } = isBusy ? NOTHING : allowed(known);
+    input.disabled = !canSave;
+    save.disabled = !canSave || !input.value.trim();
+    clear.disabled = !canClear;
   }
 
+  /** @param {string | null} key null removes the stored one */
   async function store(key) {
-    busy = true;
-    enable();
+    isBusy = true;
+    updateControls();
     try {
       await saveSettings({ api_key: key });
       input.value = "";
       note.flash("good", t(key ? "settings.key.saved" : "settings.key.cleared"));
     } catch (error) {
-      note.set("bad", error.message);
+      note.set("bad", messageOf(error));
     } finally {
-      busy = false;
-      enable();
+      isBusy = false;
+      updateControls();
       if (input.value) input.focus();
     }
   }
 
-  input.oninput = enable;
+  input.oninput = updateControls;
   input.onkeydown = (event) => {
     if (event.key === "Enter" && !save.disabled) save.click();
   };
-  showSettings(root, (settings, error) => {
+  watchSettings(root, (settings, error) => {
     known = settings;
     input.placeholder = known?.api_key.set ? "••••••••" : t("settings.key.placeholder");
-    note.set(...says(settings, error));
-    enable();
+    note.set(...keyState(settings, error));
+    updateControls();
   });
-  enable();
+  updateControls();
   return root;
 }
 
-function says(settings, error) {
-  if (error) return ["bad", t("settings.unread", { reason: error.message })];
+const NOTHING = { canSave: false, canClear: false };
+
+/**
+ * What the user can do with the key.
+ * @param {Settings | null} settings
+ */
+export function allowed(settings) {
+  if (!settings || settings.api_key.source === "environment") return NOTHING;
+  // With a problem, a key may be stored although the server does not report it.
+  const canClear = settings.api_key.source === "file" || Boolean(settings.problem);
+  return { canSave: true, canClear };
+}
+
+/**
+ * What the note below the field says.
+ * @param {Settings | null} settings
+ * @param {Error | null} error
+ * @returns {[Look, string]}
+ */
+export function keyState(settings, error) {
+  if (error || !settings) return ["bad", t("settings.unread", { reason: error?.message ?? "" })];
   if (settings.problem) return ["bad", t("settings.problem", { reason: settings.problem })];
   const { set, hint, source } = settings.api_key;
   if (!set) return ["", t("settings.key.none")];
-  const name = "PIKA_API_KEY";
   if (source === "environment") {
-    return ["", t(hint ? "settings.key.environment" : "settings.key.environment_short", { name, hint })];
+    const key = hint ? "settings.key.environment" : "settings.key.environment_short";
+    return ["", t(key, { name: VARIABLE, hint })];
   }
   return ["good", hint ? t("settings.key.set", { hint }) : t("settings.key.set_short")];
 }

@@ -1,18 +1,23 @@
-// The nodes in the user's language.
+// @ts-check
+// The pack's nodes in the user's language.
 //
-// The editor translates nodes by itself, from locales/. But for a while (frontends of about November
-// 2025, ComfyUI 0.3.75 among them) it loaded its own languages after the packs', which went lost in
-// every language but English. Where it works, this sets the same texts once more.
+// The editor translates nodes from locales/ by itself. Its version 1.32 (ComfyUI 0.3.75) replaces a
+// pack's texts by its own when it loads a language other than English. For that version, this sets
+// the same texts again; in the others (1.27, and from 1.35 on) it changes nothing.
+
+/** @import { NodeDefinition } from "./types.mjs" */
 
 import { app } from "../../../scripts/app.js";
 import { loadStrings, nodeTexts } from "./i18n.mjs";
+import { definitionOf } from "./workarounds.mjs";
 
 app.registerExtension({
   name: "pika.node_texts",
 
-  // The last moment that the editor waits for: it does not for the one below.
+  // The last hook before the nodes are registered that the editor waits for.
   addCustomNodeDefs: loadStrings,
 
+  /** @param {NodeDefinition} definition */
   beforeRegisterNodeDef(_nodeType, definition) {
     const texts = textsOf(definition);
     if (!texts) return;
@@ -24,14 +29,14 @@ app.registerExtension({
         const text = texts.inputs[name];
         if (!details || !text) continue;
         details.tooltip = text.tooltip;
-        // A large field has no label: in English its placeholder is the schema's, or the id.
+        // A large text field has no label. In English its placeholder is the schema's, or the id.
         if (details.multiline && text.name !== name) details.placeholder = text.name;
       }
     }
   },
 
   nodeCreated(node) {
-    const texts = textsOf(node.constructor.nodeData);
+    const texts = textsOf(definitionOf(node));
     if (!texts) return;
     for (const widget of node.widgets ?? []) {
       widget.label = texts.inputs[widget.name]?.name ?? widget.label;
@@ -45,6 +50,7 @@ app.registerExtension({
   },
 });
 
+/** @param {NodeDefinition | undefined} definition */
 function textsOf(definition) {
   return definition?.category === "Pika" ? nodeTexts(definition.name) : undefined;
 }

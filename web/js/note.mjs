@@ -1,35 +1,54 @@
-// The line under a control: what holds, what went well, what went wrong.
+// @ts-check
+// The line under a control: its state, success or failure.
 
 import { element, icon, spinner } from "./dom.mjs";
 
-const ICONS = { good: "check-circle", bad: "exclamation-circle", warn: "exclamation-triangle" };
-const SAVED_FOR = 3000;
+/** @typedef {"" | "good" | "warn" | "bad" | "busy"} Look */
 
-// `note.set(look, text)` with the look "", "good", "warn", "bad" or "busy".
+/** @type {Partial<Record<Look, string>>} */
+const ICONS = { good: "check-circle", bad: "exclamation-circle", warn: "exclamation-triangle" };
+const FLASH_MS = 3000;
+
 export class Note {
+  /** @type {[Look, string]} */
   #lasting = ["", ""];
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
 
   constructor() {
     this.root = element("div", { className: "pika-note", ariaLive: "polite" });
   }
 
+  /**
+   * Shows a text until the next one.
+   * @param {Look} look
+   * @param {string} text
+   */
   set(look, text) {
     clearTimeout(this.#timer);
     this.#lasting = [look, text];
     this.#show(look, text);
   }
 
-  // Shows a text for a moment, then what was there before.
+  /**
+   * Shows a text for a moment, then the one before it.
+   * @param {Look} look
+   * @param {string} text
+   */
   flash(look, text) {
     clearTimeout(this.#timer);
     this.#show(look, text);
-    this.#timer = setTimeout(() => this.#show(...this.#lasting), SAVED_FOR);
+    this.#timer = setTimeout(() => this.#show(...this.#lasting), FLASH_MS);
   }
 
+  /**
+   * @param {Look} look
+   * @param {string} text
+   */
   #show(look, text) {
     this.root.className = `pika-note ${look}`;
-    const mark = look === "busy" ? [spinner()] : ICONS[look] ? [icon(ICONS[look])] : [];
+    const name = ICONS[look];
+    const mark = look === "busy" ? [spinner()] : name ? [icon(name)] : [];
     this.root.replaceChildren(...(text ? [...mark, element("span", { textContent: text })] : []));
   }
 }

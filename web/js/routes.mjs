@@ -1,37 +1,60 @@
-// The pack's routes in ComfyUI's server.
+// @ts-check
+// Requests to the pack's routes in ComfyUI's server.
 
 import { api } from "../../../scripts/api.js";
 import { t } from "./i18n.mjs";
 
-// An answer that is a refusal. `code` is a stable word, `message` is for a person.
-export class Refused extends Error {
-  constructor(message, code) {
-    super(message);
-    this.code = code;
-  }
-}
+/** A request that failed. The message is for the user. */
+export class RequestError extends Error {}
 
+/**
+ * @template Answer
+ * @param {string} path
+ * @returns {Promise<Answer>} rejected with RequestError
+ */
 export function get(path) {
   return call(path, {});
 }
 
+/**
+ * @template Answer
+ * @param {string} path
+ * @param {object} [body]
+ * @returns {Promise<Answer>} rejected with RequestError
+ */
 export function post(path, body = {}) {
   const headers = { "Content-Type": "application/json" };
   return call(path, { method: "POST", headers, body: JSON.stringify(body) });
 }
 
+/**
+ * @param {string} path
+ * @param {{ method?: string, headers?: Record<string, string>, body?: string }} options
+ */
 async function call(path, options) {
-  // A page of another origin cannot send this header unasked.
+  // Another origin's page cannot send this header without the server's consent.
   const headers = { ...options.headers, "X-Pika-Editor": "1" };
-  let answer;
+  let response;
   try {
-    answer = await api.fetchApi(`/pika/${path}`, { ...options, headers });
-  } catch (error) {
-    throw new Refused(t("errors.unreachable"), error.name);
+    response = await api.fetchApi(`/pika/${path}`, { ...options, headers });
+  } catch {
+    throw new RequestError(t("errors.unreachable"));
   }
-  const isJson = answer.headers.get("Content-Type")?.includes("json");
-  if (!isJson) throw new Refused(t("errors.strange", { status: answer.status }), "strange");
-  const said = await answer.json();
-  if (!answer.ok) throw new Refused(said.error ?? `HTTP ${answer.status}`, said.code);
-  return said;
+  const answer = await jsonOf(response);
+  if (!response.ok) throw new RequestError(answer.error ?? `HTTP ${response.status}`);
+  return answer;
+}
+
+/**
+ * @param {Response} response
+ */
+async function jsonOf(response) {
+  const { status } = response;
+  const isJson = response.headers.get("Content-Type")?.includes("json");
+  try {
+    if (isJson) return await response.json();
+  } catch {
+    // Cut off, for one: the same for the user as an answer that never was JSON.
+  }
+  throw new RequestError(t("errors.strange", { status }));
 }

@@ -1,5 +1,6 @@
-// The page Settings → Pika. Nothing of it is kept in ComfyUI's own settings, which every client can
-// read: the pack's routes keep it.
+// @ts-check
+// The page Settings → Pika. The values go to the pack's own routes, and not into ComfyUI's settings,
+// which every client can read.
 
 import { app } from "../../../scripts/app.js";
 import { diagnosticsField } from "./diagnostics_field.mjs";
@@ -9,14 +10,22 @@ import { loadStrings, t } from "./i18n.mjs";
 import { keyField } from "./key_field.mjs";
 
 loadStyle();
-// Names are given here in the user's language, and not by a settings.json of locales/: editors of
-// 2025 lose a pack's translations when they load a language other than English.
+// The names are translated here, and not by a settings.json in locales/: see node_texts.js.
 await loadStrings();
 
+/**
+ * @param {string} id
+ * @param {string} name of its texts in locales/
+ * @param {string} group
+ * @param {number} sortOrder higher ones come first
+ * @param {() => HTMLElement} type builds the control
+ */
 function setting(id, name, group, sortOrder, type) {
   const category = ["Pika", t(`settings.groups.${group}`), id];
   const texts = { name: t(`settings.labels.${name}`), tooltip: t(`settings.tips.${name}`) };
-  return { id: `Pika.${id}`, ...texts, category, sortOrder, type };
+  // The editor's types know its own ids only.
+  const key = /** @type {"Comfy.Locale"} */ (`Pika.${id}`);
+  return { id: key, ...texts, category, sortOrder, type, defaultValue: undefined };
 }
 
 app.registerExtension({

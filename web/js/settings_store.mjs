@@ -1,45 +1,82 @@
+// @ts-check
 // The pack's settings as the server has them, for every control that shows a part of them.
 
+/** @import { Settings } from "./types.mjs" */
+
+import { asError } from "./errors.mjs";
 import { get, post } from "./routes.mjs";
 import { tasks } from "./task_store.mjs";
 
-const shown = new Map();
+/**
+ * `settings` is null until they were read once; `error` is why the last reading failed.
+ * @typedef {(settings: Settings | null, error: Error | null) => void} SettingsListener
+ */
+
+/** @type {Map<Node, SettingsListener>} */
+const listeners = new Map();
+/** @type {Settings | null} */
 let current = null;
+/** @type {Promise<Settings> | null} */
 let loading = null;
+let saves = 0;
 
-// Calls `show(settings, error)` now where they are known, and whenever they change, for as long as
-// `control` is on the page.
-export function showSettings(control, show) {
-  shown.set(control, show);
-  if (current) show(current, null);
-  loadSettings().catch(() => {}); // told to every control below
+/**
+ * Calls `listener` with the settings, now where they are known and at every change, for as long as
+ * `control` is in the page.
+ * @param {Node} control
+ * @param {SettingsListener} listener
+ */
+export function watchSettings(control, listener) {
+  listeners.set(control, listener);
+  if (current) listener(current, null);
+  loadSettings().catch(() => {}); // every listener gets the error
 }
 
+/**
+ * Reads the settings.
+ * @returns {Promise<Settings>} rejected with RequestError
+ */
 export async function loadSettings() {
-  loading ??= get("settings").finally(() => {
-    loading = null;
-  });
+  const savesBefore = saves;
+  /** @type {Promise<Settings>} */
+  const answer = (loading ??= get("settings"));
   try {
-    tell(await loading, null);
+    const settings = await answer;
+    // An answer from before a change would bring back the old values.
+    if (saves === savesBefore || !current) publish(settings, null);
   } catch (error) {
-    tell(current, error);
+    publish(current, asError(error));
     throw error;
+  } finally {
+    if (loading === answer) loading = null;
   }
-  return current;
+  return /** @type {Settings} */ (current);
 }
 
-// Changes some of them; null takes a value back to its default. Throws Refused.
+/**
+ * Changes some settings; null sets the default again.
+ * @param {Record<string, string | number | null>} changes
+ * @returns {Promise<boolean>} whether the stored key was removed, since the address changed;
+ *   rejected with RequestError
+ */
 export async function saveSettings(changes) {
+  /** @type {Settings & { key_cleared?: boolean }} */
   const { key_cleared: keyCleared = false, ...settings } = await post("settings", changes);
-  tell(settings, null);
-  tasks.forgetAnswers();
+  saves += 1;
+  loading = null;
+  publish(settings, null);
+  tasks.refreshSoon();
   return keyCleared;
 }
 
-function tell(settings, error) {
+/**
+ * @param {Settings | null} settings
+ * @param {Error | null} error
+ */
+function publish(settings, error) {
   current = settings;
-  for (const [control, show] of shown) {
-    if (control.isConnected) show(settings, error);
-    else shown.delete(control);
+  for (const [control, listener] of listeners) {
+    if (control.isConnected) listener(settings, error);
+    else listeners.delete(control);
   }
 }

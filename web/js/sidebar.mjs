@@ -1,18 +1,25 @@
-// The sidebar's page of tasks.
+// @ts-check
+// The sidebar tab: the list of tasks with its search, and what stands in its place while it is empty.
+
+/** @import { TaskStore } from "./task_store.mjs" */
 
 import { button, element, icon, iconButton, spinner } from "./dom.mjs";
-import { openSettings, run } from "./host.mjs";
+import { openSettings, runCommand } from "./host.mjs";
 import { t } from "./i18n.mjs";
-import { loadSettings } from "./settings_store.mjs";
+import { watchSettings } from "./settings_store.mjs";
 import { actions } from "./task_actions.mjs";
 import { TaskList } from "./task_list.mjs";
 import { tasks } from "./task_store.mjs";
 import { matching } from "./task_words.mjs";
 
-const AGES_EVERY = 20_000;
+const UPDATE_AGES_EVERY_MS = 20_000;
 
-// Builds the page into `place`. Returns what ends it.
-export function fillSidebar(place) {
+/**
+ * Builds the page.
+ * @param {HTMLElement} container
+ * @returns {() => void} removes it
+ */
+export function fillSidebar(container) {
   const list = new TaskList(actions);
   const search = element("input", {
     type: "search",
@@ -22,34 +29,35 @@ export function fillSidebar(place) {
   });
   const count = element("span", { className: "pika-count", ariaLive: "polite" });
   const title = element("span", { className: "pika-title", textContent: t("tasks.title") });
-  const gear = iconButton("cog", t("settings.open"), openSettings);
-  const header = element("header", {}, title, count, gear);
+  const settingsButton = iconButton("cog", t("settings.open"), openSettings);
+  const header = element("header", {}, title, count, settingsButton);
   const banner = element("div", { className: "pika-banner", role: "status" });
   const blank = element("div", { className: "pika-blank" });
   const tools = element("div", { className: "pika-tools" }, search);
   const page = element("section", { className: "pika-ui pika-sidebar", ariaLabel: t("tasks.title") });
   page.append(header, tools, banner, list.root, blank);
-  place.replaceChildren(page);
+  container.replaceChildren(page);
 
   let hasKey = true;
-  let said = "";
+  /** @type {BlankKind | "none"} */
+  let currentBlank = "none";
 
   function show() {
-    const found = matching(tasks.list, search.value);
-    list.show(found);
-    list.root.hidden = !found.length;
+    const matches = matching(tasks.list, search.value);
+    list.show(matches);
+    list.root.hidden = !matches.length;
     tools.hidden = !tasks.list.length;
-    count.textContent = counted(found.length, tasks.list.length);
+    count.textContent = countText(matches.length, tasks.list.length);
     showBanner(banner);
-    // Built again only where it says something else: a button in it may have the focus.
-    const next = found.length ? "" : blankKind(hasKey);
-    if (next !== said) blank.replaceChildren(...BLANKS[next]());
-    said = next;
-    blank.hidden = !next;
+    // Built again only for another kind: a button in it may have the focus.
+    const kind = matches.length ? "none" : blankKind(tasks, hasKey);
+    if (kind !== currentBlank) blank.replaceChildren(...(kind === "none" ? [] : BLANKS[kind]()));
+    currentBlank = kind;
+    blank.hidden = kind === "none";
   }
 
   search.oninput = () => {
-    list.toTop();
+    list.scrollToTop();
     show();
   };
   search.onkeydown = (event) => {
@@ -58,75 +66,92 @@ export function fillSidebar(place) {
     list.focus();
   };
   const stop = tasks.watch(show);
-  const ages = setInterval(() => list.age(), AGES_EVERY);
+  const timer = setInterval(() => list.updateAges(), UPDATE_AGES_EVERY_MS);
   show();
-  loadSettings().then(
-    (settings) => {
-      hasKey = settings.api_key.set;
-      show();
-    },
-    () => {}, // where the settings cannot be read, the tasks cannot either: the banner says so
-  );
+  watchSettings(page, (settings) => {
+    // Where the settings cannot be read, the tasks cannot either, and the banner says so.
+    if (!settings) return;
+    hasKey = settings.api_key.set;
+    show();
+  });
   return () => {
     stop();
-    clearInterval(ages);
+    clearInterval(timer);
     page.remove();
   };
 }
 
-function counted(found, all) {
+/**
+ * @param {number} matches of the search
+ * @param {number} all
+ */
+export function countText(matches, all) {
   if (!all) return "";
-  return found === all ? String(all) : t("tasks.found", { found, all });
+  return matches === all ? String(all) : t("tasks.found", { found: matches, all });
 }
 
+/**
+ * What the banner says: why the list is not up to date. Empty where it is.
+ * @param {Pick<TaskStore, "error" | "gatewayError" | "list">} store
+ */
+export function bannerText({ error, gatewayError, list }) {
+  if (error && list.length) return t("tasks.stale", { reason: error.message });
+  return gatewayError ? t("tasks.not_asked", { reason: gatewayError.message }) : "";
+}
+
+/** @param {HTMLElement} banner */
 function showBanner(banner) {
-  const { error, gatewayError, list } = tasks;
-  const text = error && list.length ? t("tasks.stale", { reason: error.message }) : "";
-  const told = text || (gatewayError ? t("tasks.not_asked", { reason: gatewayError.message }) : "");
-  if (banner.dataset.told === told) return;
-  banner.dataset.told = told;
+  const text = bannerText(tasks);
+  // Built again only for another text: its button may have the focus.
+  if (banner.dataset.text === text) return;
+  banner.dataset.text = text;
   const again = button(t("common.again"), () => tasks.retry());
-  banner.replaceChildren(...(told ? [icon("exclamation-triangle"), element("span", { textContent: told }), again] : []));
+  const message = element("span", { textContent: text });
+  banner.replaceChildren(...(text ? [icon("exclamation-triangle"), message, again] : []));
 }
 
-function blankKind(hasKey) {
-  if (tasks.list.length) return "unmatched";
-  if (tasks.error) return "error";
-  if (!tasks.ready) return "loading";
+/** @typedef {"unmatched" | "error" | "loading" | "empty" | "keyless"} BlankKind */
+
+/**
+ * Why the list is empty.
+ * @param {Pick<TaskStore, "error" | "ready"> & { list: readonly unknown[] }} store
+ * @param {boolean} hasKey
+ * @returns {BlankKind}
+ */
+export function blankKind({ list, error, ready }, hasKey) {
+  if (list.length) return "unmatched";
+  if (error) return "error";
+  if (!ready) return "loading";
   return hasKey ? "empty" : "keyless";
 }
 
-function blank(iconName, title, text, ...buttons) {
-  return [
-    icon(iconName),
-    element("h3", { textContent: title }),
-    element("p", { textContent: text }),
-    ...buttons,
-  ];
-}
-
+/** @type {Record<BlankKind, () => Node[]>} */
 const BLANKS = {
-  "": () => [],
   loading: () => [spinner(), element("p", { textContent: t("common.loading") })],
   unmatched: () => blank("search", t("tasks.blank.unmatched"), t("tasks.blank.unmatched_text")),
-  error: () =>
-    blank(
-      "exclamation-circle",
-      t("tasks.blank.error"),
-      tasks.error.message,
-      button(t("common.again"), () => tasks.retry()),
-    ),
+  error: () => {
+    const again = button(t("common.again"), () => tasks.retry());
+    return blank("exclamation-circle", t("tasks.blank.error"), tasks.error?.message ?? "", again);
+  },
   empty: () => blank("video", t("tasks.blank.empty"), t("tasks.blank.empty_text"), templates("primary")),
-  keyless: () =>
-    blank(
-      "key",
-      t("tasks.blank.keyless"),
-      t("tasks.blank.keyless_text"),
-      button(t("settings.set_key"), openSettings, { look: "primary" }),
-      templates(""),
-    ),
+  keyless: () => {
+    const setKey = button(t("settings.set_key"), openSettings, { look: "primary" });
+    return blank("key", t("tasks.blank.keyless"), t("tasks.blank.keyless_text"), setKey, templates(""));
+  },
 };
 
+/**
+ * @param {string} iconName
+ * @param {string} title
+ * @param {string} text
+ * @param {...HTMLElement} buttons
+ */
+function blank(iconName, title, text, ...buttons) {
+  const heading = element("h3", { textContent: title });
+  return [icon(iconName), heading, element("p", { textContent: text }), ...buttons];
+}
+
+/** @param {"" | "primary"} look */
 function templates(look) {
-  return button(t("tasks.templates"), () => run("Comfy.BrowseTemplates"), { look });
+  return button(t("tasks.templates"), () => runCommand("Comfy.BrowseTemplates"), { look });
 }

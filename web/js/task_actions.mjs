@@ -1,22 +1,36 @@
-// What can be done with a task of the list.
+// @ts-check
+// What the user can do with a task of the list.
+
+/** @import { KnownTask, OutputFile, Task } from "./types.mjs" */
 
 import { button, copyText, element, icon, spinner } from "./dom.mjs";
 import { confirmed, openDialog, paragraphs } from "./dialogs.mjs";
-import { addNode, fileAddress, toast } from "./host.mjs";
+import { messageOf } from "./errors.mjs";
+import { addNode, fileUrl, showToast } from "./host.mjs";
 import { t } from "./i18n.mjs";
-import { get } from "./routes.mjs";
+import { readRequest } from "./task_requests.mjs";
+import { hasFile } from "./task_states.mjs";
 import { tasks } from "./task_store.mjs";
-import { explanation, hasFile, promptOf, stateWord, trouble } from "./task_words.mjs";
+import { explanation, problemOf, promptOf, stateWord } from "./task_words.mjs";
 
-const COPIED_FOR = 1500;
+const TICK_SHOWN_FOR_MS = 1500;
 
-export const actions = { open, add, copy, request, forget };
+/** @typedef {"open" | "add" | "copy" | "request" | "forget"} Action */
 
-// The file where there is one or can be, else what is known.
+/** @typedef {Record<Action, (task: KnownTask, button: HTMLElement) => unknown>} Actions */
+
+/** @type {Actions} */
+export const actions = { open, add, copy, request: showRequest, forget };
+
+/**
+ * Opens the file where there is one or can be one, and otherwise what is known about the task.
+ * @param {KnownTask} task
+ */
 function open(task) {
   return hasFile(task) ? openFile(task) : openDetails(task);
 }
 
+/** @param {KnownTask} task */
 async function openFile(task) {
   const { dialog, body, foot } = openDialog(promptOf(task), { wide: true });
   const stage = element("div", { className: "pika-stage" });
@@ -26,51 +40,65 @@ async function openFile(task) {
     foot.replaceChildren();
     try {
       const { file, kind } = task.file ? task : await tasks.act(task.number, "collect");
+      // A saved file that is not in the output folder has no URL.
+      if (!file) throw new Error(t("tasks.unplayable"));
       stage.replaceChildren(player(file, kind));
-      foot.replaceChildren(idButton(task, dialog), newTab(file));
+      foot.replaceChildren(idButton(task, dialog), newTabLink(file));
     } catch (error) {
-      stage.replaceChildren(...failure(error.message, show));
+      stage.replaceChildren(...failure(messageOf(error), show));
       foot.replaceChildren(idButton(task, dialog));
     }
   }
   await show();
 }
 
+/**
+ * @param {OutputFile} file
+ * @param {Task["kind"]} kind
+ */
 function player(file, kind) {
-  const src = fileAddress(file);
-  const shown =
+  const src = fileUrl(file);
+  const media =
     kind === "image"
       ? element("img", { src, alt: "" })
       : element("video", { src, controls: true, autoplay: true, loop: true });
-  shown.onerror = () => shown.replaceWith(...failure(t("tasks.unplayable"), null));
-  return shown;
+  media.onerror = () => media.replaceWith(...failure(t("tasks.unplayable"), null));
+  return media;
 }
 
-function newTab(file) {
-  const properties = { href: fileAddress(file), target: "_blank", rel: "noopener" };
+/** @param {OutputFile} file */
+function newTabLink(file) {
+  const properties = { href: fileUrl(file), target: "_blank", rel: "noopener" };
   const text = element("span", { textContent: t("tasks.new_tab") });
   return element("a", { ...properties, className: "pika-button primary" }, icon("external-link"), text);
 }
 
-function failure(message, again) {
+/**
+ * @param {string} message
+ * @param {(() => unknown) | null} retry
+ */
+function failure(message, retry) {
   const text = element("p", { className: "pika-error", role: "alert", textContent: message });
-  return again ? [text, button(t("common.again"), again)] : [text];
+  return retry ? [text, button(t("common.again"), retry)] : [text];
 }
 
-// What is known of a task without a file; it goes on changing while it is looked at.
+/**
+ * Shows what is known about a task without a file, and keeps it up to date.
+ * @param {KnownTask} task
+ */
 async function openDetails(task) {
   const { dialog, body, foot, closed } = openDialog(promptOf(task));
   const word = element("p", { className: "pika-state", ariaLive: "polite" });
   const texts = element("div");
   body.append(word, texts);
   function show() {
-    const now = tasks.task(task.number) ?? task;
-    word.dataset.state = now.state;
-    word.textContent = stateWord(now);
-    const error = trouble(now);
-    const said = error ? [element("p", { className: "pika-error", textContent: error })] : [];
-    texts.replaceChildren(...said, ...paragraphs(explanation(now)));
-    foot.replaceChildren(idButton(now, dialog));
+    const current = tasks.task(task.number) ?? task;
+    word.dataset.state = current.state;
+    word.textContent = stateWord(current);
+    const problem = problemOf(current);
+    const error = problem ? [element("p", { className: "pika-error", textContent: problem })] : [];
+    texts.replaceChildren(...error, ...paragraphs(explanation(current)));
+    foot.replaceChildren(idButton(current, dialog));
   }
   show();
   const stop = tasks.watch(show);
@@ -78,68 +106,90 @@ async function openDetails(task) {
   stop();
 }
 
+/**
+ * @param {Task} task
+ * @param {HTMLElement} dialog
+ */
 function idButton(task, dialog) {
-  if (!task.task_id) return element("span");
-  return copyButton(t("tasks.do.copy"), task.task_id, dialog);
+  return task.task_id ? copyButton(t("tasks.do.copy"), task.task_id, dialog) : element("span");
 }
 
+/**
+ * @param {string} label
+ * @param {string} text
+ * @param {HTMLElement} within
+ */
 function copyButton(label, text, within) {
-  const made = button(label, () => copyAndTell(text, made, within), { iconName: "copy" });
-  return made;
+  const created = button(label, () => copyWithTick(text, created, within), { iconName: "copy" });
+  return created;
 }
 
-// A tick in place of the button's icon says that it went well.
-async function copyAndTell(text, where, within) {
+/**
+ * Copies a text. A tick in place of the button's icon shows the success.
+ * @param {string} text
+ * @param {HTMLElement} where the button
+ * @param {HTMLElement} [within] the open dialog
+ */
+async function copyWithTick(text, where, within) {
   try {
     await copyText(text, within);
   } catch (error) {
-    toast("error", t("common.not_copied"), error.message);
+    showToast("error", t("common.not_copied"), messageOf(error));
     return;
   }
   const mark = where.querySelector("i");
+  // A second click while the tick is there: the icon comes back after the first one's time.
+  if (!mark || mark.classList.contains("pi-check")) return;
   const { className } = mark;
   mark.className = "pi pi-check";
-  const said = element("span", { className: "pika-offscreen", role: "status", textContent: t("common.copied") });
-  where.append(said);
+  const status = element("span", { className: "pika-offscreen", role: "status", textContent: t("common.copied") });
+  where.append(status);
   setTimeout(() => {
     mark.className = className;
-    said.remove();
-  }, COPIED_FOR);
+    status.remove();
+  }, TICK_SHOWN_FOR_MS);
 }
 
+/**
+ * @param {KnownTask} task
+ * @param {HTMLElement} where
+ */
 function copy(task, where) {
-  return copyAndTell(task.task_id, where);
+  return copyWithTick(task.task_id ?? "", where);
 }
 
+/** @param {KnownTask} task */
 function add(task) {
-  addNode("PikaResult", { task_id: task.task_id });
+  addNode("PikaResult", { task_id: task.task_id ?? "" });
 }
 
-async function request(task) {
+/** @param {KnownTask} task */
+async function showRequest(task) {
   const { dialog, body, foot } = openDialog(t("tasks.do.request"), { wide: true });
   async function show() {
     body.replaceChildren(spinner());
     try {
-      const { request: sent } = await get(`tasks/${task.number}/request`);
-      const text = JSON.stringify(sent, null, 2);
+      const { request } = await readRequest(task.number);
+      const text = JSON.stringify(request, null, 2);
       body.replaceChildren(
         ...paragraphs(t("tasks.request_note")),
         element("pre", { textContent: text, tabIndex: 0 }),
       );
       foot.replaceChildren(copyButton(t("common.copy"), text, dialog));
     } catch (error) {
-      body.replaceChildren(...failure(error.message, show));
+      body.replaceChildren(...failure(messageOf(error), show));
     }
   }
   await show();
 }
 
+/** @param {KnownTask} task */
 async function forget(task) {
   const texts = [promptOf(task), t("tasks.forget.money"), task.task_id && t("tasks.forget.stays")];
   if (!(await confirmed(t("tasks.forget.title"), texts, t("tasks.do.forget")))) return;
   try {
     await tasks.act(task.number, "forget");
   } catch (error) {
-    toast("error", t("tasks.forget.failed"), error.message);
+    showToast("error", t("tasks.forget.failed"), messageOf(error));
   }
 }

@@ -1,100 +1,128 @@
-// One task in the sidebar: poster, prompt, state, and what can be done with it.
+// @ts-check
+// One task in the sidebar: thumbnail, prompt, state, and buttons for what can be done with it.
+
+/** @import { Action, Actions } from "./task_actions.mjs" */
+/** @import { KnownTask, TaskState } from "./types.mjs" */
 
 import { element, icon, iconButton } from "./dom.mjs";
-import { address } from "./host.mjs";
 import { ago, t } from "./i18n.mjs";
-import { explanation, hasFile, promptOf, shortId, stateWord, trouble } from "./task_words.mjs";
-import { isUnderWay } from "./task_store.mjs";
+import { thumbnailUrl } from "./task_requests.mjs";
+import { hasFile, isUnderWay } from "./task_states.mjs";
+import { explanation, problemOf, promptOf, shortId, stateWord } from "./task_words.mjs";
 
+/** @type {Partial<Record<TaskState, string>>} */
 const ICONS = { failed: "times", refused: "ban", unknown: "question" };
 
-// Posters that were not to be had are not asked for again while the page is open.
-const missing = new Set();
+/**
+ * The thumbnails that the server did not have. They are not asked for again while the page is open.
+ * @type {Set<string>}
+ */
+const missingThumbnails = new Set();
 
-// `does` has a function each for open, add, copy, request, forget; all take the task and the button.
 export class Card {
-  #task = null;
-  #shown = "";
+  #task;
+  /** The task in the card, as JSON. */
+  #json = "";
 
-  constructor(does) {
-    const act = (name, iconName) => {
-      const made = iconButton(iconName, t(`tasks.do.${name}`), () => does[name](this.#task, made));
-      return made;
+  /**
+   * @param {KnownTask} task
+   * @param {Actions} actions
+   */
+  constructor(task, actions) {
+    this.#task = task;
+    const open = () => actions.open(this.#task, this.thumbnail);
+    /**
+     * @param {Action} name
+     * @param {string} iconName
+     */
+    const actionButton = (name, iconName) => {
+      const created = iconButton(iconName, t(`tasks.do.${name}`), () => actions[name](this.#task, created));
+      return created;
     };
-    this.poster = element("button", { type: "button", className: "poster", onclick: () => does.open(this.#task) });
+    this.thumbnail = element("button", { type: "button", className: "thumbnail", onclick: open });
     this.prompt = element("div", { className: "prompt" });
     this.error = element("div", { className: "error" });
     this.state = element("span", { className: "state" });
-    this.more = element("span", { className: "more" });
-    this.add = act("add", "plus-circle");
-    this.copy = act("copy", "copy");
-    this.buttons = [this.poster, this.add, this.copy, act("request", "code"), act("forget", "trash")];
-    const actions = element("div", { className: "actions" }, ...this.buttons.slice(1));
-    const meta = element("div", { className: "meta" }, this.state, this.more);
-    const text = element("div", { className: "text" }, this.prompt, this.error, meta, actions);
-    this.bar = element("div", { className: "fill" });
-    this.track = element("div", { className: "bar", role: "progressbar" }, this.bar);
+    this.details = element("span", { className: "details" });
+    this.add = actionButton("add", "plus-circle");
+    this.copy = actionButton("copy", "copy");
+    const others = [actionButton("request", "code"), actionButton("forget", "trash")];
+    this.buttons = [this.thumbnail, this.add, this.copy, ...others];
+    const actionBar = element("div", { className: "actions" }, this.add, this.copy, ...others);
+    const meta = element("div", { className: "meta" }, this.state, this.details);
+    const text = element("div", { className: "text" }, this.prompt, this.error, meta, actionBar);
+    this.fill = element("div", { className: "fill" });
+    this.bar = element("div", { className: "bar", role: "progressbar" }, this.fill);
     this.root = element("div", { className: "pika-card", role: "listitem", tabIndex: -1 });
-    this.root.append(this.poster, text, this.track);
+    this.root.append(this.thumbnail, text, this.bar);
     this.root.ondblclick = (event) => {
-      if (!event.target.closest("button")) does.open(this.#task);
+      if (event.target instanceof Element && !event.target.closest("button")) open();
     };
   }
 
-  get task() {
-    return this.#task;
-  }
-
-  // The one card that Tab comes to has its actions there too.
+  /**
+   * Whether Tab stops at this card and its buttons: it does at one card of the list.
+   * @param {boolean} isCurrent
+   */
   set current(isCurrent) {
     for (const target of [this.root, ...this.buttons]) target.tabIndex = isCurrent ? 0 : -1;
   }
 
+  /**
+   * @param {KnownTask} task
+   * @param {number} index in the list
+   * @param {number} count the length of the list
+   */
   show(task, index, count) {
     this.root.ariaPosInSet = String(index + 1);
     this.root.ariaSetSize = String(count);
     this.#task = task;
-    this.age();
-    const text = JSON.stringify(task);
-    if (text === this.#shown) return;
-    this.#shown = text;
-    const underWay = isUnderWay(task);
+    this.updateAge();
+    const json = JSON.stringify(task);
+    if (json === this.#json) return;
+    this.#json = json;
+    const prompt = promptOf(task);
+    const state = stateWord(task);
+    const problem = problemOf(task);
     this.root.dataset.state = task.state;
-    this.root.dataset.number = task.number;
-    this.prompt.title = promptOf(task);
-    this.more.title = task.task_id ?? "";
-    this.prompt.textContent = promptOf(task);
-    const error = trouble(task);
-    this.error.textContent = error;
-    this.error.title = [error, explanation(task)].filter(Boolean).join("\n\n");
-    this.root.classList.toggle("told", Boolean(error));
-    this.state.textContent = stateWord(task);
+    this.root.dataset.number = String(task.number);
+    this.root.classList.toggle("has-problem", Boolean(problem));
+    this.root.ariaLabel = `${prompt}. ${state}. ${problem}`;
+    this.prompt.title = prompt;
+    this.prompt.textContent = prompt;
+    this.details.title = task.task_id ?? "";
+    this.error.textContent = problem;
+    this.error.title = [problem, explanation(task)].filter(Boolean).join("\n\n");
+    this.state.textContent = state;
     this.add.hidden = this.copy.hidden = !task.task_id;
-    this.track.hidden = !underWay;
-    this.track.ariaValueNow = String(task.progress);
-    this.track.ariaLabel = stateWord(task);
-    this.bar.style.width = `${Math.max(task.progress, 2)}%`;
-    this.root.ariaLabel = `${promptOf(task)}. ${stateWord(task)}. ${error}`;
-    this.poster.title = t(hasFile(task) ? "tasks.do.open" : "tasks.do.details");
-    this.poster.ariaLabel = this.poster.title;
-    this.#showPoster(task, underWay);
+    this.bar.hidden = !isUnderWay(task);
+    this.bar.ariaValueNow = String(task.progress);
+    this.bar.ariaLabel = state;
+    this.fill.style.width = `${Math.max(task.progress, 2)}%`;
+    this.thumbnail.title = t(hasFile(task) ? "tasks.do.open" : "tasks.do.details");
+    this.thumbnail.ariaLabel = this.thumbnail.title;
+    this.#showThumbnail(task);
   }
 
-  age() {
-    this.more.textContent = `${ago(this.#task.created_at)} · ${shortId(this.#task)}`;
+  updateAge() {
+    this.details.textContent = `${ago(this.#task.created_at)} · ${shortId(this.#task)}`;
   }
 
-  #showPoster(task, underWay) {
-    const url = address(`/pika/tasks/${task.number}/poster?v=${task.state}`);
-    const stand = icon(ICONS[task.state] ?? (underWay ? "hourglass" : "video"));
-    if (!hasFile(task) || missing.has(url)) return this.poster.replaceChildren(stand);
+  /** @param {KnownTask} task */
+  #showThumbnail(task) {
+    const url = thumbnailUrl(task);
+    const placeholder = icon(ICONS[task.state] ?? (isUnderWay(task) ? "hourglass" : "video"));
+    if (!hasFile(task) || missingThumbnails.has(url)) {
+      this.thumbnail.replaceChildren(placeholder);
+      return;
+    }
     const picture = element("img", { alt: "", decoding: "async", draggable: false });
     picture.onerror = () => {
-      missing.add(url);
-      picture.replaceWith(stand);
+      missingThumbnails.add(url);
+      picture.replaceWith(placeholder);
     };
     picture.src = url;
     const mark = task.kind === "image" ? [] : [element("span", { className: "play" }, icon("play"))];
-    return this.poster.replaceChildren(picture, ...mark);
+    this.thumbnail.replaceChildren(picture, ...mark);
   }
 }

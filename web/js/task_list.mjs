@@ -1,71 +1,82 @@
-// A list of cards of which only those in sight are in the page, however many there are.
+// @ts-check
+// A list of cards. Only those near the visible part are in the page, whatever the number of tasks.
+
+/** @import { Actions } from "./task_actions.mjs" */
+/** @import { KnownTask } from "./types.mjs" */
 
 import { element } from "./dom.mjs";
 import { t } from "./i18n.mjs";
+import {
+  anchoredScrollTop,
+  currentAfterChange,
+  indexAfterKey,
+  ROW_HEIGHT,
+  rowsInPage,
+  scrollTopFor,
+} from "./list_window.mjs";
 import { Card } from "./task_card.mjs";
 
-// As in pika.css.
-const HEIGHT = 100;
-const AROUND = 4;
-
 export class TaskList {
+  /** @type {readonly KnownTask[]} */
   #tasks = [];
+  /** @type {readonly number[]} */
+  #numbers = [];
+  /** @type {Map<number, Card>} those in the page, by the task's number */
   #cards = new Map();
-  // The number of the task that has, or would get, the focus.
+  /** @type {number | null} the number of the task that has the focus, or would get it */
   #current = null;
-  #does;
+  #actions;
 
-  constructor(does) {
-    this.#does = does;
+  /** @param {Actions} actions */
+  constructor(actions) {
+    this.#actions = actions;
     this.inner = element("div", { className: "pika-cards", role: "list", ariaLabel: t("tasks.list") });
     this.root = element("div", { className: "pika-scroll" }, this.inner);
     this.root.onscroll = () => this.#render();
     this.root.onkeydown = (event) => this.#onKey(event);
-    this.inner.addEventListener("focusin", (event) => {
-      const card = event.target.closest(".pika-card");
-      if (card) this.#setCurrent(Number(card.dataset.number));
+    this.inner.addEventListener("focusin", ({ target }) => {
+      const card = target instanceof Element && target.closest(".pika-card");
+      if (card instanceof HTMLElement) this.#setCurrent(Number(card.dataset.number));
     });
     new ResizeObserver(() => this.#render()).observe(this.root);
   }
 
-  // What is looked at stays where it is, whatever comes above it.
+  /** @param {readonly KnownTask[]} tasks */
   show(tasks) {
-    const top = this.root.scrollTop;
-    const anchor = this.#tasks[Math.floor(top / HEIGHT)]?.number;
-    const before = this.#indexOf(anchor);
-    const currentBefore = this.#indexOf(this.#current);
-    const hadFocus = this.inner.contains(document.activeElement);
+    const numbers = tasks.map((task) => task.number);
+    const { scrollTop } = this.root;
+    const anchored = anchoredScrollTop(scrollTop, this.#numbers, numbers);
+    const current = currentAfterChange(this.#current, this.#numbers, numbers);
+    const losesFocus = current !== this.#current && this.inner.contains(document.activeElement);
     this.#tasks = tasks;
-    this.inner.style.height = `${tasks.length * HEIGHT}px`;
-    const after = this.#indexOf(anchor);
-    if (top > 0 && after > -1 && after !== before) this.root.scrollTop = top + (after - before) * HEIGHT;
-    const gone = this.#indexOf(this.#current) === -1;
-    if (gone) {
-      const near = Math.min(Math.max(currentBefore, 0), tasks.length - 1);
-      this.#current = tasks[near]?.number ?? null;
-    }
+    this.#numbers = numbers;
+    this.#current = current;
+    this.inner.style.height = `${tasks.length * ROW_HEIGHT}px`;
+    if (anchored !== scrollTop) this.root.scrollTop = anchored;
     this.#render();
-    if (gone && hadFocus) this.focus();
+    if (losesFocus) this.focus();
   }
 
   focus() {
-    this.#go(this.#indexOf(this.#current));
+    this.#moveTo(Math.max(this.#currentIndex, 0));
   }
 
-  toTop() {
+  scrollToTop() {
     this.root.scrollTop = 0;
   }
 
-  age() {
-    for (const card of this.#cards.values()) card.age();
+  updateAges() {
+    for (const card of this.#cards.values()) card.updateAge();
   }
 
-  #indexOf(number) {
-    return this.#tasks.findIndex((task) => task.number === number);
+  get #currentIndex() {
+    return this.#current === null ? -1 : this.#numbers.indexOf(this.#current);
   }
 
+  /** @param {number} number */
   #setCurrent(number) {
-    this.#cards.get(this.#current)?.root && (this.#cards.get(this.#current).current = false);
+    const before = this.#current === null ? undefined : this.#cards.get(this.#current);
+    if (before) before.current = false;
     this.#current = number;
     const card = this.#cards.get(number);
     if (card) card.current = true;
@@ -73,69 +84,74 @@ export class TaskList {
 
   #render() {
     const { scrollTop, clientHeight } = this.root;
-    const first = Math.max(Math.floor(scrollTop / HEIGHT) - AROUND, 0);
-    const last = Math.min(Math.ceil((scrollTop + clientHeight) / HEIGHT) + AROUND, this.#tasks.length);
-    const wanted = new Map();
-    for (let index = first; index < last; index += 1) wanted.set(this.#tasks[index].number, index);
-    // Were the one with the focus taken away, the focus would be lost.
-    const current = this.#indexOf(this.#current);
-    if (current > -1) wanted.set(this.#current, current);
+    const [first, end] = rowsInPage(scrollTop, clientHeight, this.#tasks.length);
+    /** @type {Set<number>} */
+    const indices = new Set();
+    for (let index = first; index < end; index += 1) indices.add(index);
+    // The current card stays in the page, since it may have the focus.
+    if (this.#currentIndex > -1) indices.add(this.#currentIndex);
+    const wanted = new Set([...indices].map((index) => this.#numbers[index]));
     for (const [number, card] of this.#cards) {
       if (wanted.has(number)) continue;
       card.root.remove();
       this.#cards.delete(number);
     }
-    for (const [number, index] of wanted) this.#place(number, index);
+    for (const index of indices) this.#place(index);
   }
 
-  #place(number, index) {
-    let card = this.#cards.get(number);
+  /** @param {number} index */
+  #place(index) {
+    const task = this.#tasks[index];
+    if (!task) return;
+    let card = this.#cards.get(task.number);
     if (!card) {
-      card = new Card(this.#does);
-      card.current = number === this.#current;
-      this.#cards.set(number, card);
+      card = new Card(task, this.#actions);
+      card.current = task.number === this.#current;
+      this.#cards.set(task.number, card);
     }
-    card.show(this.#tasks[index], index, this.#tasks.length);
-    card.root.style.top = `${index * HEIGHT}px`;
+    card.show(task, index, this.#tasks.length);
+    card.root.style.top = `${index * ROW_HEIGHT}px`;
     if (card.root.isConnected) return;
-    // In the order of the list: Tab and screen readers go by it.
-    const next = [...this.inner.children].find((other) => Number(other.dataset.number) < number);
-    this.inner.insertBefore(card.root, next ?? null);
+    // In the order of the list: Tab and screen readers follow the order in the page.
+    const below = [...this.inner.children].find(
+      (child) => child instanceof HTMLElement && Number(child.dataset.number) < task.number,
+    );
+    this.inner.insertBefore(card.root, below ?? null);
   }
 
-  #go(index) {
-    if (!this.#tasks.length) return;
-    const at = Math.min(Math.max(index, 0), this.#tasks.length - 1);
-    const top = at * HEIGHT;
-    const { scrollTop, clientHeight } = this.root;
-    if (top < scrollTop) this.root.scrollTop = top;
-    if (top + HEIGHT > scrollTop + clientHeight) this.root.scrollTop = top + HEIGHT - clientHeight;
-    this.#setCurrent(this.#tasks[at].number);
+  /** @param {number} index */
+  #moveTo(index) {
+    const task = this.#tasks[index];
+    if (!task) return;
+    this.root.scrollTop = scrollTopFor(index, this.root.scrollTop, this.root.clientHeight);
+    this.#setCurrent(task.number);
     this.#render();
-    const card = this.#cards.get(this.#current);
+    const card = this.#cards.get(task.number);
+    if (!card) return;
     card.current = true;
     card.root.focus({ preventScroll: true });
   }
 
+  /** @param {KeyboardEvent} event */
   #onKey(event) {
-    const at = this.#indexOf(this.#current);
-    const page = Math.max(Math.floor(this.root.clientHeight / HEIGHT) - 1, 1);
-    const onCard = event.target.classList.contains("pika-card");
-    const moves = {
-      ArrowDown: at + 1,
-      ArrowUp: at - 1,
-      PageDown: at + page,
-      PageUp: at - page,
-      Home: 0,
-      End: this.#tasks.length - 1,
-    };
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    // The editor would take these two for the graph's selected nodes.
-    if (["Delete", "Backspace"].includes(event.key)) event.stopPropagation();
-    else if (event.key in moves) this.#go(moves[event.key]);
-    else if (event.key === "Enter" && onCard) this.#does.open(this.#tasks[at]);
-    else return;
+    const { target } = event;
+    const isOnCard = target instanceof HTMLElement && target.classList.contains("pika-card");
+    const { clientHeight } = this.root;
+    const index = indexAfterKey(event.key, this.#currentIndex, clientHeight, this.#tasks.length);
+    const task = this.#tasks[this.#currentIndex];
+    if (index !== undefined) {
+      this.#moveTo(index);
+      event.preventDefault();
+    } else if (event.key === "Enter" && isOnCard && task) {
+      this.#actions.open(task, target);
+      event.preventDefault();
+    } else if (["Delete", "Backspace"].includes(event.key)) {
+      // The editor would delete the selected nodes of the graph.
+      if (isOnCard) event.preventDefault();
+    } else {
+      return;
+    }
     event.stopPropagation();
-    if (event.key in moves || onCard) event.preventDefault();
   }
 }

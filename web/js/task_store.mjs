@@ -1,205 +1,194 @@
-// The journal's tasks as the page knows them. It asks while somebody looks, and only for what changed.
+// @ts-check
+// The journal's tasks for everything in the page that shows them. While something does, the store
+// polls the server for changes.
 
-import { api } from "../../../scripts/api.js";
-import { get, post } from "./routes.mjs";
+/** @import { PollingHost } from "./polling.mjs" */
+/** @import { KnownTask } from "./types.mjs" */
 
-const PAGE = 500;
-const QUICK = 1500;
-const SLOW = 10_000;
-// An event of a run makes it look again, but not at once for each of many.
-const SOON = 700;
-// A task that has not changed for this long is asked for at the gateway, each time after twice as
-// long; nodes that wait for it have asked already where it changed.
-const STALE = 10_000;
-const STALEST = 300_000;
-const ASKED_AT_ONCE = 3;
-const EVENTS = [
-  "execution_start",
-  "executed",
-  "execution_success",
-  "execution_error",
-  "execution_interrupted",
-  "progress_text",
-];
+import { asError } from "./errors.mjs";
+import { watchRuns } from "./host.mjs";
+import { Polling } from "./polling.mjs";
+import { RefreshSchedule } from "./refresh_schedule.mjs";
+import { TaskCache } from "./task_cache.mjs";
+import * as requests from "./task_requests.mjs";
+import { isAtGateway, isUnderWay } from "./task_states.mjs";
 
-export const AT_WORK = new Set(["submitted", "running"]);
-const UNDER_WAY = new Set(["intended", "sent", ...AT_WORK]);
+const INTERVAL_MS = 10_000;
+const INTERVAL_UNDER_WAY_MS = 1500;
 
-export function isUnderWay(task) {
-  return UNDER_WAY.has(task.state);
-}
-
-// A task that could be asked for, and was not, was made at another gateway: its card says so.
-function told({ task, asked }) {
-  return { ...task, elsewhere: (!asked && AT_WORK.has(task.state)) || undefined };
-}
-
-// As it is known now: what the journal says, and what was found out of it before.
-function merged(task, before) {
-  if ("elsewhere" in task || !before?.elsewhere || !AT_WORK.has(task.state)) return task;
-  return { ...task, elsewhere: true };
-}
-
-class TaskStore {
-  // Where the last look failed, its error; null once one goes well.
+export class TaskStore {
+  /**
+   * Why the last poll failed; null after one that did not.
+   * @type {Error | null}
+   */
   error = null;
-  // Where the gateway could not be asked for a task, why.
+  /**
+   * Why the gateway could not be asked; null where it could.
+   * @type {Error | null}
+   */
   gatewayError = null;
-  // Whether the newest tasks are known.
+  /** Whether the newest tasks are known. */
   ready = false;
 
-  #tasks = new Map();
-  #list = null;
+  #host;
+  #requests;
+  #polling;
+  #cache = new TaskCache();
+  #refreshes = new RefreshSchedule();
+  /** @type {number | null} null until all tasks were read */
   #cursor = null;
-  #watchers = new Set();
-  #timer;
-  #due = Infinity;
-  #busy = false;
-  // Whether something happened during a look, which may not have seen it.
-  #missed = false;
-  // Of tasks at work, by number: when to ask the gateway next, and after how long again.
-  #asking = new Map();
-  #onEvent = () => this.#schedule(SOON);
-  #onVisibility = () => this.#schedule(0);
+  /** @type {Set<() => void>} */
+  #listeners = new Set();
 
-  // Calls `changed()` at every change until the returned function is called.
-  watch(changed) {
-    this.#watchers.add(changed);
-    if (this.#watchers.size === 1) this.#start();
+  /**
+   * @param {PollingHost} host
+   * @param {Pick<typeof import("./task_requests.mjs"), "readPage" | "readChanges" | "refresh" | "act">} requests
+   */
+  constructor(host, requests) {
+    this.#host = host;
+    this.#requests = requests;
+    this.#polling = new Polling(host, () => this.#poll());
+  }
+
+  /**
+   * Calls `onChange` at every change. As long as there is a watcher, the store polls the server.
+   * @param {() => void} onChange
+   * @returns {() => void} ends it
+   */
+  watch(onChange) {
+    this.#listeners.add(onChange);
+    if (this.#listeners.size === 1) this.#polling.start();
     return () => {
-      this.#watchers.delete(changed);
-      if (!this.#watchers.size) this.#stop();
+      if (this.#listeners.delete(onChange) && !this.#listeners.size) this.#polling.stop();
     };
   }
 
-  // All that are known, the newest first.
+  /**
+   * All known tasks, the newest first.
+   * @returns {readonly KnownTask[]}
+   */
   get list() {
-    this.#list ??= [...this.#tasks.values()].sort((one, other) => other.number - one.number);
-    return this.#list;
+    return this.#cache.list;
   }
 
+  /** @param {number} number */
   task(number) {
-    return this.#tasks.get(number);
+    return this.#cache.get(number);
   }
 
-  // Looks now, whatever the clock says.
+  /** Polls the server at once. */
   retry() {
-    this.#schedule(0);
+    this.#polling.pollNow();
   }
 
-  // Asks for all of them anew before long: the gateway may be another one from now on.
-  forgetAnswers() {
-    this.#asking.clear();
+  /** Asks the gateway for every task before long: it may be another gateway from now on. */
+  refreshSoon() {
+    this.#refreshes.restartAll();
   }
 
-  // Does something to a task by the route of that name, and takes up what comes back.
+  /**
+   * Has the server do something to a task, and takes over the result.
+   * @param {number} number
+   * @param {"collect" | "forget"} action
+   * @returns the task afterwards; rejected with RequestError
+   */
   async act(number, action) {
-    const { task } = await post(`tasks/${number}/${action}`);
-    this.#take([task]);
-    this.#tell();
+    const { task } = await this.#requests.act(number, action);
+    this.#put([task]);
+    this.#notify();
     return task;
   }
 
-  #start() {
-    for (const name of EVENTS) api.addEventListener(name, this.#onEvent);
-    document.addEventListener("visibilitychange", this.#onVisibility);
-    this.#schedule(0);
-  }
-
-  #stop() {
-    for (const name of EVENTS) api.removeEventListener(name, this.#onEvent);
-    document.removeEventListener("visibilitychange", this.#onVisibility);
-    clearTimeout(this.#timer);
-    this.#due = Infinity;
-  }
-
-  // Has the next look within this time, unless it is nearer already.
-  #schedule(delay) {
-    const due = performance.now() + delay;
-    this.#missed = this.#busy;
-    if (!this.#watchers.size || this.#busy || due >= this.#due) return;
-    clearTimeout(this.#timer);
-    this.#due = due;
-    this.#timer = setTimeout(() => this.#turn(), delay);
-  }
-
-  async #turn() {
-    this.#due = Infinity;
-    if (document.hidden) return; // the next look is when the page is seen again
-    this.#busy = true;
+  /** @returns {Promise<number>} milliseconds until the next poll */
+  async #poll() {
     try {
-      await (this.#cursor === null ? this.#readAll() : this.#readChanges());
+      await (this.#cursor === null ? this.#readAll() : this.#readChanges(this.#cursor));
       this.error = null;
       await this.#askGateway();
     } catch (error) {
-      this.error = error;
-    } finally {
-      this.#busy = false;
-      this.#tell();
+      this.error = asError(error);
     }
-    if (this.#missed) this.#schedule(SOON);
-    else this.#schedule(!this.error && this.list.some(isUnderWay) ? QUICK : SLOW);
+    this.#notify();
+    return !this.error && this.list.some(isUnderWay) ? INTERVAL_UNDER_WAY_MS : INTERVAL_MS;
   }
 
   async #readAll() {
-    let page = await get(`tasks?limit=${PAGE}`);
-    // What changes while older pages come is seen by the first look for changes.
+    let page = await this.#requests.readPage();
+    // A change during the reading of the older pages comes after this cursor.
     const { cursor } = page;
-    this.#take(page.tasks);
+    this.#put(page.tasks);
     this.ready = true;
-    this.#tell();
-    while (page.more && this.#watchers.size) {
-      page = await get(`tasks?limit=${PAGE}&before=${page.tasks.at(-1).number}`);
-      this.#take(page.tasks);
+    this.#notify();
+    for (let last = page.tasks.at(-1); page.more && last; last = page.tasks.at(-1)) {
+      if (!this.#listeners.size) return;
+      page = await this.#requests.readPage(last.number);
+      this.#put(page.tasks);
     }
-    if (!page.more) this.#cursor = cursor;
+    this.#cursor = cursor;
   }
 
-  async #readChanges() {
+  /** @param {number} cursor */
+  async #readChanges(cursor) {
     let page;
     do {
-      page = await get(`tasks?since=${this.#cursor}`);
-      this.#take(page.tasks);
-      this.#cursor = page.cursor;
+      page = await this.#requests.readChanges(cursor);
+      this.#put(page.tasks);
+      cursor = page.cursor;
+      this.#cursor = cursor;
     } while (page.more);
   }
 
-  #take(tasks) {
-    for (const read of tasks) {
-      const before = this.#tasks.get(read.number);
-      const task = merged(read, before);
-      if (task.forgotten) this.#tasks.delete(task.number);
-      else if (JSON.stringify(before) !== JSON.stringify(task)) this.#tasks.set(task.number, task);
-      else continue;
-      this.#asking.delete(task.number);
-      this.#list = null;
-    }
-  }
-
   async #askGateway() {
-    const now = performance.now();
-    const due = [];
-    for (const task of this.list) {
-      if (!AT_WORK.has(task.state)) continue;
-      const asking = this.#asking.get(task.number) ?? { next: now + STALE, wait: STALE };
-      this.#asking.set(task.number, asking);
-      if (asking.next <= now && due.length < ASKED_AT_ONCE) due.push([task, asking]);
+    const due = this.#refreshes.due(this.list, this.#host.now());
+    const answers = await Promise.allSettled(due.map(({ number }) => this.#requests.refresh(number)));
+    this.#refreshes.postpone(due, this.#host.now());
+    /** @type {Error | null} */
+    let failure = null;
+    let isAnswered = false;
+    for (const answer of answers) {
+      if (answer.status === "rejected") {
+        failure ??= asError(answer.reason);
+      } else {
+        this.#refreshes.restart(this.#cache.putRefreshed(answer.value));
+        // A task of another gateway is not asked for, and says nothing about this one.
+        isAnswered ||= answer.value.asked;
+      }
     }
-    const answers = await Promise.allSettled(due.map(([task]) => post(`tasks/${task.number}/refresh`)));
-    for (const [, asking] of due) {
-      asking.wait = Math.min(2 * asking.wait, STALEST);
-      asking.next = performance.now() + asking.wait;
-    }
-    const failed = answers.find(({ reason }) => reason);
-    // What was made at another gateway is not asked for, and tells nothing of this one.
-    if (failed || answers.some(({ value }) => value.asked)) this.gatewayError = failed?.reason ?? null;
-    this.#take(answers.flatMap(({ value }) => (value ? told(value) : [])));
-    if (!this.list.some((task) => AT_WORK.has(task.state))) this.gatewayError = null;
+    if (failure || isAnswered) this.gatewayError = failure;
+    if (!this.list.some(isAtGateway)) this.gatewayError = null;
   }
 
-  #tell() {
-    for (const changed of this.#watchers) changed();
+  /** @param {Parameters<TaskCache["put"]>[0]} tasks */
+  #put(tasks) {
+    this.#refreshes.restart(this.#cache.put(tasks));
+  }
+
+  #notify() {
+    for (const onChange of this.#listeners) {
+      try {
+        onChange();
+      } catch (error) {
+        // One part of the page must not end the updates of the others.
+        console.error(error);
+      }
+    }
   }
 }
 
-export const tasks = new TaskStore();
+/** @type {PollingHost} */
+const page = {
+  now: () => performance.now(),
+  setTimer: (action, delay) => setTimeout(action, delay),
+  clearTimer: (timer) => clearTimeout(/** @type {number} */ (timer)),
+  isHidden: () => document.hidden,
+  watch(onEvent, onVisibility) {
+    const stopWatchingRuns = watchRuns(onEvent);
+    document.addEventListener("visibilitychange", onVisibility);
+    return () => {
+      stopWatchingRuns();
+      document.removeEventListener("visibilitychange", onVisibility);
+    };
+  },
+};
+
+export const tasks = new TaskStore(page, requests);

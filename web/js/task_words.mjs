@@ -1,43 +1,55 @@
-// What a task is called, and what is said of it.
+// @ts-check
+// The words for a task.
+
+/** @import { KnownTask, Task } from "./types.mjs" */
 
 import { has, t } from "./i18n.mjs";
 
+/** @param {Task} task */
 export function stateWord(task) {
   const word = t(`tasks.state.${task.state}`);
   return task.state === "running" && task.progress ? `${word} ${task.progress} %` : word;
 }
 
-// What its state means, where that wants a word: for the money, and for what to do next.
+/**
+ * What the state means for the money and what to do next; empty where that is clear.
+ * @param {Task} task
+ */
 export function explanation(task) {
   const key = `tasks.explain.${task.state}`;
   return has(key) ? t(key) : "";
 }
 
-// What went wrong, or why nothing more is heard of it.
-export function trouble(task) {
+/**
+ * What went wrong, or why there is no news; empty where all is well.
+ * @param {KnownTask} task
+ */
+export function problemOf(task) {
   return task.elsewhere ? t("tasks.elsewhere") : task.error;
 }
 
-// Whether there is a file to be seen, here or still at the gateway.
-export function hasFile(task) {
-  return task.state === "finished" || task.state === "saved";
-}
-
+/** @param {Task} task */
 export function promptOf(task) {
   return task.prompt || t("tasks.no_prompt");
 }
 
+/** @param {Task} task */
 export function shortId(task) {
   return task.task_id ? task.task_id.slice(0, 8) : `#${task.number}`;
 }
 
-// Those in which every word of the search is found: in prompt, state or id.
-export function matching(list, search) {
+/**
+ * The tasks that contain every word of the search in their prompt, state or id.
+ * @template {Task} Listed
+ * @param {readonly Listed[]} tasks
+ * @param {string} search
+ */
+export function matching(tasks, search) {
   const words = search.toLowerCase().split(/\s+/).filter(Boolean);
-  if (!words.length) return list;
-  return list.filter((task) => {
-    const text = `${task.prompt} ${t(`tasks.state.${task.state}`)} ${task.state} ${task.task_id}`;
-    const lower = text.toLowerCase();
-    return words.every((word) => lower.includes(word));
+  if (!words.length) return tasks;
+  return tasks.filter((task) => {
+    const state = t(`tasks.state.${task.state}`);
+    const text = `${task.prompt} ${state} ${task.state} ${task.task_id ?? ""}`.toLowerCase();
+    return words.every((word) => text.includes(word));
   });
 }

@@ -1,4 +1,5 @@
-// The sidebar tab with the tasks, and the commands that lead there and to the settings.
+// @ts-check
+// The sidebar tab with the tasks, and the commands that open it and the settings.
 
 import { app } from "../../../scripts/app.js";
 import { loadStyle } from "./dom.mjs";
@@ -9,25 +10,36 @@ import { fillSidebar } from "./sidebar.mjs";
 loadStyle();
 await loadStrings();
 
-let place = null;
-let end = null;
+/** @type {HTMLElement | null} */
+let container = null;
+/** @type {(() => void) | null} */
+let close = null;
 
-// The editor calls this for every redraw of its own; ours is built once for each time it opens.
-function render(given) {
-  if (given === place) return;
+/**
+ * The editor calls this at each of its own redraws; the page is built once per container.
+ * @param {HTMLElement} element
+ */
+function render(element) {
+  if (element === container) return;
   destroy();
-  place = given;
-  end = fillSidebar(given);
+  container = element;
+  close = fillSidebar(element);
 }
 
 function destroy() {
-  end?.();
-  end = null;
-  place = null;
+  close?.();
+  close = null;
+  container = null;
 }
 
-function command(id, name, iconName, does) {
-  return { id: `Pika.${id}`, label: t(`commands.${name}`), icon: `pi pi-${iconName}`, function: does };
+/**
+ * @param {string} id
+ * @param {string} name of its label in locales/
+ * @param {string} iconName
+ * @param {() => Promise<void>} action
+ */
+function command(id, name, iconName, action) {
+  return { id: `Pika.${id}`, label: t(`commands.${name}`), icon: `pi pi-${iconName}`, function: action };
 }
 
 app.registerExtension({

@@ -51,7 +51,9 @@ class ProbeImage(io.ComfyNode):
     def execute(cls, width, height, channels, batch, flaw):
         image = torch.from_numpy(pattern(height, width, channels))[None].repeat(batch, 1, 1, 1)
         if flaw == "grain":
-            image = 0.5 + (torch.rand(batch, height, width, channels) - 0.5) * (6 / 255)
+            generator = torch.Generator().manual_seed(1)  # the same picture in each run
+            noise = torch.rand(batch, height, width, channels, generator=generator) - 0.5
+            image = 0.5 + noise * (6 / 255)
         if flaw == "nan":
             image[0, 0, 0, 0] = float("nan")
         return io.NodeOutput(image)

@@ -1,0 +1,1 @@
+"""Prepare environments, ComfyUI and a browser. Only the standard library is imported."""

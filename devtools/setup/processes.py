@@ -1,0 +1,104 @@
+"""End processes without leaving children behind, and lock files between processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import sleep
+from types import FrameType
+
+#: Seconds between SIGTERM and SIGKILL.
+GRACE = 10.0
+#: Seconds between two attempts to take a lock.
+_RETRY_EVERY = 0.5
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _acquire(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+
+else:
+    import fcntl
+
+    def _acquire(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP arrived. Handled exactly like Ctrl-C."""
+
+
+class InUseError(Exception):
+    """Another process holds the lock."""
+
+
+def unwind_on_termination() -> None:
+    """Turn SIGTERM and SIGHUP into an exception, so that every `finally` block runs.
+
+    The default action ends Python at once and leaves its children running.
+    """
+    signal.signal(signal.SIGTERM, _raise)
+    if sys.platform != "win32":
+        signal.signal(signal.SIGHUP, _raise)
+
+
+def end(process: subprocess.Popen[bytes], grace: float = GRACE) -> None:
+    """Send SIGTERM and wait. After `grace` seconds, or on Ctrl-C, kill the process."""
+    if process.poll() is not None:
+        return
+    process.terminate()
+    try:
+        process.wait(grace)
+    except subprocess.TimeoutExpired:
+        pass
+    finally:
+        kill(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a process that was started in its own session, together with its children."""
+    if process.poll() is None:
+        if sys.platform != "win32":
+            os.killpg(process.pid, signal.SIGKILL)
+        else:
+            process.kill()
+    process.wait()
+
+
+@contextmanager
+def lock(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None]:
+    """Hold an exclusive lock on `path`. The operating system releases it when its owner dies.
+
+    If another process holds it: without `on_wait` raise InUseError; with `on_wait` call that once
+    and wait without a time limit.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        file.seek(0)
+        waiting = False
+        while not _acquired(file.fileno()):
+            if on_wait is None:
+                raise InUseError(str(path))
+            if not waiting:
+                on_wait()
+            waiting = True
+            sleep(_RETRY_EVERY)
+        yield
+
+
+def _acquired(descriptor: int) -> bool:
+    try:
+        _acquire(descriptor)
+    except OSError:
+        return False
+    return True
+
+
+def _raise(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated

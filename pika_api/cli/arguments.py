@@ -1,0 +1,160 @@
+"""The arguments of ``python -m pika_api``, and the request that they describe."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from ..errors import InvalidInput
+from ..media import Media, encode_image, read_image_file, read_video_file
+from ..request import (
+    ASPECT_RATIOS,
+    CAMERA_MOVES,
+    FROM_IMAGE,
+    PIKAFFECTS,
+    Camera,
+    GenerateRequest,
+    Options,
+    Parameters,
+    parse_aspect_ratio,
+    parse_extra,
+)
+
+_EXIT_CODES: Final = """exit codes:
+  0    success
+  1    an error; its message says what it means for the charge. doctor: there is a problem
+  2    invalid arguments
+  3    the outcome of the request is unknown: it may have been accepted and charged
+  4    the task is not finished yet; it is kept
+  5    the gateway ended the task with an error
+  130  interrupted; a submitted task is kept
+"""
+
+#: Runs a command with its arguments and the private folder; returns the exit code.
+Command = Callable[[argparse.Namespace, Path], int]
+
+
+class Commands(NamedTuple):
+    """The function of each command."""
+
+    generate: Command
+    status: Command
+    result: Command
+    tasks: Command
+    forget: Command
+    doctor: Command
+
+
+def make_parser(commands: Commands) -> argparse.ArgumentParser:
+    """The parser of all commands. Its result has the chosen command's function as ``func``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pika_api",
+        description="Pika videos on the command line. Progress goes to stderr, results to stdout.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--home", type=Path, help="folder of settings and journal (PIKA_HOME)")
+    parser.add_argument("--verbose", action="store_true", help="write the log to stderr")
+    subparsers = parser.add_subparsers(required=True, metavar="command")
+
+    def add(name: str, help_text: str, func: Command) -> argparse.ArgumentParser:
+        subparser: argparse.ArgumentParser = subparsers.add_parser(name, help=help_text)
+        subparser.set_defaults(func=func)
+        return subparser
+
+    _add_generate(add("generate", "submit a request and print its task id", commands.generate))
+    status = add("status", "print the gateway's current answer for a task", commands.status)
+    status.add_argument("task_id")
+    result = add("result", "wait for a task and print the path of its file", commands.result)
+    result.add_argument("task_id")
+    _add_waiting(result)
+    tasks = add("tasks", "list the journal, newest first", commands.tasks)
+    tasks.add_argument("--limit", type=int, default=20, help="how many tasks (default: 20)")
+    tasks.add_argument("--all", action="store_true", help="also list forgotten tasks")
+    tasks.add_argument("--json", action="store_true", help="one JSON object per line")
+    forget = add("forget", "remove a task, so that its request can be sent again", commands.forget)
+    forget.add_argument("task", help="a task id, or #number as `tasks` prints it")
+    doctor = add("doctor", "check the installation; for you or for a bug report", commands.doctor)
+    doctor.add_argument("--no-connection", action="store_true", help="do not ask the gateway")
+    _add_output(doctor)
+    return parser
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--output", type=Path, default=Path("pika"), help="folder for files")
+
+
+def _add_waiting(parser: argparse.ArgumentParser) -> None:
+    _add_output(parser)
+    parser.add_argument("--timeout-minutes", type=float, default=20.0, help="0 means no limit")
+
+
+def _add_generate(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("prompt", help="what the video should show")
+    parser.add_argument("--pikaffect", choices=PIKAFFECTS)
+    parser.add_argument("--model", default="1.5")
+    parser.add_argument("--seed", type=int, default=0, help="which take this is; it is not sent")
+    parser.add_argument("--image", help="path or URL of an image")
+    parser.add_argument("--video", help="path of an MP4 file, or a URL")
+    parser.add_argument(
+        "--aspect-ratio",
+        default="16:9",
+        help=f"{', '.join(ASPECT_RATIOS)}, a number, «{FROM_IMAGE}», or none for a still image",
+    )
+    parser.add_argument("--frame-rate", type=int, default=24)
+    parser.add_argument("--extend", action="store_true", help="extend the video")
+    parser.add_argument("--guidance-scale", type=int, default=12)
+    parser.add_argument("--motion", type=int, default=1)
+    parser.add_argument("--negative-prompt", default="")
+    for move, directions in CAMERA_MOVES.items():
+        parser.add_argument(f"--{move}", choices=directions)
+    parser.add_argument(
+        "--extra-json", default="", help="JSON object, merged over the request body"
+    )
+    parser.add_argument(
+        "--wait", action="store_true", help="wait for the task and print its file's path"
+    )
+    _add_waiting(parser)
+
+
+def build_request(args: argparse.Namespace) -> GenerateRequest:
+    """The request that the arguments describe. Raises `InvalidInput`."""
+    options = Options(
+        aspect_ratio=parse_aspect_ratio(
+            args.aspect_ratio, "--aspect-ratio", {"none": None}, numbers=True
+        ),
+        frame_rate=args.frame_rate,
+        extend=args.extend,
+        parameters=Parameters(args.guidance_scale, args.motion, args.negative_prompt),
+        camera=Camera(**{move: getattr(args, move) for move in CAMERA_MOVES}),
+    )
+    return GenerateRequest(
+        args.prompt,
+        pikaffect=args.pikaffect,
+        model=args.model,
+        options=options,
+        image=_image(args.image),
+        video=_video(args.video),
+        extra=parse_extra(args.extra_json, "--extra-json"),
+    )
+
+
+def _is_url(text: str) -> bool:
+    return text.startswith(("http://", "https://"))
+
+
+def _image(source: str | None) -> Media | str | None:
+    if source is None or _is_url(source):
+        return source
+    return encode_image(read_image_file(Path(source)), form="png")[0]
+
+
+def _video(source: str | None) -> Media | str | None:
+    if source is None or _is_url(source):
+        return source
+    media = read_video_file(Path(source))
+    if media is None:
+        raise InvalidInput("--video", f"{source} is not MP4 with H.264.", "Convert it first.")
+    return media

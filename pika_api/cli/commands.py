@@ -1,0 +1,188 @@
+"""What each command of ``python -m pika_api`` does."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import io
+import json
+import logging
+import re
+import sys
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Final, TextIO
+
+from ..errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTimeout
+from ..journal import REUSABLE, Entry, Journal
+from ..log import log
+from ..progress import Progress, ProgressObserver
+from ..settings import find_home, journal_url, load_settings
+from ..support import run_diagnostics
+from ..tasks import Service
+from ..text import format_duration, sanitize
+from .arguments import Commands, build_request, make_parser
+
+#: Exit codes by error class; the first that matches. Every other error is 1.
+_EXIT_CODES: Final = ((SubmitUnknown, 3), (TaskTimeout, 4), (TaskFailed, 5))
+_INTERRUPTED: Final = 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            # A Windows console cannot show every character of a prompt: escape the others.
+            stream.reconfigure(errors="backslashreplace")
+    args = make_parser(_COMMANDS).parse_args(argv)
+    logging.basicConfig(level=logging.WARNING if args.verbose else logging.ERROR)
+    if args.verbose:
+        log.setLevel(logging.DEBUG)
+    try:
+        return int(args.func(args, args.home or find_home()))
+    except PikaError as error:
+        _print(f"error: {error}", sys.stderr)
+        return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)
+    except KeyboardInterrupt:
+        _print("Stopped. A task that was submitted is kept: see `tasks`.", sys.stderr)
+        return _INTERRUPTED
+
+
+def generate(args: argparse.Namespace, home: Path) -> int:
+    """Submit a request and print its task id; with ``--wait`` also the path of its file."""
+
+    async def run(service: Service, observer: ProgressObserver) -> None:
+        submitted = await service.submit(build_request(args), take=args.seed, observer=observer)
+        if submitted.reused:
+            _print(f"Reused task {submitted.task_id}, no new charge.", sys.stderr)
+        _print(submitted.task_id)
+        if args.wait:
+            await _collect(args, submitted.task_id, service, observer)
+
+    return _with_service(args, home, run)
+
+
+def status(args: argparse.Namespace, home: Path) -> int:
+    """Print the feed's answer for a task as JSON."""
+
+    async def run(service: Service, observer: ProgressObserver) -> None:
+        task = await service.status(args.task_id, observer=observer)
+        _print(json.dumps(task.response))
+
+    return _with_service(args, home, run)
+
+
+def result(args: argparse.Namespace, home: Path) -> int:
+    """Wait for a task and print the path of its file."""
+
+    async def run(service: Service, observer: ProgressObserver) -> None:
+        await _collect(args, args.task_id, service, observer)
+
+    return _with_service(args, home, run)
+
+
+def tasks(args: argparse.Namespace, home: Path) -> int:
+    """List the journal."""
+    with closing(Journal(journal_url(home))) as journal:
+        for entry in journal.entries(limit=args.limit, forgotten=args.all):
+            _print(json.dumps(_as_json(entry)) if args.json else _as_line(entry))
+    return 0
+
+
+def forget(args: argparse.Namespace, home: Path) -> int:
+    """Remove a task from lists and release its fingerprint."""
+    with closing(Journal(journal_url(home))) as journal:
+        entry = _find(args.task, journal)
+        if not journal.forget(entry.id):
+            raise InvalidInput(
+                "task", f"#{entry.id} is being sent at this moment.", "Wait, or interrupt it."
+            )
+    kept = " The task stays at the gateway." if entry.state in REUSABLE else ""
+    _print(
+        f"#{entry.id} is forgotten. The same request creates a new task, which may be charged."
+        f"{kept}"
+    )
+    return 0
+
+
+def doctor(args: argparse.Namespace, home: Path) -> int:
+    """Print the diagnostics; the exit code is 1 if there is a problem."""
+    diagnostics = run_diagnostics(home, args.output, connect=not args.no_connection)
+    _print(diagnostics.text)
+    return 1 if diagnostics.problems else 0
+
+
+_COMMANDS: Final = Commands(generate, status, result, tasks, forget, doctor)
+
+
+def _print(text: str, file: TextIO | None = None) -> None:
+    """Print a text. Prompts and a gateway's words may contain commands for the terminal."""
+    print(sanitize(text), file=file or sys.stdout, flush=True)
+
+
+def _with_service(
+    args: argparse.Namespace,
+    home: Path,
+    run: Callable[[Service, ProgressObserver], Awaitable[None]],
+) -> int:
+    # These are imported late elsewhere. A missing package must be noticed before anything is paid.
+    import av  # noqa: F401
+    import numpy as np  # noqa: F401
+    import PIL  # noqa: F401
+
+    output = getattr(args, "output", Path("pika"))
+
+    async def run_to_end() -> None:
+        await run(service, ProgressObserver(report=_print_progress))
+
+    with (
+        closing(Journal(journal_url(home))) as journal,
+        closing(Service(load_settings(home), journal, output)) as service,
+    ):
+        asyncio.run(run_to_end())
+    return 0
+
+
+async def _collect(
+    args: argparse.Namespace, task_id: str, service: Service, observer: ProgressObserver
+) -> None:
+    timeout = args.timeout_minutes * 60 or None
+    collected = await service.collect(task_id, timeout=timeout, observer=observer)
+    _print(str(collected.path))
+
+
+def _print_progress(progress: Progress) -> None:
+    elapsed = f"{format_duration(progress.elapsed)}  " if progress.elapsed else ""
+    _print(f"{elapsed}{progress.text}", sys.stderr)
+
+
+def _find(name: str, journal: Journal) -> Entry:
+    """The row of a task id or ``#number``. Raises `InvalidInput`."""
+    entry = journal.find_by_task_id(name)
+    if entry is None and re.fullmatch(r"#?[0-9]{1,18}", name):
+        entry = journal.find_by_id(int(name.lstrip("#")))
+    if entry is None:
+        raise InvalidInput("task", f"{name} is not in the journal.", "`tasks` lists the journal.")
+    return entry
+
+
+def _as_line(entry: Entry) -> str:
+    age = format_duration(max(time.time() - entry.created_at, 0.0))
+    prompt = " ".join(entry.prompt.split())[:50]
+    name = entry.task_id or "-"
+    return f"#{entry.id:<5} {entry.state.value:<9} {age:>12} ago  {name:<36}  {prompt}"
+
+
+def _as_json(entry: Entry) -> dict[str, object]:
+    return {
+        "number": entry.id,
+        "state": entry.state.value,
+        "task_id": entry.task_id,
+        "prompt": entry.prompt,
+        "created_at": entry.created_at,
+        "result_url": entry.result_url,
+        "file_path": entry.file_path,
+        "last_error": entry.last_error,
+    }

@@ -1,0 +1,189 @@
+"""Tests the connection: whether there is a gateway at the address, and whether it accepts the key.
+
+It costs nothing. The API has no call for this, so the feed is asked about a task that cannot exist,
+first with the key and then without: a gateway rejects a missing key before it looks for the task.
+"""
+
+from __future__ import annotations
+
+import http.client
+import uuid
+from contextlib import closing
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+from urllib.parse import urlsplit
+
+import requests
+
+from ..settings import Settings
+from ..text import mask_key
+from .limits import DEFAULT_SIZE_LIMITS, SizeLimits, Timeouts
+from .rejections import redirect_target
+from .responses import error_message, is_html, json_object
+from .sessions import (
+    TRANSPORT_ERRORS,
+    Bearer,
+    NoAuth,
+    Reply,
+    cause_chain,
+    get_reply,
+    open_session,
+    root_cause,
+)
+
+#: Shorter than for other calls: the user is waiting in the settings dialog.
+HEALTH_TIMEOUTS: Final = Timeouts(connect=5.0, read=10.0, response=10.0)
+
+_TRY_LATER: Final = (
+    "The gateway has a temporary problem, or a problem with the account; its message says which. "
+    "Try again later."
+)
+_CHECK_ADDRESS: Final = "Check the base URL, the network, and the proxy variables (HTTPS_PROXY)."
+
+
+class Verdict(str, Enum):
+    """The result of a test. The values are part of the routes' JSON."""
+
+    GOOD = "good"
+    NO_KEY = "no_key"
+    BAD_KEY = "bad_key"
+    BAD_ADDRESS = "bad_address"
+    TROUBLE = "trouble"
+
+
+@dataclass(frozen=True)
+class HealthResult:
+    """The result of a test.
+
+    Attributes:
+        verdict: The result.
+        message: What was observed, and what helps; for the user. It never contains the key.
+    """
+
+    verdict: Verdict
+    message: str
+
+
+@dataclass(frozen=True)
+class HealthCheck:
+    """A test of key and base URL.
+
+    Attributes:
+        settings: The settings to test.
+        timeouts: Time limits of each request.
+        limits: Size limits of each response.
+    """
+
+    settings: Settings
+    timeouts: Timeouts = HEALTH_TIMEOUTS
+    limits: SizeLimits = DEFAULT_SIZE_LIMITS
+
+    def run(self) -> HealthResult:
+        """Send one or two requests to the gateway; none of them is paid."""
+        if missing := self.settings.missing_key:
+            return HealthResult(Verdict.NO_KEY, missing)
+        url = f"{self.settings.base_url}/pika/feed/{uuid.uuid4()}"
+        try:
+            with_key = self._get(url, Bearer(self.settings.api_key))
+            result = self._judge_first(with_key)
+            if result is None:
+                result = self._judge_both(with_key, self._get(url, NoAuth()))
+        except TRANSPORT_ERRORS as error:
+            result = self._judge_broken(error)
+        return HealthResult(result.verdict, mask_key(result.message, self.settings.api_key))
+
+    @property
+    def _host(self) -> str:
+        return urlsplit(self.settings.base_url).netloc
+
+    def _get(self, url: str, auth: requests.auth.AuthBase) -> Reply:
+        session = open_session(auth, base_url=self.settings.base_url)
+        with closing(session):
+            reply = get_reply(session, url, self.timeouts, self.limits)
+        # Masked before it is shortened: the rest of a cut key would not be recognized.
+        return Reply(reply.status, reply.headers, mask_key(reply.text, self.settings.api_key))
+
+    def _judge_first(self, reply: Reply) -> HealthResult | None:
+        """What the response to a request with the key says; None if a second request must tell."""
+        status, host = reply.status, self._host
+        observed = f"{host} answered HTTP {status}: {error_message(reply.text)}"
+        if _is_temporary(status):
+            return HealthResult(Verdict.TROUBLE, f"{observed}\n{_TRY_LATER}")
+        if 300 <= status < 400:
+            target = redirect_target(reply) or "an invalid address"
+            return HealthResult(
+                Verdict.BAD_ADDRESS,
+                f"{host} answered HTTP {status} and redirects to {target}. The key is not sent "
+                "there.\nIf you trust that address, enter it as the base URL.",
+            )
+        if is_html(reply.text):
+            return HealthResult(
+                Verdict.BAD_ADDRESS,
+                f"{observed}\nThis is a web page, not the response of a gateway: check the base "
+                "URL, and whether a proxy or a sign-in page is in between.",
+            )
+        if _refuses(reply):
+            return HealthResult(
+                Verdict.BAD_KEY,
+                f"{observed}\nThe gateway is reachable and does not accept the key: check that the "
+                f"key is complete, and that it belongs to this gateway ({self.settings.base_url}).",
+            )
+        return None
+
+    def _judge_both(self, with_key: Reply, without: Reply) -> HealthResult:
+        """What both responses say. Only a gateway that answers differently has checked the key."""
+        host = self._host
+        if _refuses(without) and not is_html(without.text):
+            message = f"The gateway at {host} responds and accepts the key."
+            return HealthResult(Verdict.GOOD, message)
+        observed = (
+            f"{host} answered HTTP {with_key.status} with the key and HTTP {without.status} "
+            f"without one: {error_message(with_key.text)}"
+        )
+        if _is_temporary(without.status):
+            return HealthResult(Verdict.TROUBLE, f"{observed}\n{_TRY_LATER}")
+        if with_key.status == 404 or json_object(with_key.text) is None:
+            return HealthResult(
+                Verdict.BAD_ADDRESS,
+                f"{observed}\nThis does not look like a gateway: check the base URL. If it is "
+                "correct, this test cannot tell whether the key is valid.",
+            )
+        return HealthResult(
+            Verdict.TROUBLE, f"{observed}\nThis does not show whether the key is valid."
+        )
+
+    def _judge_broken(self, error: Exception) -> HealthResult:
+        """What it means that there was no complete response."""
+        host, cause = self._host, root_cause(error)
+        if isinstance(error, requests.exceptions.SSLError):
+            return HealthResult(
+                Verdict.BAD_ADDRESS,
+                f"No secure connection to {host}: {cause}.\nCheck the base URL. Behind a company's "
+                "proxy, set REQUESTS_CA_BUNDLE to its certificate file.",
+            )
+        late = isinstance(error, requests.exceptions.ReadTimeout)
+        if late or any(_broke_off(each) for each in cause_chain(error)):
+            return HealthResult(
+                Verdict.TROUBLE,
+                f"{host} sent no complete response: {cause}.\nTry again. {_CHECK_ADDRESS}",
+            )
+        return HealthResult(
+            Verdict.BAD_ADDRESS, f"No connection to {host}: {cause}.\n{_CHECK_ADDRESS}"
+        )
+
+
+def _refuses(reply: Reply) -> bool:
+    """Whether the response rejects the key, or that there is none."""
+    return reply.status in (401, 403)
+
+
+def _is_temporary(status: int) -> bool:
+    """Whether the gateway is there, and has a problem of its own or with the account."""
+    return status in (402, 408, 425, 429) or status >= 500
+
+
+def _broke_off(error: BaseException) -> bool:
+    """Whether there was a connection that broke."""
+    broken = (ConnectionResetError, BrokenPipeError, http.client.IncompleteRead)
+    return isinstance(error, broken)

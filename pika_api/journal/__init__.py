@@ -1,0 +1,22 @@
+"""The record of every paid task, on disk. Nothing here sends a request."""
+
+from .entries import Claim, Entry, Intent, Page
+from .leases import LeaseKeeper
+from .schema import SCHEMA_VERSION
+from .states import ACTIVE, REUSABLE, SUBMITTING, State
+from .store import LEASE, Journal
+
+__all__ = [
+    "ACTIVE",
+    "LEASE",
+    "REUSABLE",
+    "SCHEMA_VERSION",
+    "SUBMITTING",
+    "Claim",
+    "Entry",
+    "Intent",
+    "Journal",
+    "LeaseKeeper",
+    "Page",
+    "State",
+]

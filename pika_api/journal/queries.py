@@ -1,0 +1,164 @@
+"""The reading half of the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from ..errors import JournalError
+from .database import Database
+from .entries import Entry, Page
+from .schema import REVISION, TASKS
+from .states import State
+
+_limit: Final = sa.bindparam("limit", type_=sa.Integer)
+
+_BY_ID: Final = sa.select(TASKS).where(TASKS.c.id == sa.bindparam("entry_id"))
+#: The newest row of a task id.
+BY_TASK_ID: Final = (
+    sa.select(TASKS)
+    .where(TASKS.c.task_id == sa.bindparam("task_id"))
+    .order_by(TASKS.c.id.desc())
+    .limit(1)
+)
+#: Requests whose fingerprint is free again.
+_RELEASED: Final = sa.select(sa.func.count()).where(
+    TASKS.c.fingerprint.is_not(None), TASKS.c.claim.is_(None)
+)
+_RELEASED_OF_PROMPT: Final = _RELEASED.where(TASKS.c.prompt == sa.bindparam("prompt_text"))
+_COUNT_BY_STATE: Final = sa.select(TASKS.c.state, sa.func.count()).group_by(TASKS.c.state)
+_WITH_ERRORS: Final = (
+    sa.select(TASKS).where(TASKS.c.last_error != "").order_by(TASKS.c.revision.desc()).limit(_limit)
+)
+_LISTED: Final = (
+    sa.select(TASKS).where(TASKS.c.forgotten_at.is_(None)).order_by(TASKS.c.id.desc()).limit(_limit)
+)
+_LISTED_BEFORE: Final = _LISTED.where(TASKS.c.id < sa.bindparam("before"))
+_LAST_REVISION: Final = sa.select(REVISION.c.value)
+_CHANGED_SINCE: Final = (
+    sa.select(TASKS)
+    .where(TASKS.c.revision > sa.bindparam("cursor"))
+    .order_by(TASKS.c.revision)
+    .limit(_limit)
+)
+
+
+class JournalQueries:
+    """The reading half of the journal. Every method raises `JournalError` if the database does not
+    answer.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    @property
+    def location(self) -> tuple[str, Path | None]:
+        """The kind of database, and its file if it is one."""
+        return self._database.backend, self._database.file
+
+    def get(self, entry_id: int) -> Entry:
+        """The entry of a number that exists.
+
+        Raises:
+            JournalError: There is no such entry.
+        """
+        entry = self.find_by_id(entry_id)
+        if entry is None:
+            raise JournalError(f"The journal has no entry #{entry_id}.")
+        return entry
+
+    def find_by_id(self, entry_id: int) -> Entry | None:
+        """The entry of a number that the user has typed."""
+        return next(iter(self._entries(_BY_ID, entry_id=entry_id)), None)
+
+    def find_by_task_id(self, task_id: str) -> Entry | None:
+        """The newest entry of a task id."""
+        return next(iter(self._entries(BY_TASK_ID, task_id=task_id)), None)
+
+    def count_released(self, prompt: str | None) -> int:
+        """How many requests of this prompt (of all prompts, if None) have released their claim.
+
+        It grows when a task fails, is refused or is forgotten: from then on the same request
+        creates a new task.
+        """
+        query = _RELEASED if prompt is None else _RELEASED_OF_PROMPT
+        with self._database.read() as connection:
+            return connection.execute(query, {"prompt_text": prompt}).scalar_one()
+
+    def count_by_state(self) -> Mapping[State, int]:
+        """How many entries each state has, in the order of `State`; forgotten ones are included."""
+        with self._database.read() as connection:
+            rows = connection.execute(_COUNT_BY_STATE).all()
+        counts = {State(state): int(count) for state, count in rows}
+        return {state: counts[state] for state in State if state in counts}
+
+    def recent_errors(self, *, limit: int) -> list[Entry]:
+        """The entries with an error, the last change first."""
+        return self._entries(_WITH_ERRORS, limit=limit)
+
+    def count_missing_files(self, folder: Path) -> int:
+        """How many of the newest saved tasks have no file, neither at its path nor in `folder`."""
+        paths = [Path(entry.file_path) for entry in self.entries((State.SAVED,), limit=300)]
+        return sum(not path.is_file() and not (folder / path.name).is_file() for path in paths)
+
+    def entries(
+        self,
+        states: Sequence[State] = (),
+        *,
+        limit: int = 100,
+        with_task: bool = False,
+        forgotten: bool = False,
+    ) -> list[Entry]:
+        """Entries, newest first.
+
+        Args:
+            states: Only entries in these states; all states if empty.
+            with_task: Only entries with a task id.
+            forgotten: Forgotten entries too.
+        """
+        query = sa.select(TASKS).order_by(TASKS.c.created_at.desc(), TASKS.c.id.desc())
+        if states:
+            query = query.where(TASKS.c.state.in_([state.value for state in states]))
+        if with_task:
+            query = query.where(TASKS.c.task_id.is_not(None))
+        if not forgotten:
+            query = query.where(TASKS.c.forgotten_at.is_(None))
+        return self._entries(query.limit(limit))
+
+    def page(self, *, limit: int, before: int | None = None) -> Page:
+        """Entries by number, the newest first, without forgotten ones.
+
+        Args:
+            before: Only entries with a smaller number.
+        """
+        query = _LISTED if before is None else _LISTED_BEFORE
+        with self._database.read() as connection:
+            # Read first: a change between the two statements is then seen twice, not missed.
+            cursor = connection.execute(_LAST_REVISION).scalar_one()
+            found = connection.execute(query, {"limit": limit + 1, "before": before})
+            rows = found.mappings().all()
+        return Page([Entry.of(row) for row in rows[:limit]], cursor, len(rows) > limit)
+
+    def changed_since(self, cursor: int, *, limit: int) -> Page:
+        """Entries that have changed since, in the order of their changes; forgotten ones too.
+
+        Args:
+            cursor: `Page.cursor` of an earlier page. A number that this journal has not reached
+                (a cursor of another journal, or a time, which earlier versions used) means the
+                beginning.
+        """
+        with self._database.read() as connection:
+            if not 0 <= cursor <= connection.execute(_LAST_REVISION).scalar_one():
+                cursor = 0
+            found = connection.execute(_CHANGED_SINCE, {"limit": limit + 1, "cursor": cursor})
+            rows = found.mappings().all()
+        entries = [Entry.of(row) for row in rows[:limit]]
+        return Page(entries, entries[-1].revision if entries else cursor, len(rows) > limit)
+
+    def _entries(self, query: sa.Select[Any], **parameters: object) -> list[Entry]:
+        with self._database.read() as connection:
+            rows = connection.execute(query, parameters).mappings().all()
+        return [Entry.of(row) for row in rows]

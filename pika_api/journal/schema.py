@@ -1,0 +1,110 @@
+"""The journal's tables, and the steps from each schema version to the next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import sqlalchemy as sa
+
+SCHEMA_VERSION: Final = 3
+
+METADATA: Final = sa.MetaData()
+
+VERSION: Final = sa.Table("pika_schema", METADATA, sa.Column("version", sa.Integer, nullable=False))
+
+#: One row: the revision of the last change. See TRIGGERS.
+REVISION: Final = sa.Table(
+    "pika_revision", METADATA, sa.Column("value", sa.BigInteger, nullable=False)
+)
+
+TASKS: Final = sa.Table(
+    "pika_tasks",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("fingerprint", sa.String(64)),
+    # The fingerprint while this row answers for it, else NULL. NULLs do not collide.
+    sa.Column("claim", sa.String(64), unique=True),
+    sa.Column("owner", sa.String(36)),
+    sa.Column("lease_until", sa.Float(53), nullable=False, default=0.0),
+    sa.Column("task_id", sa.String(255), index=True),
+    sa.Column("base_url", sa.String(255), nullable=False),
+    sa.Column("key_id", sa.String(16), nullable=False),
+    sa.Column("take", sa.String(24), nullable=False, default="0"),
+    sa.Column("prompt", sa.Text, nullable=False, default=""),
+    sa.Column("request", sa.Text, nullable=False, default="{}"),
+    sa.Column("node_id", sa.String(64), nullable=False, default=""),
+    sa.Column("prompt_id", sa.String(64), nullable=False, default=""),
+    sa.Column("created_at", sa.Float(53), nullable=False, index=True),
+    sa.Column("sent_at", sa.Float(53)),
+    sa.Column("submitted_at", sa.Float(53)),
+    sa.Column("finished_at", sa.Float(53)),
+    sa.Column("saved_at", sa.Float(53)),
+    sa.Column("forgotten_at", sa.Float(53)),
+    sa.Column("progress", sa.Integer, nullable=False, default=0),
+    sa.Column("result_url", sa.Text, nullable=False, default=""),
+    sa.Column("file_path", sa.Text, nullable=False, default=""),
+    sa.Column("last_error", sa.Text, nullable=False, default=""),
+    # The time of the last change. A process of schema 2 that is still running uses it as its
+    # cursor, so it grows with every change. The database's default is for a process of schema 1.
+    sa.Column("changed_at", sa.Float(53), nullable=False, server_default="0", index=True),
+    # The number of the last change, set by the triggers only.
+    sa.Column("revision", sa.BigInteger, nullable=False, server_default="0", index=True),
+)
+
+#: From each schema version to the next, statement by statement. Rows are never dropped.
+#: `METADATA.create_all` has run before, so new tables exist; TRIGGERS are created afterwards.
+UPGRADES: Final[Mapping[int, Sequence[str]]] = {
+    1: (
+        "ALTER TABLE pika_tasks ADD COLUMN changed_at FLOAT(53) NOT NULL DEFAULT 0",
+        """UPDATE pika_tasks SET changed_at =
+        COALESCE(forgotten_at, saved_at, finished_at, submitted_at, sent_at, created_at)""",
+        "CREATE INDEX ix_pika_tasks_changed_at ON pika_tasks (changed_at)",
+    ),
+    2: (
+        "ALTER TABLE pika_tasks ADD COLUMN revision BIGINT NOT NULL DEFAULT 0",
+        # In the order of the changes so far. The index keeps the update linear in every database.
+        """CREATE TEMPORARY TABLE pika_order AS
+        SELECT id, ROW_NUMBER() OVER (ORDER BY changed_at, id) AS revision FROM pika_tasks""",
+        "CREATE UNIQUE INDEX ix_pika_order ON pika_order (id)",
+        """UPDATE pika_tasks SET revision =
+        (SELECT pika_order.revision FROM pika_order WHERE pika_order.id = pika_tasks.id)""",
+        "DROP TABLE pika_order",
+        "CREATE INDEX ix_pika_tasks_revision ON pika_tasks (revision)",
+    ),
+}
+
+#: A change of one of these columns is a change of the row. The columns of a lease are not among
+#: them. `changed_at` is set with every change; a process of schema 1 sets only the others.
+_CHANGE: Final = (
+    "state, task_id, progress, result_url, file_path, last_error, forgotten_at, changed_at"
+)
+#: Gives the row a revision. Until its transaction ends, no other transaction gets one: so when a
+#: revision can be read, all smaller ones can be read too, and a cursor never passes over a change.
+_TAKE_REVISION: Final = """
+    UPDATE pika_revision SET value = value + 1;
+    UPDATE pika_tasks SET revision = (SELECT value FROM pika_revision) WHERE id = NEW.id;
+"""
+
+#: The statements that create the triggers or leave them as they are, by SQLAlchemy's name of the
+#: database. The database itself counts the changes, so that no writer can fail to: neither this
+#: version, nor an earlier one that is still running.
+TRIGGERS: Final[Mapping[str, Sequence[str]]] = {
+    "sqlite": (
+        f"""CREATE TRIGGER IF NOT EXISTS pika_tasks_inserted
+        AFTER INSERT ON pika_tasks BEGIN {_TAKE_REVISION} END""",
+        f"""CREATE TRIGGER IF NOT EXISTS pika_tasks_changed
+        AFTER UPDATE OF {_CHANGE} ON pika_tasks BEGIN {_TAKE_REVISION} END""",
+    ),
+    "postgresql": (
+        f"""CREATE OR REPLACE FUNCTION pika_take_revision() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN {_TAKE_REVISION} RETURN NULL; END $$""",
+        "DROP TRIGGER IF EXISTS pika_tasks_inserted ON pika_tasks",
+        """CREATE TRIGGER pika_tasks_inserted
+        AFTER INSERT ON pika_tasks FOR EACH ROW EXECUTE PROCEDURE pika_take_revision()""",
+        "DROP TRIGGER IF EXISTS pika_tasks_changed ON pika_tasks",
+        f"""CREATE TRIGGER pika_tasks_changed AFTER UPDATE OF {_CHANGE}
+        ON pika_tasks FOR EACH ROW EXECUTE PROCEDURE pika_take_revision()""",
+    ),
+}

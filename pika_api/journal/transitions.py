@@ -1,0 +1,163 @@
+"""The table of transitions: which event changes a journal entry in which states, and how."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from .schema import TASKS
+from .states import ACTIVE, SUBMITTING, State
+
+#: The least difference between two values of `changed_at`, in seconds: a float of this size holds
+#: differences of a quarter of a microsecond.
+_CHANGED_AT_STEP: Final = 1e-5
+
+
+class Event(Enum):
+    """What can happen to a journal entry."""
+
+    SENT = auto()
+    UNSENT = auto()
+    REJECTED = auto()
+    WITHDRAWN = auto()
+    UNKNOWN = auto()
+    SUBMITTED = auto()
+    RUNNING = auto()
+    FINISHED = auto()
+    RELINKED = auto()
+    FAILED = auto()
+    SAVED = auto()
+    ERROR = auto()
+    TAKEN_OVER = auto()
+    ABANDONED = auto()
+    FORGOTTEN = auto()
+
+
+@dataclass(frozen=True)
+class Transition:
+    """What an event does to a row.
+
+    Attributes:
+        sources: The states in which the event applies. In any other state it changes nothing.
+        target: The state afterwards; None leaves the state as it is.
+        sets: The columns whose new values come with the event.
+        constants: The columns with fixed new values.
+        clears: The columns that become NULL.
+        time: The column for the time of the event; None if there is none.
+        owned: Whether the event applies only to a row of the event's owner.
+        lapsed: The source states in which the event applies only once the lease has lapsed.
+        leased: Whether the row's owner gets a new lease.
+    """
+
+    sources: frozenset[State]
+    target: State | None
+    sets: tuple[str, ...] = ()
+    constants: Mapping[str, object] = field(default_factory=dict)
+    clears: tuple[str, ...] = ()
+    time: str | None = None
+    owned: bool = False
+    lapsed: frozenset[State] = frozenset()
+    leased: bool = False
+
+
+_INTENDED: Final = frozenset({State.INTENDED})
+_SENT: Final = frozenset({State.SENT})
+_ALL: Final = frozenset(State)
+
+TRANSITIONS: Final[Mapping[Event, Transition]] = {
+    Event.SENT: Transition(_INTENDED, State.SENT, time="sent_at", owned=True, leased=True),
+    Event.UNSENT: Transition(_SENT, State.INTENDED, sets=("last_error",), owned=True),
+    Event.REJECTED: Transition(
+        SUBMITTING, State.REFUSED, sets=("last_error",), clears=("claim", "owner"), owned=True
+    ),
+    Event.WITHDRAWN: Transition(
+        _INTENDED, State.REFUSED, sets=("last_error",), clears=("claim", "owner"), owned=True
+    ),
+    # Keeps the claim: a request that may have been accepted is not sent again.
+    Event.UNKNOWN: Transition(_SENT, State.UNKNOWN, sets=("last_error",), clears=("owner",)),
+    # Anyone may record a task id, also one that settles an unknown.
+    Event.SUBMITTED: Transition(
+        _SENT | {State.UNKNOWN},
+        State.SUBMITTED,
+        sets=("task_id",),
+        constants={"last_error": ""},
+        clears=("owner",),
+        time="submitted_at",
+    ),
+    Event.RUNNING: Transition(ACTIVE, State.RUNNING, sets=("progress",)),
+    Event.FINISHED: Transition(
+        ACTIVE | {State.FINISHED},
+        State.FINISHED,
+        sets=("result_url",),
+        constants={"progress": 100},
+        time="finished_at",
+    ),
+    Event.RELINKED: Transition(frozenset({State.SAVED}), State.SAVED, sets=("result_url",)),
+    Event.FAILED: Transition(
+        ACTIVE, State.FAILED, sets=("last_error",), clears=("claim",), time="finished_at"
+    ),
+    Event.SAVED: Transition(
+        ACTIVE | {State.FINISHED, State.SAVED},
+        State.SAVED,
+        sets=("file_path",),
+        constants={"last_error": ""},
+        time="saved_at",
+    ),
+    Event.ERROR: Transition(_ALL, None, sets=("last_error",)),
+    # Its owner is gone. What was never sent may be sent; what was sent may have been accepted.
+    Event.TAKEN_OVER: Transition(_INTENDED, None, sets=("owner",), lapsed=_INTENDED, leased=True),
+    Event.ABANDONED: Transition(
+        _SENT, State.UNKNOWN, sets=("last_error",), clears=("owner",), lapsed=_SENT
+    ),
+    # Not while the request is being sent: its answer needs the row.
+    Event.FORGOTTEN: Transition(
+        _ALL, None, clears=("claim",), time="forgotten_at", lapsed=SUBMITTING
+    ),
+}
+
+_earlier: Final = TASKS.alias("earlier")
+_next_changed_at: Final = sa.select(
+    sa.func.max(_earlier.c.changed_at) + _CHANGED_AT_STEP
+).scalar_subquery()
+_now: Final = sa.bindparam("now", type_=sa.Float(53))
+#: The time of a change: the clock's, or later where the newest change requires it.
+CHANGED_AT: Final = sa.case((_next_changed_at > _now, _next_changed_at), else_=_now)
+
+
+def _is_in(states: frozenset[State]) -> sa.ColumnElement[bool]:
+    return TASKS.c.state.in_([state.value for state in State if state in states])
+
+
+def _statement(transition: Transition) -> sa.Update:
+    """The UPDATE of a transition. Parameters: ``entry_id``, ``now``, ``new_…`` for each column in
+    `sets`, and where needed ``expected_owner`` and ``lease_end``.
+    """
+    update = sa.update(TASKS).where(
+        TASKS.c.id == sa.bindparam("entry_id"),
+        _is_in(transition.sources),
+    )
+    if transition.owned:
+        update = update.where(TASKS.c.owner == sa.bindparam("expected_owner"))
+    if transition.lapsed:
+        still_leased = sa.and_(_is_in(transition.lapsed), TASKS.c.lease_until > _now)
+        update = update.where(sa.not_(still_leased))
+    values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in transition.sets}
+    values |= transition.constants
+    values |= dict.fromkeys(transition.clears)
+    values["changed_at"] = CHANGED_AT
+    if transition.target is not None:
+        values["state"] = transition.target.value
+    if transition.time is not None:
+        values[transition.time] = _now
+    if transition.leased:
+        values["lease_until"] = sa.bindparam("lease_end")
+    return update.values(values)
+
+
+STATEMENTS: Final[Mapping[Event, sa.Update]] = {
+    event: _statement(transition) for event, transition in TRANSITIONS.items()
+}

@@ -1,0 +1,36 @@
+"""Key, base URL and limits: allowed values, sources, and the settings file."""
+
+from .addresses import is_loopback
+from .paths import FOLDER, find_home, journal_url, sqlite_url
+from .store import (
+    Lock,
+    RawSetting,
+    Source,
+    load_settings,
+    lock_reason,
+    read_settings_file,
+    resolve_settings,
+    save_settings,
+)
+from .values import BASE64_STYLES, DEFAULTS, RANGES, Settings, check_setting
+
+__all__ = [
+    "BASE64_STYLES",
+    "DEFAULTS",
+    "FOLDER",
+    "RANGES",
+    "Lock",
+    "RawSetting",
+    "Settings",
+    "Source",
+    "check_setting",
+    "find_home",
+    "is_loopback",
+    "journal_url",
+    "load_settings",
+    "lock_reason",
+    "read_settings_file",
+    "resolve_settings",
+    "save_settings",
+    "sqlite_url",
+]

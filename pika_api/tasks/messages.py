@@ -1,0 +1,143 @@
+"""Errors about tasks, worded for the user: what happened, effect on money, next step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ..errors import (
+    DownloadFailed,
+    FeedError,
+    JournalError,
+    LinkRefused,
+    OtherGateway,
+    SubmitUnknown,
+    TaskFailed,
+    TaskNotFound,
+    TaskTimeout,
+)
+from ..gateway import Task
+from ..journal import Entry
+from ..text import format_duration
+
+
+def _new_take_hint(name: str | int, home: str) -> str:
+    option = f' --home "{home}"' if home else ""
+    return (
+        "To pay for a new take on purpose, change the seed of Pika Generate. Or forget this "
+        "request in the Pika tab of the sidebar (on the command line: "
+        f"python -m pika_api{option} forget {name}) and queue the workflow again."
+    )
+
+
+def submit_unknown(what: str, entry: Entry, home: str, status: int | None = None) -> SubmitUnknown:
+    """A submit with an unknown outcome."""
+    return SubmitUnknown(
+        what,
+        status=status,
+        charge_note="It may have been accepted and charged, so it is not sent again automatically.",
+        hint="Look for the task in the gateway's own list. If it is there, give its id to "
+        f"Pika Result. {_new_take_hint(entry.id, home)}",
+    )
+
+
+def earlier_submit_unknown(entry: Entry, home: str) -> SubmitUnknown:
+    """The same request, queued again after its outcome was unknown."""
+    what = f"The outcome of the last attempt to send this request is unknown: {entry.last_error}"
+    return submit_unknown(what, entry, home)
+
+
+def id_not_recorded(task_id: str, error: JournalError) -> JournalError:
+    """The gateway accepted the request, and the journal could not store the task id."""
+    return JournalError(
+        f"The gateway created task {task_id}, but the journal could not record it: {error.what}",
+        charge_note=f"The task is charged. Write down its id: {task_id}",
+        hint="Fix the problem that the message names, then give the id to Pika Result.",
+        charged=True,
+    )
+
+
+def task_failed(task: Task) -> TaskFailed:
+    """The gateway ended the task with an error."""
+    words = task.error or "no reason given"
+    return TaskFailed(
+        task.id,
+        f"The gateway ended task {task.id} with an error: {words}",
+        charge_note="The gateway decides whether a failed task costs anything. Nothing is sent "
+        "again automatically.",
+        hint="Change the input that the message names and queue again. Queueing the unchanged "
+        "workflow creates a new task, which may be charged.",
+    )
+
+
+def timed_out(task_id: str, waited: float, last: str) -> TaskTimeout:
+    """The task was not finished within the time limit."""
+    return TaskTimeout(
+        task_id,
+        f"Task {task_id} is not finished after {format_duration(waited)}. "
+        f"The last status was: {last}.",
+        charge_note="The task is paid for and kept. Waiting costs nothing.",
+        hint="To continue waiting, queue the same workflow again or give this id to Pika Result. "
+        "Neither costs anything. You can raise timeout_minutes; 0 means no limit.",
+    )
+
+
+def task_not_found(task_id: str, what: str) -> TaskNotFound:
+    """The gateway does not know the task."""
+    return TaskNotFound(
+        task_id,
+        f"The gateway does not know task {task_id}. {what}",
+        charge_note="Nothing was charged. The task stays in the journal.",
+        hint="Check the id. Check that the key and PIKA_BASE_URL are those that the task was "
+        "created with.",
+    )
+
+
+def other_gateway(task_id: str, its_url: str, current_url: str) -> OtherGateway:
+    """The task was created at another gateway than that of the settings."""
+    return OtherGateway(
+        task_id,
+        f"Task {task_id} was created at {its_url}, but the base URL is now {current_url}.",
+        charge_note="The current gateway was not asked, nothing was charged, and the task is kept.",
+        hint=f"Set the base URL to {its_url} (Settings → Pika, or PIKA_BASE_URL) and queue again.",
+    )
+
+
+def feed_unreadable(task_id: str, error: FeedError) -> FeedError:
+    """The task's feed could not be read."""
+    return type(error)(
+        f"The status of task {task_id} could not be read. {error.what}",
+        status=error.status,
+        retry_after=error.retry_after,
+        charge_note="Asking costs nothing, and the task continues at the gateway.",
+        hint=error.hint or "Try again in a moment.",
+    )
+
+
+def download_failed(task_id: str, error: DownloadFailed, home: str) -> DownloadFailed:
+    """The file of a finished task could not be downloaded."""
+    expired = isinstance(error, LinkRefused)
+    return type(error)(
+        task_id,
+        f"Task {task_id} is finished, but its file could not be downloaded. {error.what}",
+        charge_note="The task is paid for and kept. Nothing was charged now.",
+        hint=(
+            f"Its link has probably expired. {_new_take_hint(task_id, home)}"
+            if expired
+            else error.hint
+            or "Queue the same workflow again: the download continues where it stopped."
+        ),
+        retryable=error.retryable,
+    )
+
+
+def file_not_opened(task_id: str, path: Path, reason: str) -> DownloadFailed:
+    """The complete file of a finished task is kept, and is not opened."""
+    return DownloadFailed(
+        task_id,
+        f"Task {task_id} is finished and its file is complete, but it is not opened: {reason}. "
+        f"The file is at {path}.",
+        charge_note="The task is paid for and its file is kept. Nothing was charged now.",
+        hint="The file may be damaged or hostile. To download and inspect it again, move it "
+        "elsewhere and queue the same workflow again. This costs nothing.",
+        retryable=False,
+    )

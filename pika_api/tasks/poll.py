@@ -1,0 +1,171 @@
+"""Read the feed until a task is finished. Waiting never costs anything."""
+
+from __future__ import annotations
+
+import logging
+import random
+import time
+from dataclasses import dataclass
+
+from ..errors import FeedError, FeedRefused, JournalError, TaskNotFound
+from ..gateway import Client, Status, Task, poll_delay
+from ..journal import Entry, Journal
+from ..log import log
+from ..progress import Progress, ProgressObserver, pause
+from ..settings import Settings
+from . import messages
+from .policy import ServicePolicy
+from .workers import Workers
+
+
+class Poller:
+    """Reads the feed of tasks and records what it says."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client,
+        journal: Journal,
+        workers: Workers,
+        policy: ServicePolicy,
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._journal = journal
+        self._workers = workers
+        self._policy = policy
+        self._random = random.Random()
+
+    async def ask(self, task_id: str, observer: ProgressObserver) -> Task:
+        """See `Service.status`."""
+        await self._own_entry(task_id, observer)
+        try:
+            return await self._read(task_id, observer)
+        except TaskNotFound as error:
+            raise messages.task_not_found(task_id, error.what) from error
+        except FeedError as error:
+            raise messages.feed_unreadable(task_id, error) from error
+
+    async def _own_entry(self, task_id: str, observer: ProgressObserver) -> Entry | None:
+        """The task's entry; None if it has none yet.
+
+        Raises:
+            OtherGateway: It belongs to another gateway. The answer of the current one would say
+                nothing about it, and must not change its entry.
+        """
+        entry = await self._workers.disk(observer, self._journal.find_by_task_id, task_id)
+        if entry is not None and entry.base_url != self._settings.base_url:
+            raise messages.other_gateway(task_id, entry.base_url, self._settings.base_url)
+        return entry
+
+    async def _read(self, task_id: str, observer: ProgressObserver) -> Task:
+        """Read the feed once and record what it says."""
+        task = await self._workers.read(observer, self._client.feed, task_id)
+        try:
+            await self._workers.disk(observer, self._record, task)
+        except JournalError as error:
+            # The feed can be read again. Only a submit must not continue without the journal.
+            log.warning("task %s: its state is not recorded: %s", task_id, error.what)
+        return task
+
+    def _record(self, task: Task) -> None:
+        """Record a reading. A task that was submitted elsewhere gets its row here."""
+        settings = self._settings
+        entry = self._journal.adopt(task.id, settings.base_url, settings.key_id)
+        if task.status is Status.FINISHED:
+            self._journal.mark_finished(entry.id, task.result_url)
+        elif task.status is Status.ERROR:
+            self._journal.mark_failed(entry.id, task.error or "The gateway gave no reason.")
+        else:
+            self._journal.mark_running(entry.id, task.progress)
+
+    async def wait(self, task_id: str, timeout: float | None, observer: ProgressObserver) -> Task:
+        """See `Service.wait`."""
+        started = time.monotonic()
+        age_at_start = _age(await self._own_entry(task_id, observer))
+        state = _PollState(age_at_start)
+        while True:
+            task = await self._read_and_report(task_id, state, observer)
+            if task is not None and task.status is Status.FINISHED:
+                return task
+            waited = time.monotonic() - started
+            state.age = age_at_start + waited
+            if timeout is not None and waited >= timeout:
+                raise messages.timed_out(task_id, waited, state.last)
+            # A task that the gateway does not know yet is polled like a new one.
+            age = 0.0 if state.misses else state.age
+            delay = poll_delay(age, state.progress, state.failures, self._random)
+            if timeout is not None:
+                delay = min(delay, timeout - waited)
+            await pause(delay, observer)
+
+    async def _read_and_report(
+        self, task_id: str, state: _PollState, observer: ProgressObserver
+    ) -> Task | None:
+        """Read the feed once and report it. None if it could not be read but may be later."""
+        policy = self._policy
+        try:
+            task = await self._read(task_id, observer)
+        except TaskNotFound as error:
+            state.record_miss(error.what)
+            if state.age > policy.new_task_grace and state.misses >= policy.max_misses:
+                raise messages.task_not_found(task_id, error.what) from error
+            observer.report(Progress("not known to the gateway yet", 0, task_id, state.age))
+            return None
+        except FeedRefused as error:
+            raise messages.feed_unreadable(task_id, error) from error
+        except FeedError as error:
+            state.record_failure(error.what)
+            # Logged once: a gateway may be unreachable for hours.
+            level = logging.INFO if state.failures == 1 else logging.DEBUG
+            log.log(level, "task %s: retry: %s", task_id, error.what)
+            observer.report(Progress(f"{error.what} Trying again", 0, task_id, state.age))
+            return None
+        state.record_reading(task)
+        if task.status is Status.ERROR:
+            raise messages.task_failed(task)
+        observer.report(_progress(task, state.age))
+        return task
+
+
+@dataclass
+class _PollState:
+    """What one waiting call has read so far.
+
+    Attributes:
+        age: Seconds since the task was submitted.
+        failures: How many readings in a row failed.
+        misses: How many answers in a row said that the task does not exist.
+        last: The last status or problem, for the time-out error.
+        progress: Per cent, from the last reading.
+    """
+
+    age: float
+    failures: int = 0
+    misses: int = 0
+    last: str = "no answer yet"
+    progress: int = 0
+
+    def record_reading(self, task: Task) -> None:
+        self.failures, self.misses, self.progress = 0, 0, task.progress
+        self.last = f"{task.raw_status}, {task.progress} %"
+
+    def record_miss(self, problem: str) -> None:
+        self.failures, self.misses, self.last = 0, self.misses + 1, problem
+
+    def record_failure(self, problem: str) -> None:
+        self.failures, self.misses, self.last = self.failures + 1, 0, problem
+
+
+def _age(entry: Entry | None) -> float:
+    """Seconds since the task was submitted; 0 for one that was submitted elsewhere."""
+    if entry is None or entry.submitted_at is None:
+        return 0.0
+    return max(time.time() - entry.submitted_at, 0.0)
+
+
+def _progress(task: Task, age: float) -> Progress:
+    text = f"{task.raw_status} {task.progress} %" if task.progress else task.raw_status
+    # The video follows at once when a task is finished; a poster would only cover it.
+    poster = "" if task.status.over else task.poster_url
+    return Progress(text, task.progress, task.id, age, poster)

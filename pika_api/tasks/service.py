@@ -1,0 +1,175 @@
+"""The public API: submit a request, wait for its task, collect its file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from ..gateway import Client, Task
+from ..journal import Entry, Journal
+from ..progress import NO_OBSERVER, ProgressObserver
+from ..request import GenerateRequest
+from ..settings import Settings
+from .collect import Collected, Collector
+from .policy import ServicePolicy
+from .poll import Poller
+from .submit import Submitted, Submitter
+from .thumbnails import Thumbnails
+from .workers import Workers
+
+_T = TypeVar("_T")
+
+
+class Service:
+    """One gateway and one journal.
+
+    The methods are coroutines. They may run in any event loop, one after another or several at
+    once: nothing here is bound to a loop. Blocking work runs in the service's own threads. Facts
+    that must not be lost are recorded in the same thread call that learned them, so a cancelled
+    coroutine loses nothing.
+
+    Args:
+        settings: Key, base URL and limits.
+        journal: Where every task is recorded. The caller closes it, after the service.
+        output: The folder for finished files; created with the first file.
+        thumbnails: The folder for thumbnails of tasks; None if they are not needed.
+        policy: Waiting times and attempt limits.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        journal: Journal,
+        output: Path,
+        *,
+        thumbnails: Path | None = None,
+        policy: ServicePolicy | None = None,
+    ) -> None:
+        policy = policy or ServicePolicy()
+        self.settings = settings
+        self.journal = journal
+        self.output = output.absolute()  # recorded paths must not depend on the working directory
+        self._client = Client(settings, timeouts=policy.timeouts, limits=policy.size_limits)
+        self._workers = Workers(
+            journal, settings.max_requests, policy.rate_limit_pause, policy.exit_grace
+        )
+        self._submitter = Submitter(settings, self._client, journal, self._workers, policy)
+        self._poller = Poller(settings, self._client, journal, self._workers, policy)
+        self._collector = Collector(
+            settings, self.output, self._client, journal, self._poller, self._workers, policy
+        )
+        self._thumbnails = (
+            Thumbnails(thumbnails, self._client, settings.base_url)
+            if thumbnails is not None
+            else None
+        )
+
+    def close(self) -> None:
+        """Wait for the calls in progress, then release threads and sockets."""
+        self._workers.close()
+        self._client.close()
+
+    async def submit(
+        self,
+        request: GenerateRequest,
+        *,
+        take: int = 0,
+        node_id: str = "",
+        prompt_id: str = "",
+        observer: ProgressObserver = NO_OBSERVER,
+    ) -> Submitted:
+        """Create a task for the request, or reuse the task that it already has.
+
+        Args:
+            take: Which take of the request this is. Another take is another task and another
+                charge.
+            node_id, prompt_id: ComfyUI's ids, for the journal.
+
+        Raises:
+            SettingsError, JournalError: Nothing was sent.
+            NotAccepted: It was sent and provably not accepted.
+            SubmitUnknown: It was sent, now or earlier, and the outcome is unknown.
+        """
+        self.settings.require_key()
+        return await self._submitter.submit(request, take, node_id, prompt_id, observer)
+
+    async def status(self, task_id: str, *, observer: ProgressObserver = NO_OBSERVER) -> Task:
+        """Read a task's feed once.
+
+        Raises:
+            TaskNotFound: The gateway does not know the task.
+            OtherGateway: The task belongs to another gateway, which was not asked.
+            FeedRefused: The gateway does not accept key or address.
+            FeedError: The feed could not be read this time.
+        """
+        self.settings.require_key()
+        return await self._poller.ask(task_id, observer)
+
+    async def wait(
+        self,
+        task_id: str,
+        *,
+        timeout: float | None = None,
+        observer: ProgressObserver = NO_OBSERVER,
+    ) -> Task:
+        """Wait until a task is finished.
+
+        Args:
+            timeout: Seconds to wait from now; None for no limit.
+
+        Raises:
+            TaskFailed: The gateway ended it with an error.
+            TaskTimeout: It is not finished yet.
+            TaskNotFound: The gateway does not know it. A new task may be unknown for a minute.
+            OtherGateway: The task belongs to another gateway, which was not asked.
+            FeedRefused: The gateway does not accept key or address.
+        """
+        self.settings.require_key()
+        return await self._poller.wait(task_id, timeout, observer)
+
+    async def collect(
+        self,
+        task_id: str,
+        *,
+        timeout: float | None = None,
+        observer: ProgressObserver = NO_OBSERVER,
+    ) -> Collected:
+        """Wait for a task and save its file in the output folder, unless it is there already.
+
+        Raises:
+            DownloadFailed: The file cannot be downloaded or saved, or is not media.
+            TaskFailed, TaskTimeout, TaskNotFound, FeedRefused: As `wait`.
+        """
+        self.settings.require_key()
+        return await self._collector.collect(task_id, timeout, observer)
+
+    async def prepare(
+        self,
+        call: Callable[..., _T],
+        *args: object,
+        observer: ProgressObserver = NO_OBSERVER,
+    ) -> _T:
+        """Run a blocking call, such as encoding, off the event loop."""
+        return await self._workers.disk(observer, call, *args)
+
+    async def fetch_poster(
+        self, url: str, task_id: str, *, observer: ProgressObserver = NO_OBSERVER
+    ) -> bytes:
+        """Fetch the picture that the feed shows for a task; store a thumbnail of it.
+
+        Raises:
+            requests.RequestException: It could not be fetched.
+            NotMedia, OSError: It is not a picture, or cannot be stored.
+        """
+        data = await self._workers.media(observer, self._client.fetch_image, url)
+        if self._thumbnails is not None:
+            await self._workers.display(self._thumbnails.store, task_id, data)
+        return data
+
+    async def thumbnail(self, entry: Entry) -> Path | None:
+        """The JPEG thumbnail of a task, or None if there is none. Raises nothing."""
+        if self._thumbnails is None:
+            return None
+        may_ask = bool(self.settings.api_key) and self._workers.backoff.wait() <= 0
+        return await self._workers.display(self._thumbnails.find, entry, may_ask)

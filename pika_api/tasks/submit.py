@@ -1,0 +1,201 @@
+"""Turn a request into a paid task: journal first, send once, record the id before returning."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from dataclasses import dataclass
+
+from ..errors import InvalidInput, JournalError, NotAccepted, SubmitUnknown
+from ..gateway import Client, resend_delay
+from ..journal import SUBMITTING, Claim, Entry, Intent, Journal
+from ..log import log
+from ..progress import NO_OBSERVER, Progress, ProgressObserver, pause
+from ..request import GenerateRequest, Payload, describe_body, request_fingerprint
+from ..settings import Settings
+from ..text import format_duration, format_size
+from . import messages
+from .policy import ServicePolicy
+from .workers import Workers
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """A paid task.
+
+    Attributes:
+        task_id: The gateway's id.
+        reused: Whether the task existed already: nothing was sent or charged by this call.
+    """
+
+    task_id: str
+    reused: bool
+
+
+class _OwnershipLost(Exception):
+    """Before it was sent, the request was withdrawn here or taken over by another process.
+
+    The lease of this process expired, because the computer was suspended for example.
+    """
+
+
+class Submitter:
+    """Submits requests."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        client: Client,
+        journal: Journal,
+        workers: Workers,
+        policy: ServicePolicy,
+    ) -> None:
+        self._settings = settings
+        self._client = client
+        self._journal = journal
+        self._workers = workers
+        self._policy = policy
+        self._random = random.Random()
+
+    async def submit(
+        self,
+        request: GenerateRequest,
+        take: int,
+        node_id: str,
+        prompt_id: str,
+        observer: ProgressObserver,
+    ) -> Submitted:
+        """See `Service.submit`."""
+        body = request.body()
+        settings = self._settings
+        intent = Intent(
+            fingerprint=request_fingerprint(
+                body, base_url=settings.base_url, key_id=settings.key_id, take=take
+            ),
+            base_url=settings.base_url,
+            key_id=settings.key_id,
+            take=take,
+            prompt=request.prompt_text,
+            request=describe_body(body),
+            node_id=node_id,
+            prompt_id=prompt_id,
+        )
+        payload = Payload(body, data_uri=settings.base64_style == "data-uri")
+        owner = str(uuid.uuid4())
+        with self._workers.keeper.keeping(owner):
+            while True:
+                claim = await self._claim(intent, owner, observer)
+                entry = claim.entry
+                if not claim.acquired:
+                    return self._reuse(entry)
+                try:
+                    task_id = await self._send(entry, payload, owner, observer)
+                except _OwnershipLost:
+                    log.info("request #%d: taken over by another process", entry.id)
+                except BaseException:
+                    # Stopped between two attempts: the next caller may send it at once. While a
+                    # thread is still sending, the row's state is SENT and this changes nothing.
+                    self._workers.start(self._journal.mark_withdrawn, entry.id, owner)
+                    raise
+                else:
+                    return Submitted(task_id, reused=False)
+
+    def _reuse(self, entry: Entry) -> Submitted:
+        if entry.task_id is None:
+            raise messages.earlier_submit_unknown(entry, self._journal.home)
+        log.debug("task %s: reused, no new charge", entry.task_id)
+        return Submitted(entry.task_id, reused=True)
+
+    async def _claim(self, intent: Intent, owner: str, observer: ProgressObserver) -> Claim:
+        """The claim on this request, once no other worker is sending it."""
+        while True:
+            claim = await self._workers.disk(observer, self._journal.claim, intent, owner)
+            if claim.acquired or claim.entry.state not in SUBMITTING:
+                return claim
+            observer.report(Progress("The same request is being sent; waiting for its task"))
+            await pause(self._policy.row_check, observer)
+
+    async def _send(
+        self, entry: Entry, payload: Payload, owner: str, observer: ProgressObserver
+    ) -> str:
+        started = time.monotonic()
+        attempt = 0
+        while True:
+            attempt += 1
+            upload = _upload_observer(payload, observer)
+            try:
+                return await self._workers.submit(upload, self._send_once, entry, payload, owner)
+            except NotAccepted as error:
+                waited = time.monotonic() - started
+                delay = resend_delay(
+                    error, attempt, waited, self._random, policy=self._policy.retry
+                )
+                if delay is None:
+                    await self._workers.disk(
+                        NO_OBSERVER, self._journal.mark_rejected, entry.id, owner, error.what
+                    )
+                    raise
+                log.info("request #%d: not accepted, retry in %.1f s: %s", entry.id, delay, error)
+                observer.report(Progress(f"{error.what} Retry in {format_duration(delay)}"))
+                await pause(delay, observer)
+
+    def _send_once(self, entry: Entry, payload: Payload, owner: str) -> str:
+        """Journal, POST, journal: all in one thread, so that no interrupt can come between."""
+        with self._workers.keeper.keeping(owner):
+            if not self._journal.mark_sent(entry.id, owner):
+                raise _OwnershipLost
+            try:
+                task_id = self._client.submit(payload)
+            except NotAccepted as error:
+                self._journal.mark_unsent(entry.id, owner, error.what)
+                raise
+            except InvalidInput as error:
+                # A media file changed during the upload: the body ended before its last byte.
+                self._journal.mark_rejected(entry.id, owner, error.what)
+                raise
+            except SubmitUnknown as error:
+                try:
+                    self._journal.mark_unknown(entry.id, error.what)
+                except JournalError as failure:
+                    # The row's state is SENT, which without an answer has the same meaning.
+                    log.warning(
+                        "request #%d: outcome unknown, and not recorded: %s", entry.id, failure.what
+                    )
+                raise messages.submit_unknown(
+                    error.what, entry, self._journal.home, error.status
+                ) from error
+            self._record(entry, task_id)
+        log.info("task %s: submitted (request #%d)", task_id, entry.id)
+        return task_id
+
+    def _record(self, entry: Entry, task_id: str) -> None:
+        """Write the id to the journal, and try again for some seconds if that fails."""
+        for delay in (*self._policy.record_retries, None):
+            try:
+                self._journal.mark_submitted(entry.id, task_id)
+            except JournalError as error:
+                log.warning("task %s: paid, and not recorded: %s", task_id, error.what)
+                if delay is None:
+                    raise messages.id_not_recorded(task_id, error) from error
+                time.sleep(delay)
+            else:
+                return
+
+
+def _upload_observer(payload: Payload, observer: ProgressObserver) -> ProgressObserver:
+    """An observer that also reports how much of the request has been sent."""
+    total = len(payload)
+    reported = -1
+
+    def check() -> None:
+        nonlocal reported
+        observer.check()
+        per_cent = 100 * payload.sent // total
+        if per_cent != reported:
+            reported = per_cent
+            text = f"Sending the request, {per_cent} % of {format_size(total)}"
+            observer.report(Progress(text, per_cent))
+
+    observer.report(Progress(f"Sending the request ({format_size(total)})"))
+    return ProgressObserver(check, observer.report)

@@ -1,0 +1,196 @@
+"""The command line: results on stdout, everything else on stderr, exit codes for scripts."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from devtools import ROOT
+from pika_api.cli import main
+from simulator import Simulator
+from support.api import KEY, PROMPT, write_video
+
+
+@pytest.fixture
+def gateway() -> Iterator[Simulator]:
+    """A gateway with a key that can be searched for."""
+    with Simulator(key=KEY, task_seconds=0.0, clip_seconds=0.2, height=64) as running:
+        yield running
+
+
+class Shell:
+    """Runs the command from the checkout, without PYTHONPATH."""
+
+    def __init__(self, gateway: Simulator, home: Path) -> None:
+        self.home = home
+        self.output = home.with_name("output")
+        self.env = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("PIKA_", "PYTHON"))
+        } | {"PIKA_API_KEY": gateway.key, "PIKA_BASE_URL": gateway.url, "PIKA_HOME": str(home)}
+
+    def __call__(
+        self, *arguments: str, code: int = 0, **env: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            [sys.executable, "-W", "error::ResourceWarning", "-m", "pika_api", *arguments],
+            cwd=ROOT, env=self.env | env, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        assert KEY not in done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        return done
+
+    def inside(
+        self, *arguments: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> tuple[int, str, str]:
+        """The same in this process, which is quicker: the exit code, stdout and stderr."""
+        monkeypatch.chdir(ROOT)
+        for name, value in self.env.items():
+            monkeypatch.setenv(name, value)
+        try:
+            code = main(arguments)
+        except SystemExit as end:  # argparse's own
+            code = int(end.code or 0)
+        done = capsys.readouterr()
+        assert KEY not in done.out + done.err
+        return code, done.out, done.err
+
+
+@pytest.fixture
+def shell(gateway: Simulator, tmp_path: Path) -> Shell:
+    return Shell(gateway, tmp_path / "home")
+
+
+def test_generate_with_wait_prints_id_and_path_and_costs_once(
+    gateway: Simulator, shell: Shell
+) -> None:
+    """The same command again reuses the task and prints the same two lines."""
+    arguments = ("generate", PROMPT, "--pikaffect", "Melt", "--zoom", "in", "--wait",
+                 "--output", str(shell.output))  # fmt: skip
+    first = shell(*arguments)
+    (task_id,) = gateway.charged
+    path = shell.output / f"pika_{task_id}.mp4"
+    assert first.stdout.splitlines() == [task_id, str(path)]
+    assert path.is_file()
+    assert gateway.log[0].body["options"]["camera"] == {"zoom": "in"}
+    again = shell(*arguments)
+    assert again.stdout == first.stdout
+    assert "no new charge" in again.stderr
+    assert gateway.charged == [task_id]
+
+
+@pytest.mark.slow
+def test_one_task_through_status_result_tasks_and_forget(gateway: Simulator, shell: Shell) -> None:
+    """Each command finds the task that `generate` created."""
+    task_id = shell("generate", PROMPT).stdout.strip()
+    assert json.loads(shell("status", task_id).stdout)["id"] == task_id
+    path = shell("result", task_id, "--output", str(shell.output)).stdout.strip()
+    assert Path(path).is_file()
+    row = shell("tasks").stdout
+    assert task_id in row
+    assert "saved" in row
+    assert PROMPT in row
+    (entry,) = map(json.loads, shell("tasks", "--json").stdout.splitlines())
+    assert (entry["task_id"], entry["state"], entry["file_path"]) == (task_id, "saved", path)
+    assert "charged" in shell("forget", f"#{entry['number']}").stdout
+    assert shell("tasks").stdout == ""
+    assert task_id in shell("tasks", "--all").stdout
+    assert shell("generate", PROMPT).stdout.strip() != task_id
+    assert len(gateway.charged) == 2
+
+
+def test_image_and_video_files_are_sent(gateway: Simulator, shell: Shell, tmp_path: Path) -> None:
+    """A JPEG is sent as PNG with its own aspect ratio, an MP4 as it is."""
+    Image.new("RGB", (64, 64)).save(tmp_path / "p.jpg")
+    video = write_video(tmp_path / "v.mp4")
+    shell("generate", PROMPT, "--image", str(tmp_path / "p.jpg"), "--video", str(video),
+          "--aspect-ratio", "from image", "--extend")  # fmt: skip
+    body = gateway.log[0].body
+    assert (body["image"]["width"], body["image"]["height"]) == (64, 64)
+    assert body["video"]["bytes"] == video.stat().st_size
+    assert body["options"]["aspectRatio"] == 1.0
+    assert body["options"]["extend"] is True
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ((), 2),
+        (("generate",), 2),
+        (("generate", PROMPT, "--pikaffect", "Nope"), 2),
+        (("generate", " "), 1),
+        (("generate", PROMPT, "--aspect-ratio", "wide"), 1),
+        (("generate", PROMPT, "--image", "absent.png"), 1),
+        (("generate", PROMPT, "--video", "pyproject.toml"), 1),
+        (("generate", PROMPT, "--extra-json", "{"), 1),
+        (("forget", "nothing"), 1),
+        (("forget", "#7"), 1),
+        (("forget", "9" * 30), 1),
+        (("forget", "²"), 1),
+    ],
+)
+def test_invalid_arguments_are_rejected_before_anything_is_sent(
+    gateway: Simulator,
+    shell: Shell,
+    arguments: tuple[str, ...],
+    code: int,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """One line for the user, no traceback, nothing on stdout, no request."""
+    found, out, err = shell.inside(*arguments, monkeypatch=monkeypatch, capsys=capsys)
+    assert (found, out) == (code, "")
+    assert err
+    assert gateway.log == []
+
+
+def test_exit_codes(
+    gateway: Simulator,
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Rejected 1, unknown 3 (also when repeated), not finished 4, failed 5."""
+
+    def generate(*arguments: str) -> tuple[int, str, str]:
+        return shell.inside("generate", PROMPT, *arguments, monkeypatch=monkeypatch, capsys=capsys)
+
+    gateway.fault("submit", status=402, body={"message": "No credit"})
+    code, _, err = generate()
+    assert code == 1
+    assert "No credit" in err
+    gateway.fault("submit", status=500)
+    for _ in range(2):
+        code, _, err = generate()
+        assert code == 3
+        assert "may have been accepted" in err
+    gateway.fault("task", stuck=True)
+    code, out, _ = generate("--seed", "1", "--wait", "--timeout-minutes", "0.01")
+    assert (code, out.strip()) == (4, gateway.charged[0])
+    gateway.fault("task", error="NSFW")
+    code, _, err = generate("--seed", "2", "--wait")
+    assert code == 5
+    assert "NSFW" in err
+
+
+def test_missing_key_error_explains_how_to_set_it(shell: Shell) -> None:
+    """The error also says how to try the pack without a key."""
+    assert "python -m simulator" in shell("generate", PROMPT, code=1, PIKA_API_KEY="").stderr
+
+
+def test_broken_journal_is_an_error(gateway: Simulator, shell: Shell, tmp_path: Path) -> None:
+    """Nothing is sent."""
+    (tmp_path / "file").write_text("in the way")
+    url = f"sqlite:///{(tmp_path / 'file' / 'journal').as_posix()}"
+    assert "Nothing is sent" in shell("generate", PROMPT, code=1, PIKA_JOURNAL_URL=url).stderr
+    assert "does not work" in shell("tasks", code=1, PIKA_JOURNAL_URL=url).stderr
+    assert gateway.log == []

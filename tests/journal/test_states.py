@@ -1,0 +1,305 @@
+"""The journal: the states of an entry, and claims on the same request."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from pika_api.errors import JournalError
+from pika_api.journal import LEASE, REUSABLE, SCHEMA_VERSION, SUBMITTING, Claim, Journal, State
+from pika_api.settings import sqlite_url
+from support.api import Clock, claim_in_process, intent
+
+
+def sent(journal: Journal, fingerprint: str = "f" * 64, owner: str = "me") -> int:
+    """The number of an entry that is being sent."""
+    claim = journal.claim(intent(fingerprint), owner)
+    assert claim.acquired
+    assert journal.mark_sent(claim.entry.id, owner)
+    return claim.entry.id
+
+
+def submitted(journal: Journal, fingerprint: str = "f" * 64, task_id: str = "t-1") -> int:
+    """The number of an entry with a task."""
+    number = sent(journal, fingerprint)
+    journal.mark_submitted(number, task_id)
+    return number
+
+
+def test_journal_is_opened_at_its_first_use(tmp_path: Path) -> None:
+    """Creating the object creates no folder: importing the pack does no work."""
+    Journal(sqlite_url(tmp_path / "home")).close()
+    assert not (tmp_path / "home").exists()
+
+
+def test_entry_goes_through_all_states(journal: Journal, clock: Clock) -> None:
+    """intended, sent, submitted, running, finished, saved: each with its time and values."""
+    claim = journal.claim(intent(node_id="7", prompt_id="p"), "me")
+    entry = claim.entry
+    assert claim.acquired
+    assert (entry.state, entry.owner, entry.created_at) == (State.INTENDED, "me", clock.now)
+    assert (entry.node_id, entry.prompt_id) == ("7", "p")
+    assert entry.lease_until == clock.now + LEASE
+    seen = []
+    for step in (
+        lambda: journal.mark_sent(entry.id, "me"),
+        lambda: journal.mark_submitted(entry.id, "t-1"),
+        lambda: journal.mark_running(entry.id, 40),
+        lambda: journal.mark_finished(entry.id, "https://cdn/x"),
+        lambda: journal.mark_saved(entry.id, Path("/out/x.mp4")),
+    ):
+        clock.now += 1
+        step()
+        seen.append(journal.get(entry.id))
+    assert [row.state.value for row in seen] == [
+        "sent", "submitted", "running", "finished", "saved",
+    ]  # fmt: skip
+    last = seen[-1]
+    assert (last.sent_at, last.submitted_at, last.finished_at, last.saved_at) == (
+        entry.created_at + 1, entry.created_at + 2, entry.created_at + 4, entry.created_at + 5,
+    )  # fmt: skip
+    assert (last.task_id, last.progress, last.result_url, last.file_path) == (
+        "t-1", 100, "https://cdn/x", "/out/x.mp4",
+    )  # fmt: skip
+    assert seen[1].owner is None
+
+
+def test_identical_request_reuses_the_task(journal: Journal) -> None:
+    """Whatever state the task is in."""
+    number = submitted(journal)
+    for step in (
+        str,
+        lambda: journal.mark_running(number, 1),
+        lambda: journal.mark_finished(number, "u"),
+        lambda: journal.mark_saved(number, Path("x")),
+    ):
+        step()
+        claim = journal.claim(intent(), "other")
+        assert (claim.entry.id, claim.acquired) == (number, False)
+        assert claim.entry.state in REUSABLE
+
+
+def test_states_do_not_go_back(journal: Journal) -> None:
+    """An answer of the feed that comes late changes nothing."""
+    number = submitted(journal)
+    journal.mark_finished(number, "u")
+    journal.mark_running(number, 5)
+    journal.mark_failed(number, "no")
+    journal.mark_rejected(number, "me", "no")
+    journal.mark_unknown(number, "no")
+    assert journal.get(number).state is State.FINISHED
+    journal.mark_saved(number, Path("x"))
+    journal.mark_finished(number, "u2")
+    assert journal.get(number).state is State.SAVED
+    assert journal.get(number).result_url == "u2"
+
+
+@pytest.mark.parametrize(
+    ("end", "arguments"),
+    [("mark_rejected", ("me", "why")), ("mark_failed", ("why",)), ("forget", ())],
+)
+def test_end_releases_the_claim(journal: Journal, end: str, arguments: tuple[str, ...]) -> None:
+    """Rejected, failed or forgotten: the same request is a new task, and the old entry stays."""
+    number = submitted(journal) if end != "mark_rejected" else sent(journal)
+    getattr(journal, end)(number, *arguments)
+    claim = journal.claim(intent(), "me")
+    assert claim.acquired
+    assert claim.entry.id != number
+    assert journal.get(number).last_error == ("" if end == "forget" else "why")
+    assert journal.count_released(None) == journal.count_released(intent().prompt) == 1
+    assert journal.count_released("another prompt") == 0
+
+
+def test_unknown_keeps_its_claim_until_it_is_forgotten(journal: Journal) -> None:
+    """It is not sent again by accident."""
+    number = sent(journal)
+    journal.mark_unknown(number, "reset")
+    claim = journal.claim(intent(), "other")
+    assert (claim.entry.id, claim.entry.state) == (number, State.UNKNOWN)
+    assert not claim.acquired
+    journal.forget(number)
+    assert journal.claim(intent(), "other").acquired
+
+
+def test_late_id_settles_an_unknown(journal: Journal) -> None:
+    """The answer came after the entry was given up: the task is reused."""
+    number = sent(journal)
+    journal.mark_unknown(number, "given up")
+    journal.mark_submitted(number, "t-9")
+    claim = journal.claim(intent(), "other")
+    assert (claim.entry.task_id, claim.entry.state) == ("t-9", State.SUBMITTED)
+    assert not claim.acquired
+
+
+def test_id_without_an_entry_is_an_error(journal: Journal) -> None:
+    """The error names the task, which would be lost otherwise."""
+    with pytest.raises(JournalError, match="t-1"):
+        journal.mark_submitted(99, "t-1")
+
+
+def test_unsent_entry_keeps_its_owner(journal: Journal) -> None:
+    """After a 429 it waits for its owner's next attempt, and nobody else sends it."""
+    number = sent(journal)
+    journal.mark_unsent(number, "other", "x")
+    assert journal.get(number).state is State.SENT
+    journal.mark_unsent(number, "me", "busy")
+    assert journal.get(number).state is State.INTENDED
+    assert not journal.mark_sent(number, "other")
+    assert journal.mark_sent(number, "me")
+    assert not journal.mark_sent(number, "me")
+
+
+def test_intent_of_a_dead_owner_is_taken_over_once(journal: Journal, clock: Clock) -> None:
+    """It was never sent, and its lease has lapsed: one of those who claim it may send it."""
+    number = journal.claim(intent(), "dead").entry.id
+    clock.now += LEASE
+    with ThreadPoolExecutor(8) as pool:
+        claims = list(pool.map(lambda n: journal.claim(intent(), f"heir-{n}"), range(8)))
+    (heir,) = [claim.entry for claim in claims if claim.acquired]
+    assert heir.id == number
+    assert not journal.mark_sent(number, "dead")
+    assert journal.mark_sent(number, str(heir.owner))
+
+
+def test_post_of_a_dead_owner_is_unknown(journal: Journal, clock: Clock) -> None:
+    """It was on the wire when its process ended: it is not sent again."""
+    number = sent(journal, owner="dead")
+    clock.now += LEASE - 0.1
+    assert journal.claim(intent(), "me").entry.state in SUBMITTING
+    clock.now += 0.2
+    claim = journal.claim(intent(), "me")
+    assert (claim.entry.id, claim.entry.state) == (number, State.UNKNOWN)
+    assert not claim.acquired
+    assert "process that sent it ended" in claim.entry.last_error
+
+
+def test_renewed_lease_holds(journal: Journal, clock: Clock) -> None:
+    """A process that is at work keeps its entry."""
+    sent(journal, owner="me")
+    for _ in range(5):
+        clock.now += LEASE - 1
+        journal.renew_leases(["me"])
+    assert journal.claim(intent(), "other").entry.state is State.SENT
+
+
+def test_lease_has_one_owner(journal: Journal, clock: Clock) -> None:
+    """Free, held, taken again by its owner, released, lapsed."""
+    number = submitted(journal)
+    assert journal.acquire_lease(number, "one")
+    assert not journal.acquire_lease(number, "two")
+    assert journal.acquire_lease(number, "one")
+    journal.release_lease(number, "two")
+    assert not journal.acquire_lease(number, "two")
+    journal.release_lease(number, "one")
+    assert journal.acquire_lease(number, "two")
+    clock.now += LEASE
+    assert journal.acquire_lease(number, "one")
+
+
+def test_entries_come_newest_first(journal: Journal, clock: Clock) -> None:
+    """By time, then by number; by state; without forgotten ones unless asked for."""
+    numbers = []
+    for name in "abc":
+        numbers.append(submitted(journal, name, f"t-{name}"))
+        clock.now += 1
+    numbers.append(sent(journal, "d"))
+    assert [row.id for row in journal.entries()] == numbers[::-1]
+    assert [row.id for row in journal.entries(limit=1)] == [numbers[3]]
+    assert [row.id for row in journal.entries(with_task=True)] == numbers[2::-1]
+    assert [row.id for row in journal.entries([State.SENT])] == [numbers[3]]
+    journal.forget(numbers[1])
+    assert numbers[1] not in [row.id for row in journal.entries()]
+    assert numbers[1] in [row.id for row in journal.entries(forgotten=True)]
+
+
+def test_task_from_elsewhere_is_adopted_once(journal: Journal) -> None:
+    """A task that another machine submitted gets one entry, however many threads ask."""
+    with ThreadPoolExecutor(8) as pool:
+        rows = list(pool.map(lambda _: journal.adopt("t-x", "https://a", "k"), range(16)))
+    assert len({row.id for row in rows}) == 1
+    assert rows[0].state is State.SUBMITTED
+    number = submitted(journal)
+    assert journal.adopt("t-1", "https://a", "k").id == number
+    assert journal.find_by_task_id("absent") is None
+
+
+def test_huge_take_and_any_prompt_are_stored(journal: Journal) -> None:
+    """ComfyUI's seeds have 64 bits; prompts have quotes, emoji, line breaks and NUL."""
+    prompt = "'\"; DROP TABLE pika_tasks; -- 🍎\n\0"
+    request = intent(take=2**64 - 1, prompt=prompt, request={"a": prompt})
+    entry = journal.claim(request, "me").entry
+    assert entry.take == 2**64 - 1
+    assert entry.prompt == prompt
+    assert entry.request == {"a": prompt}
+
+
+def test_claim_that_is_released_meanwhile_is_acquired(tmp_path: Path, clock: Clock) -> None:
+    """The entry was there at first and gone later, as can happen on PostgreSQL."""
+
+    class Overlapping(Journal):
+        def _settle(self, connection: sa.Connection, row: sa.RowMapping, owner: str) -> bool:
+            assert not super()._settle(connection, row, owner)
+            connection.exec_driver_sql("UPDATE pika_tasks SET claim = NULL, state = 'refused'")
+            return False
+
+    with closing(Overlapping(sqlite_url(tmp_path), clock)) as journal:
+        first = journal.claim(intent(), "one")
+        second = journal.claim(intent(), "two")
+        assert (second.acquired, second.entry.state) == (True, State.INTENDED)
+        assert second.entry.id != first.entry.id
+        assert journal.get(first.entry.id).state is State.REFUSED
+
+
+def test_one_of_sixteen_threads_acquires_the_claim(tmp_path: Path) -> None:
+    """Identical requests in one process, whose file does not exist yet."""
+    journal = Journal(sqlite_url(tmp_path / "new"))
+    barrier = threading.Barrier(16)
+
+    def claim(number: int) -> Claim:
+        barrier.wait()
+        return journal.claim(intent(), f"owner-{number}")
+
+    try:
+        with ThreadPoolExecutor(16) as pool:
+            claims = list(pool.map(claim, range(16)))
+    finally:
+        journal.close()
+    assert [claim.acquired for claim in claims].count(True) == 1
+    assert len({claim.entry.id for claim in claims}) == 1
+
+
+@pytest.mark.slow
+def test_one_of_four_processes_acquires_the_claim(tmp_path: Path) -> None:
+    """On a journal that exists, and on new ones that all of the processes create."""
+    # Several new ones: "database is locked" came in one of a hundred.
+    folders = [tmp_path / "there", *(tmp_path / f"new-{number}" for number in range(5))]
+    urls = [sqlite_url(folder) for folder in folders]
+    with closing(Journal(urls[0])) as journal:
+        assert journal.entries() == []
+    spawn = multiprocessing.get_context("spawn")
+    barrier, answers = spawn.Barrier(4), spawn.Queue()
+    workers = [
+        spawn.Process(target=claim_in_process, args=(urls, f"p{number}", barrier, answers))
+        for number in range(4)
+    ]
+    for worker in workers:
+        worker.start()
+    answered = [answers.get(timeout=60) for _ in range(4 * len(urls))]
+    for worker in workers:
+        worker.join(30)
+    answers.close()
+    assert [error for *_, error in answered] == [""] * len(answered)
+    for url, folder in zip(urls, folders, strict=True):
+        assert [acquired for at, acquired, _ in answered if at == url].count(True) == 1
+        with closing(sqlite3.connect(folder / "journal.sqlite3")) as database:
+            assert database.execute("SELECT count(*) FROM pika_tasks").fetchone() == (1,)
+            assert database.execute("SELECT version FROM pika_schema").fetchall() == [
+                (SCHEMA_VERSION,)
+            ]

@@ -1,0 +1,63 @@
+// @ts-check
+// The requests to the server that are about tasks.
+
+/** @import { RefreshedTask, Task, TaskPage } from "./types.mjs" */
+
+import { serverUrl } from "./host.mjs";
+import { get, post } from "./routes.mjs";
+
+const PAGE_SIZE = 500;
+
+/**
+ * The newest tasks, or those before a number.
+ * @param {number} [before]
+ * @returns {Promise<TaskPage>}
+ */
+export function readPage(before) {
+  return get(`tasks?limit=${PAGE_SIZE}${before === undefined ? "" : `&before=${before}`}`);
+}
+
+/**
+ * What changed since an earlier answer, forgotten tasks too.
+ * @param {number} cursor of that answer
+ * @returns {Promise<TaskPage>}
+ */
+export function readChanges(cursor) {
+  return get(`tasks?since=${cursor}`);
+}
+
+/**
+ * Has the server ask the gateway for a task.
+ * @param {number} number
+ * @returns {Promise<RefreshedTask>}
+ */
+export function refresh(number) {
+  return post(`tasks/${number}/refresh`);
+}
+
+/**
+ * Has the server save a task's file, or forget the task.
+ * @param {number} number
+ * @param {"collect" | "forget"} action
+ * @returns {Promise<{ task: Task }>}
+ */
+export function act(number, action) {
+  return post(`tasks/${number}/${action}`);
+}
+
+/**
+ * The request that a task was created with.
+ * @param {number} number
+ * @returns {Promise<{ request: object }>}
+ */
+export function readRequest(number) {
+  return get(`tasks/${number}/request`);
+}
+
+/**
+ * Where the server has a task's thumbnail. It may be another one in another state.
+ * @param {Task} task
+ */
+export function thumbnailUrl(task) {
+  return serverUrl(`/pika/tasks/${task.number}/poster?v=${task.state}`);
+}

@@ -1,0 +1,114 @@
+// @ts-check
+// Types for the check of the other modules: the JSON of the pack's routes, and the editor's objects.
+// This module has no code.
+
+/** @import { ComfyApp, ComfyExtension } from "@comfyorg/comfyui-frontend-types" */
+
+/**
+ * Where a journal entry stands.
+ * @typedef {"intended" | "sent" | "submitted" | "running" | "finished" | "saved" | "failed" | "refused" | "unknown"} TaskState
+ */
+
+/**
+ * A file in ComfyUI's output folder, as the route /view takes it.
+ * @typedef {{ filename: string, subfolder: string, type: "output" }} OutputFile
+ */
+
+/**
+ * One journal entry, as the server lists it.
+ * @typedef {object} Task
+ * @property {number} number the number of the journal entry; a newer one has a higher number
+ * @property {string | null} task_id the gateway's id; null until the gateway has given one
+ * @property {TaskState} state
+ * @property {string} prompt at most 500 characters of it
+ * @property {number} created_at seconds since the epoch
+ * @property {number} progress percent
+ * @property {string} error the last error; empty where there is none
+ * @property {OutputFile | null} file null where no file is in the output folder
+ * @property {"video" | "image" | ""} kind empty where no file was saved
+ * @property {boolean} forgotten whether the user removed it from the list
+ */
+
+/**
+ * A task with what the page knows about it.
+ * @typedef {Task & { elsewhere: boolean }} KnownTask `elsewhere`: it belongs to another gateway
+ */
+
+/**
+ * @typedef {object} TaskPage
+ * @property {Task[]} tasks
+ * @property {number} cursor what to ask with for the changes from now on
+ * @property {boolean} more whether there are further tasks
+ */
+
+/**
+ * The answer to a request to refresh one task.
+ * @typedef {object} RefreshedTask
+ * @property {Task} task
+ * @property {boolean} asked whether the gateway was asked: only for a task of its own
+ */
+
+/** @typedef {"environment" | "file" | "default" | "none"} SettingSource */
+
+/**
+ * @template Value
+ * @typedef {object} Setting
+ * @property {Value | string} value a stored value that cannot be used comes as text
+ * @property {Value} default
+ * @property {SettingSource} source
+ */
+
+/** @typedef {Setting<number> & { min: number, max: number }} NumberSetting */
+/** @typedef {Setting<string> & { choices: string[] }} ChoiceSetting */
+/** @typedef {Setting<string> & { locked: "" | "environment" | "key" }} AddressSetting */
+/** @typedef {{ set: boolean, hint: string, source: SettingSource }} KeySetting `hint`: the last characters */
+
+/**
+ * @typedef {object} Settings
+ * @property {KeySetting} api_key
+ * @property {AddressSetting} base_url
+ * @property {ChoiceSetting} base64_style
+ * @property {NumberSetting} max_requests
+ * @property {NumberSetting} max_body_mb
+ * @property {string} problem why the settings cannot be used; empty where they can
+ */
+
+/** @typedef {"good" | "no_key" | "bad_key" | "bad_address" | "trouble"} Verdict */
+
+/**
+ * The texts of one node, as in locales/<language>/nodeDefs.json.
+ * @typedef {object} NodeTexts
+ * @property {string} display_name
+ * @property {string} description
+ * @property {Record<string, { name: string, tooltip: string }>} inputs
+ * @property {Record<string, { name: string, tooltip: string }>} outputs by their index
+ */
+
+/** @typedef {NonNullable<Parameters<NonNullable<ComfyExtension["nodeCreated"]>>[0]>} GraphNode */
+/** @typedef {NonNullable<GraphNode["graph"]>} Graph */
+/** @typedef {ComfyApp["canvas"]} GraphCanvas */
+
+/**
+ * An input of a node, as the server describes it: its type or its choices, then the details.
+ * @typedef {[type: string | string[], details?: { tooltip?: string, placeholder?: string, multiline?: boolean, options?: string[] }]} InputDefinition
+ */
+
+/**
+ * A node, as the server describes it; only what the pack reads. The editor's published types lack it.
+ * @typedef {object} NodeDefinition
+ * @property {string} name
+ * @property {string} category
+ * @property {string} display_name
+ * @property {string} description
+ * @property {string[]} [output_tooltips]
+ * @property {{ required?: Record<string, InputDefinition>, optional?: Record<string, InputDefinition> }} [input]
+ */
+
+/**
+ * What a node shows after a run; only what the pack reads.
+ * @typedef {object} NodeOutput
+ * @property {object[]} [images]
+ * @property {boolean[]} [animated]
+ */
+
+export {};

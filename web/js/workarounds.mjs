@@ -1,0 +1,241 @@
+// @ts-check
+// Everything that clicks or reads what is not part of the editor's public interface: elements of its
+// page, and properties of its internals.
+//
+// Versions are those of comfyui-frontend-package. Each entry was compared with the code of 1.27.10,
+// 1.32.9 (ComfyUI 0.3.75), 1.35.9, 1.45.21, 1.53.6 (ComfyUI of August 2026) and 1.58.1. Where a
+// version lacks what an entry looks for, the entry does nothing; "otherwise" says what the user sees
+// then.
+
+/** @import { Area } from "./free_place.mjs" */
+/** @import { GraphCanvas, GraphNode, NodeDefinition, NodeOutput } from "./types.mjs" */
+
+import { app } from "../../../scripts/app.js";
+
+/**
+ * Properties of `app.extensionManager` that are not public.
+ * @typedef {object} Internals
+ * @property {{ activeSidebarTabId?: string | null }} [sidebarTab]
+ * @property {{ _s?: Map<string, object> }} [_p] all stores of the editor, by their names
+ */
+
+/**
+ * Properties of a node that the editor's types do not have.
+ * @typedef {object} PreviewProperties
+ * @property {unknown[]} [imgs]
+ * @property {"video" | "image"} [previewMediaType]
+ * @property {(output?: NodeOutput, ...others: unknown[]) => unknown} [onExecuted]
+ */
+
+const CHECK_EVERY_MS = 50;
+const CHECKS = 40;
+/** A preview that was still loading appears up to this long after the run. */
+const CLEAN_UP_AFTER_MS = [300, 1000, 3000];
+const CANVAS_PREVIEW_WIDGET = "$$canvas-image-preview";
+const VIDEO_WIDGET = "video-preview";
+
+/**
+ * Chooses a page in the open settings dialog.
+ *
+ * Versions: all. Why: the editor has a command that opens the settings, and none that opens them at
+ * an extension's page. Otherwise: the dialog stays at its first page, and the list of pages is visible.
+ * @param {string} name
+ */
+export async function clickSettingsPage(name) {
+  const page = await appearance(() => {
+    /** @type {NodeListOf<HTMLElement>} */
+    const items = document.querySelectorAll("[role=dialog] :is([role=option], nav *, li, button)");
+    return [...items].find((item) => item.textContent?.trim() === name);
+  });
+  page?.click();
+}
+
+/**
+ * Closes the dialog in which the editor shows a run's error, by its own button.
+ *
+ * Versions: all. 1.27 to 1.35 have the button with the class; the one of 1.45 and later has only a
+ * label, and the dialog is there only where the user has turned the errors panel off (otherwise a
+ * notice at the edge shows the error, which does not disturb). Why: the pack's own dialog shows the
+ * same error and a way to correct it, and an extension cannot prevent the editor's dialog.
+ * Otherwise: that dialog stays below the pack's.
+ */
+export async function closeErrorDialog() {
+  const report = await appearance(() => document.querySelector("[role=dialog] .comfy-error-report"));
+  const dialog = report?.closest("[role=dialog]");
+  for (const selector of [".p-dialog-close-button", "button[type=button][aria-label]"]) {
+    const close = dialog?.querySelector(selector);
+    if (!(close instanceof HTMLElement)) continue;
+    close.click();
+    return;
+  }
+}
+
+/**
+ * Waits until `find` returns something. After two seconds without it: undefined.
+ * @template Value
+ * @param {() => Value | null | undefined} find
+ */
+async function appearance(find) {
+  for (let check = 0; check < CHECKS; check += 1) {
+    const value = find();
+    if (value) return value;
+    await new Promise((resolve) => setTimeout(resolve, CHECK_EVERY_MS));
+  }
+  return undefined;
+}
+
+/**
+ * Whether a sidebar tab is open.
+ *
+ * Versions: all. Why: the only public way to open a tab is a command that toggles it. Otherwise: the
+ * command closes a tab that is open.
+ * @param {string} id
+ */
+export function isTabOpen(id) {
+  const manager = /** @type {Internals} */ (app.extensionManager);
+  return manager?.sidebarTab?.activeSidebarTabId === id;
+}
+
+/**
+ * The part of the graph that the user sees, in the graph's units.
+ *
+ * Versions: all. Why: the canvas continues behind the sidebar, and only this panel of the page is
+ * next to it. Otherwise: a new node may be partly behind the sidebar.
+ * @param {GraphCanvas} graphCanvas
+ * @returns {Area}
+ */
+export function visibleArea(graphCanvas) {
+  const { scale, offset } = graphCanvas.ds;
+  const canvas = graphCanvas.canvas.getBoundingClientRect();
+  const panel = document.querySelector(".graph-canvas-panel")?.getBoundingClientRect();
+  const area = panel?.width ? panel : canvas;
+  return {
+    left: (area.left - canvas.left) / scale - offset[0],
+    top: (area.top - canvas.top) / scale - offset[1],
+    width: area.width / scale,
+    height: area.height / scale,
+  };
+}
+
+/**
+ * The choices of every LoadImage node: the editor's own list, which may be added to.
+ *
+ * Versions: all; newer servers send the choices as an option. Why: the editor reads the list once,
+ * when the page loads, and marks a later file as missing. Otherwise: undefined.
+ * @returns {string[] | undefined}
+ */
+export function loadImageChoices() {
+  const definition = window.LiteGraph?.registered_node_types?.LoadImage?.nodeData;
+  const [type, details] = definition?.input?.required?.image ?? [];
+  return [type, details?.options].find((value) => Array.isArray(value));
+}
+
+/**
+ * A node's definition, as the server sent it.
+ *
+ * Versions: all. Why: the editor's types and events give the class of a node, and not what the server
+ * says about it. Otherwise: undefined.
+ * @param {GraphNode} node
+ * @returns {NodeDefinition | undefined}
+ */
+export function definitionOf(node) {
+  /** @type {{ nodeData?: NodeDefinition }} */
+  const { nodeData } = /** @type {object} */ (node.constructor);
+  return nodeData;
+}
+
+/**
+ * Lets a new node keep its seed after a run.
+ *
+ * Versions: all. Why: the editor gives a new node another seed after every run unless its widget
+ * "control after generate" says "fixed", and another seed is another paid task. A saved workflow keeps
+ * its own choice: its values are set after this. Otherwise: the user has to choose "fixed".
+ * @param {GraphNode} node
+ */
+export function fixSeed(node) {
+  const seed = node.widgets?.find((widget) => widget.name === "seed");
+  const control = seed?.linkedWidgets?.find((widget) => {
+    const { values } = /** @type {{ values?: unknown }} */ (widget.options ?? {});
+    return Array.isArray(values) && values.includes("fixed");
+  });
+  if (control) control.value = "fixed";
+}
+
+/**
+ * Lets a node show its video instead of the thumbnail that it showed during the run.
+ *
+ * Versions: all. Why: the editor continues to show the last preview of a run in place of the node's
+ * output, and a preview that was still loading appears even later. Otherwise: the thumbnail stays
+ * beside the video.
+ * @param {GraphNode & PreviewProperties} node
+ */
+export function showVideoInsteadOfPreview(node) {
+  const { onExecuted } = node;
+  node.onExecuted = (output, ...others) => {
+    setPreviewType(node, output);
+    removePreview(node);
+    if (output?.animated?.[0]) {
+      for (const delay of CLEAN_UP_AFTER_MS) {
+        setTimeout(() => {
+          removePreview(node);
+          growForVideo(node);
+        }, delay);
+      }
+    }
+    return onExecuted?.call(node, output, ...others);
+  };
+}
+
+/**
+ * Tells the editor whether a node's output is a video.
+ *
+ * Versions: 1.32 and 1.35 with Nodes 2.0; 1.45 and later read `animated` of the output themselves.
+ * Why: these show every output as an image unless this property says otherwise. Otherwise: a broken
+ * image in place of the video.
+ * @param {GraphNode & PreviewProperties} node
+ * @param {NodeOutput | undefined} output
+ */
+export function setPreviewType(node, output) {
+  if (output?.images?.length) node.previewMediaType = output.animated?.[0] ? "video" : "image";
+}
+
+/**
+ * Removes a node's preview, in every place where the versions keep it: `imgs` and a widget in the
+ * classic rendering, `app` and a store in Nodes 2.0. See `showVideoInsteadOfPreview`.
+ * @param {GraphNode & PreviewProperties} node
+ */
+function removePreview(node) {
+  const { graph } = node;
+  const isInSubgraph = graph && graph.isRootGraph === false;
+  const key = isInSubgraph ? `${graph.id}:${node.id}` : String(node.id);
+  for (const previews of [app.nodePreviewImages, previewStore()?.nodePreviewImages]) {
+    if (previews) delete previews[key];
+  }
+  node.imgs = undefined;
+  const preview = node.widgets?.find((widget) => widget.name === CANVAS_PREVIEW_WIDGET);
+  if (preview) node.removeWidget?.(preview);
+}
+
+/**
+ * The editor's store of previews, of which `app` has a copy. Versions from 2026 on draw from it.
+ * @returns {{ nodePreviewImages?: Record<string, string[]> } | undefined}
+ */
+function previewStore() {
+  const manager = /** @type {Internals} */ (app.extensionManager);
+  return manager?._p?._s?.get("nodeOutput");
+}
+
+/**
+ * Makes a node large enough for its video.
+ *
+ * Versions: all, in the classic rendering. Why: the editor enlarges a node for its video only while
+ * it draws the node, and shows that at the next drawing. Otherwise: the video extends beyond the
+ * lower edge of a small node until the next drawing.
+ * @param {GraphNode} node
+ */
+function growForVideo(node) {
+  if (!node.widgets?.some((widget) => widget.name === VIDEO_WIDGET) || node.flags?.collapsed) return;
+  const [width, height] = node.size;
+  node.setSize([width, Math.max(height, node.computeSize()[1])]);
+  app.canvas?.setDirty?.(true, true);
+}
