@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hypothesis
 import pytest
 
 from devtools import ROOT
-from devtools.comfyui import install_pack
 from devtools.setup.processes import unwind_on_termination
-from support.comfy import Comfy
+from support.comfy import Comfy, install
 from support.graphs import PROBES
 from support.sizes import sized
 
@@ -24,13 +22,6 @@ if TYPE_CHECKING:
 pytest_plugins = ["support.fixtures", "support.schedule"]
 
 
-def install_probes(base_dir: Path) -> None:
-    """Install the tests' own nodes into a ComfyUI that is about to start."""
-    place = base_dir / "custom_nodes" / PROBES.name
-    place.parent.mkdir(parents=True)
-    install_pack(PROBES, place)
-
-
 def pytest_configure() -> None:
     """Let SIGTERM run the fixtures' clean-up, as Ctrl-C does."""
     unwind_on_termination()
@@ -38,18 +29,18 @@ def pytest_configure() -> None:
 
 def _register_profiles() -> None:
     """Without deadlines: no test measures speed, and a busy machine is slow."""
-    ours = hypothesis.settings(
+    common = hypothesis.settings(
         deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
     )
-    hypothesis.settings.register_profile("ours", parent=ours)
+    hypothesis.settings.register_profile("common", parent=common)
     # For further Python versions: the code works there; rare values are found on the main one.
-    hypothesis.settings.register_profile("quick", parent=ours, max_examples=10)
+    hypothesis.settings.register_profile("quick", parent=common, max_examples=10)
     # For mutants: the same result each time, whatever the load.
     hypothesis.settings.register_profile(
-        "steady", parent=ours, max_examples=50, derandomize=True, database=None
+        "steady", parent=common, max_examples=50, derandomize=True, database=None
     )
-    hypothesis.settings.register_profile("long", parent=ours, max_examples=1000)
-    hypothesis.settings.load_profile(sized("ours", "long"))
+    hypothesis.settings.register_profile("long", parent=common, max_examples=1000)
+    hypothesis.settings.load_profile(sized("common", "long"))
 
 
 _register_profiles()  # before Hypothesis' own plugin selects the profile of the command line
@@ -99,18 +90,22 @@ def gateway(shared_gateway: Simulator) -> Iterator[Simulator]:
     shared_gateway.clear_faults()
 
 
-# A start of ComfyUI takes seconds of CPU time. So there are two for all tests, one with a key in
-# its environment and one without a key; each test that needs its own says why. Tests do not meet
-# in a journal: `support.graphs.generate` makes each request a different one.
+# Starting ComfyUI takes seconds of CPU time, so all tests share two: one with a key in its
+# environment, and one without a key. A test that needs its own says why. The tests on one ComfyUI
+# share no task: `support.graphs.generate` makes each request a different one.
 
 
 @pytest.fixture(scope="session")
 def comfy(shared_gateway: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
-    """The ComfyUI that most tests share: key and address are in its environment."""
+    """A ComfyUI with key and address in its environment. It listens on all addresses.
+
+    The pack's folder has a name that a user may give it. With a space in it, ComfyUI serves no
+    files of the pack, so there is no editor for it; the nodes work all the same.
+    """
     env = {"PIKA_API_KEY": shared_gateway.key, "PIKA_BASE_URL": shared_gateway.url}
     base_dir = tmp_path_factory.mktemp("comfy")
-    install_probes(base_dir)
-    with Comfy.start(base_dir, env=env, pack=ROOT) as running:
+    install(base_dir, (ROOT, "pika video 1-0"), (PROBES, PROBES.name))
+    with Comfy.start(base_dir, env=env, extra_args=("--listen", "0.0.0.0")) as running:
         yield running
 
 
@@ -118,14 +113,13 @@ def comfy(shared_gateway: Simulator, tmp_path_factory: pytest.TempPathFactory) -
 def unconfigured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
     """A ComfyUI as it is after the pack's installation. Tests use it as `keyless` or `keyed`.
 
-    It listens on all addresses, and is started by a developer who has a key.
+    The developer who starts it has a key.
     """
     base_dir = tmp_path_factory.mktemp("keyless")
-    install_probes(base_dir)
+    install(base_dir, (PROBES, PROBES.name))
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PIKA_API_KEY", "the-developers-own-key")
-        extra_args = ("--listen", "0.0.0.0")
-        running = Comfy.start(base_dir, env={"PIKA_X": "set"}, pack=ROOT, extra_args=extra_args)
+        running = Comfy.start(base_dir, env={"PIKA_X": "set"}, pack=ROOT)
     with running:
         yield running
 

@@ -1,4 +1,4 @@
-"""One browser tab for the tests of this folder. Loading the editor again takes much CPU time."""
+"""One browser tab for the tests of this folder, since loading the editor takes much CPU time."""
 
 from __future__ import annotations
 
@@ -36,30 +36,20 @@ def page_errors(tab: Page) -> Iterator[PageErrors]:
 
 
 @pytest.fixture
-def page(tab: Page) -> Iterator[Page]:
+def page(tab: Page) -> Page:
     """The tab on an empty page, without cookies, storage and permissions.
 
-    For tests that load the editor themselves, since what they test happens while it loads.
+    For tests of the editor with other settings, or of its first load.
     """
     from support.browser import leave
 
     leave(tab)
-    yield tab
-    leave(tab)
-
-
-@pytest.fixture
-def editor(tab: Page, comfy: Comfy) -> Page:
-    """The editor of `comfy` with an empty graph. It is loaded only where it is not open yet."""
-    from support.browser import open_empty_editor
-
-    open_empty_editor(tab, comfy.url)
     return tab
 
 
 @pytest.fixture
-def keyless_editor(tab: Page, keyless: Comfy) -> Page:
-    """The editor of `keyless` with an empty graph. It is loaded only where it is not open yet."""
+def editor(tab: Page, keyless: Comfy) -> Page:
+    """The editor of `keyless` with an empty graph. It is loaded only if it is not open yet."""
     from support.browser import open_empty_editor
 
     open_empty_editor(tab, keyless.url)

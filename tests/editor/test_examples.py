@@ -90,9 +90,9 @@ SELECT = """(title) => window.app.canvas.selectNodes(
 
 
 @pytest.fixture
-def inputs(comfy: Comfy) -> None:
+def inputs(keyless: Comfy) -> None:
     """The examples' picture in the input folder."""
-    shutil.copy(PICTURE, comfy.base_dir / "input")
+    shutil.copy(PICTURE, keyless.base_dir / "input")
 
 
 def result(comfy: Comfy, task_id: str) -> Path:
@@ -109,14 +109,14 @@ def frames(path: Path) -> int:
 @pytest.mark.usefixtures("inputs")
 @pytest.mark.parametrize("example", examples(), ids=lambda path: path.stem)
 def test_example_runs_and_shows_its_results(
-    comfy: Comfy, gateway: Simulator, editor: Page, page_errors: PageErrors, example: Path
+    keyed: Comfy, gateway: Simulator, editor: Page, page_errors: PageErrors, example: Path
 ) -> None:
     """An example opens without a missing node, runs, creates as many tasks as it should, and shows
     their videos, pictures and texts on its nodes. The editor shows no warning, and its console has
     no error of the pack."""
     results = RESULTS[example.stem]
     if not results.tasks:
-        assert comfy.run(text_to_video("An earlier quince")).error is None
+        assert keyed.run(text_to_video("An earlier quince")).error is None
     before = len(gateway.charged)
     open_workflow(editor, example)
     assert run_workflow(editor) == "execution_success"
@@ -126,7 +126,7 @@ def test_example_runs_and_shows_its_results(
     assert len(addresses) == results.videos
     assert all(any(task_id in address for task_id in newest) for address in addresses)
     if results.videos:
-        assert all(frames(result(comfy, task_id)) for task_id in newest)
+        assert all(frames(result(keyed, task_id)) for task_id in newest)
     editor.wait_for_function(PICTURES, arg=results.pictures)
     for title in results.texts:
         text = editor.evaluate(TEXT, title)
@@ -136,7 +136,7 @@ def test_example_runs_and_shows_its_results(
 
 
 def test_extended_clips_are_joined_without_another_charge(
-    comfy: Comfy, gateway: Simulator, editor: Page
+    keyed: Comfy, gateway: Simulator, editor: Page
 ) -> None:
     """Each extended clip begins with the one before. The last node, once enabled, joins them to one
     film with all their frames."""
@@ -147,7 +147,7 @@ def test_extended_clips_are_joined_without_another_charge(
     tasks = [by_prompt[node["widgets_values"][0]] for node in nodes]
     assert [task.body["options"]["extend"] for task in tasks] == [False, True, True]
     assert ["video" in task.body for task in tasks] == [False, True, True]
-    clips = [frames(result(comfy, task.id)) for task in tasks]
+    clips = [frames(result(keyed, task.id)) for task in tasks]
     assert clips == [clips[0], 2 * clips[0], 3 * clips[0]]
 
     before = len(gateway.charged)
@@ -156,7 +156,7 @@ def test_extended_clips_are_joined_without_another_charge(
     editor.keyboard.press("Control+m")
     assert run_workflow(editor) == "execution_success"
     wait_for_videos(editor, 4)
-    (film,) = (comfy.base_dir / "output" / "pika").glob("film_*.mp4")
+    (film,) = (keyed.base_dir / "output" / "pika").glob("film_*.mp4")
     assert frames(film) == sum(clips)
     assert len(gateway.charged) == before
 
@@ -164,7 +164,7 @@ def test_extended_clips_are_joined_without_another_charge(
 @pytest.mark.usefixtures("inputs")
 @pytest.mark.parametrize("blueprint", BLUEPRINTS)
 def test_blueprint_is_one_node_and_sends_its_inputs(
-    comfy: Comfy, gateway: Simulator, editor: Page, page_errors: PageErrors, blueprint: str
+    keyed: Comfy, gateway: Simulator, editor: Page, page_errors: PageErrors, blueprint: str
 ) -> None:
     """The editor's search finds a blueprint. It is one node with the important inputs, their values
     are sent, and its output is the video."""
@@ -191,7 +191,7 @@ def test_blueprint_is_one_node_and_sends_its_inputs(
     assert body["options"]["aspectRatio"] == 1.0
     assert body["options"]["parameters"]["motion"] == 3
     assert ("image" in body) == with_image
-    assert frames(result(comfy, task_id))
+    assert frames(result(keyed, task_id))
     (address,) = wait_for_videos(editor, 1)
     assert "blueprint_" in address
     assert complaints(editor) == []
@@ -199,11 +199,11 @@ def test_blueprint_is_one_node_and_sends_its_inputs(
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda path: path.stem)
-def test_example_is_a_template_with_a_picture(comfy: Comfy, example: Path) -> None:
+def test_example_is_a_template_with_a_picture(keyless: Comfy, example: Path) -> None:
     """ComfyUI lists each example in its templates and serves its picture."""
-    offered = comfy.get("/workflow_templates")
+    offered = keyless.get("/workflow_templates")
     assert example.stem in offered["ComfyUI-Pika"]
-    picture = comfy.request("GET", f"/api/workflow_templates/ComfyUI-Pika/{example.stem}.jpg")
+    picture = keyless.request("GET", f"/api/workflow_templates/ComfyUI-Pika/{example.stem}.jpg")
     assert picture.status_code == 200
     assert picture.headers["Content-Type"] == "image/jpeg"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,9 +13,9 @@ from devtools import ROOT
 from devtools.comfyui.pages import open_editor, press_run, wait_for_video
 from simulator import Simulator
 from support.comfy import Comfy
-from support.editor import assert_no_errors, card, editor_settings, open_tasks
-from support.gateway import held_tasks
-from support.routes import empty_journal, save_settings
+from support.editor import assert_no_errors, card, editor_with, open_tasks, settings_read
+from support.gateway import HeldTasks, held_tasks
+from support.routes import forget_all_tasks, save_settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -38,11 +37,9 @@ HAS_THUMBNAIL = """() => window.app.graph.nodes.some(
 
 
 @pytest.fixture(autouse=True)
-def _empty_journal(keyless: Comfy) -> Iterator[None]:
+def _no_tasks(keyless: Comfy) -> None:
     """The user has no tasks yet."""
-    empty_journal(keyless)
-    yield
-    empty_journal(keyless)
+    forget_all_tasks(keyless)
 
 
 def translation(language: str, key: str, **values: str) -> str:
@@ -53,40 +50,47 @@ def translation(language: str, key: str, **values: str) -> str:
     return str(texts).format(**values)
 
 
-@pytest.mark.parametrize("language", ["en", "zh"])
 def test_from_no_key_to_a_video_after_a_restart(
-    keyless: Comfy, gateway: Simulator, page: Page, page_errors: PageErrors, language: str
+    keyless: Comfy, gateway: Simulator, page: Page, page_errors: PageErrors
 ) -> None:
-    """The sidebar leads to the key and to an example. Its run shows progress and is interrupted.
-    The task stays in the sidebar, survives a restart of ComfyUI, finishes although no node waits
-    for it, and plays. The workflow, run again, reuses it. It is charged once."""
-    text = partial(translation, language)
+    """The sidebar leads to the key, and the editor to an example. Its run shows progress and is
+    interrupted. The task stays in the sidebar, survives a restart of ComfyUI, finishes although no
+    node waits for it, and plays. The workflow, run again, reuses it. It is charged once."""
+    text = partial(translation, "en")
     save_settings(keyless, base_url=gateway.url)
-    with editor_settings(keyless, {"Locale": language}):
-        open_editor(page, keyless.url)
+    open_editor(page, keyless.url)
+    enter_key(page, gateway, text)
+    open_example(page)
+    with held_tasks(gateway) as tasks:
+        run_and_interrupt(page, tasks, 71, text)
+        assert_no_errors(page_errors)
+        restart(keyless, page, text)
+    play_and_run_again(page, text)
+    assert len(tasks.ids) == 1
+
+
+def test_from_no_key_to_a_video_in_chinese(
+    keyless: Comfy, gateway: Simulator, page: Page, page_errors: PageErrors
+) -> None:
+    """In an editor in Chinese, the same without the restart."""
+    text = partial(translation, "zh")
+    save_settings(keyless, base_url=gateway.url)
+    with editor_with(page, keyless, {"Locale": "zh"}):
         enter_key(page, gateway, text)
         open_example(page)
-        page.evaluate(SET_SEED, {"en": 71, "zh": 72}[language])  # two different tasks
         with held_tasks(gateway) as tasks:
-            press_run(page)
-            tasks.running()
-            # With the task's id, so that it is the node's own line.
-            page.get_by_text(re.compile(r"^(pending|running|processing) .*%.* s · ")).wait_for()
-            page.wait_for_function(HAS_THUMBNAIL)
-            task = card(page, PROMPT)
-            task.get_by_text(text("tasks.state.running")).wait_for()
-            assert task.get_by_role("progressbar").is_visible()
-            page.get_by_role("button", name=CANCEL).click()
-            wait_until_idle(page)
-            assert_no_errors(page_errors)
-            restart(keyless, page, text)
+            run_and_interrupt(page, tasks, 72, text)
         play_and_run_again(page, text)
         assert len(tasks.ids) == 1
+        assert_no_errors(page_errors)
 
 
 def enter_key(page: Page, gateway: Simulator, text: partial[str]) -> None:
     """From the sidebar's welcome to a key that the gateway accepts."""
-    open_tasks(page).get_by_role("button", name=text("settings.set_key")).click()
+    with settings_read(page):
+        sidebar = open_tasks(page)
+    with settings_read(page):
+        sidebar.get_by_role("button", name=text("settings.set_key")).click()
     settings = page.locator("[role=dialog]").filter(has=page.locator(".pika-field"))
     field = settings.locator(".pika-field").get_by_label(text("settings.labels.api_key"))
     settings.get_by_text(text("settings.key.none")).wait_for()
@@ -108,6 +112,21 @@ def open_example(page: Page) -> None:
     page.wait_for_function(
         "() => window.app.graph.nodes.some((node) => node.comfyClass === 'PikaGenerate')"
     )
+
+
+def run_and_interrupt(page: Page, tasks: HeldTasks, seed: int, text: partial[str]) -> None:
+    """Run the example, look at its progress on the node and in the sidebar, and cancel the run."""
+    page.evaluate(SET_SEED, seed)
+    press_run(page)
+    tasks.running()
+    # With the task's id, so that it is the node's own line.
+    page.get_by_text(re.compile(r"^(pending|running|processing) .*%.* s · ")).wait_for()
+    page.wait_for_function(HAS_THUMBNAIL)
+    task = card(page, PROMPT)
+    task.get_by_text(text("tasks.state.running")).wait_for()
+    assert task.get_by_role("progressbar").is_visible()
+    page.get_by_role("button", name=CANCEL).click()
+    wait_until_idle(page)
 
 
 def wait_until_idle(page: Page) -> None:

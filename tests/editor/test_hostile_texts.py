@@ -44,7 +44,7 @@ _CREATED = """() => [...document.querySelectorAll('*')]
     ids=["status", "502", "failed", "400", "id"],
 )
 def test_no_markup_of_the_gateway_is_created(
-    comfy: Comfy, gateway: Simulator, editor: Page, fault: dict[str, Any], outcome: str
+    keyed: Comfy, gateway: Simulator, editor: Page, fault: dict[str, Any], outcome: str
 ) -> None:
     """Neither on a node, nor in the error dialog, a toast or the sidebar."""
     open_workflow(editor, EXAMPLES / "pika_text_to_video.json")

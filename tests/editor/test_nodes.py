@@ -11,7 +11,7 @@ from devtools.comfyui.pages import EXAMPLES, open_editor, open_workflow, press_r
 from simulator import Simulator
 from support.browser import listening
 from support.comfy import Comfy
-from support.editor import assert_no_errors, editor_settings
+from support.editor import assert_no_errors, editor_with
 from support.gateway import held_tasks
 from support.graphs import text_to_video
 from support.waiting import until
@@ -56,53 +56,6 @@ _OPEN_HISTORY = """() => {
 }"""
 
 
-def test_history_lists_tasks_and_takes_the_chosen_one(
-    comfy: Comfy, gateway: Simulator, editor: Page, page_errors: PageErrors
-) -> None:
-    """Pika History's button opens the list of tasks, the newest first. A search filters it. The
-    chosen id becomes task_id. A prompt is shown as text, even if it contains HTML."""
-    for prompt in ("A medlar", "<img src=x onerror=alert(1)> pear"):
-        assert comfy.run(text_to_video(prompt)).error is None
-    medlar, pear = gateway.charged[-2:]
-    assert editor.evaluate(_OPEN_HISTORY) == ["", "any"]
-    dialog = editor.get_by_role("dialog", name="Choose a task")
-    rows = dialog.locator("li button")
-    rows.first.wait_for()
-    assert pear in rows.first.inner_text()
-    assert "<img src=x" in rows.first.inner_text()
-    assert dialog.locator("img").count() == 0
-    dialog.get_by_role("searchbox").fill("medlar saved")
-    until(lambda: rows.count() == 1, what="the one row of the search")
-    assert medlar in rows.first.inner_text()
-    rows.first.click()
-    editor.wait_for_function("() => window.pikaTestNode.widgets[0].value !== ''")
-    assert editor.evaluate("() => window.pikaTestNode.widgets[0].value") == medlar
-    assert dialog.count() == 0
-    assert_no_errors(page_errors)
-
-
-@pytest.mark.parametrize("nodes_2", [False, True], ids=["classic", "nodes-2"])
-def test_result_shows_progress_and_then_the_video_within_the_node(
-    keyed: Comfy, gateway: Simulator, page: Page, page_errors: PageErrors, nodes_2: bool
-) -> None:
-    """While the task runs, the node shows its progress. Then the video plays within the node, even
-    if the node was too small for it, and the thumbnail is removed."""
-    with editor_settings(keyed, {"VueNodes.Enabled": nodes_2}):
-        open_editor(page, keyed.url)
-        open_workflow(page, EXAMPLES / "pika_text_to_video.json")
-        page.evaluate(_SHRINK, f"An apple, Nodes 2.0 {nodes_2}")
-        with held_tasks(gateway) as tasks:
-            press_run(page)
-            (task_id,) = tasks.running()
-            page.get_by_text(re.compile(r"pending \d+ %")).first.wait_for()
-        assert task_id in wait_for_video(page)
-        page.wait_for_function(_NO_THUMBNAIL)
-        page.wait_for_function(
-            f"() => {{ const [node, video] = ({_ENDS})(); return video <= node + 1 }}"
-        )
-        assert_no_errors(page_errors)
-
-
 _PICTURE = """() => window.app.graph.nodes
   .filter((node) => node.comfyClass === 'LoadImage' && node.imgs?.[0]?.naturalWidth)
   .map((node) => node.widgets[0].value)"""
@@ -122,7 +75,7 @@ def test_missing_example_image_is_uploaded_once(
     image = keyless.base_dir / "input" / "pika_example.jpg"
     image.unlink(missing_ok=True)
     with listening(page, "request", record):
-        open_editor(page, keyless.url)
+        open_editor(page, keyless.url)  # it reads the list of input files now
         open_workflow(page, EXAMPLES / "pika_text_to_video.json")
         assert not image.exists()
         for _ in range(2):
@@ -133,3 +86,61 @@ def test_missing_example_image_is_uploaded_once(
     assert image.read_bytes() == bundled.read_bytes()
     assert len(uploads) == 1
     assert page_errors.about("pika_example") == []
+
+
+def test_history_lists_tasks_and_takes_the_chosen_one(
+    keyed: Comfy, gateway: Simulator, editor: Page, page_errors: PageErrors
+) -> None:
+    """Pika History's button opens the list of tasks, the newest first. A search filters it. The
+    chosen id becomes task_id. A prompt is shown as text, even if it contains HTML."""
+    for prompt in ("A sloe", "<img src=x onerror=alert(1)> pear"):
+        assert keyed.run(text_to_video(prompt)).error is None
+    sloe, pear = gateway.charged[-2:]
+    assert editor.evaluate(_OPEN_HISTORY) == ["", "any"]
+    dialog = editor.get_by_role("dialog", name="Choose a task")
+    rows = dialog.locator("li button")
+    rows.first.wait_for()
+    assert pear in rows.first.inner_text()
+    assert "<img src=x" in rows.first.inner_text()
+    assert dialog.locator("img").count() == 0
+    dialog.get_by_role("searchbox").fill("sloe saved")
+    until(lambda: rows.count() == 1, what="the one row of the search")
+    assert sloe in rows.first.inner_text()
+    rows.first.click()
+    editor.wait_for_function("() => window.pikaTestNode.widgets[0].value !== ''")
+    assert editor.evaluate("() => window.pikaTestNode.widgets[0].value") == sloe
+    assert dialog.count() == 0
+    assert_no_errors(page_errors)
+
+
+def test_result_shows_progress_and_then_the_video_within_the_node(
+    keyed: Comfy, gateway: Simulator, editor: Page, page_errors: PageErrors
+) -> None:
+    """While the task runs, the node shows its progress. Then the video plays within the node, even
+    if the node was too small for it, and the thumbnail is removed."""
+    assert_shows_progress_and_video(editor, gateway, "An apple")
+    assert_no_errors(page_errors)
+
+
+def test_result_shows_progress_and_video_in_nodes_2(
+    keyed: Comfy, gateway: Simulator, page: Page, page_errors: PageErrors
+) -> None:
+    """The same is true for the rendering «Nodes 2.0»."""
+    with editor_with(page, keyed, {"VueNodes.Enabled": True}):
+        assert_shows_progress_and_video(page, gateway, "An apple in Nodes 2.0")
+        assert_no_errors(page_errors)
+
+
+def assert_shows_progress_and_video(page: Page, gateway: Simulator, prompt: str) -> None:
+    """Run the example with small nodes, and look at Pika Result before and after the task's end."""
+    open_workflow(page, EXAMPLES / "pika_text_to_video.json")
+    page.evaluate(_SHRINK, prompt)
+    with held_tasks(gateway) as tasks:
+        press_run(page)
+        (task_id,) = tasks.running()
+        page.get_by_text(re.compile(r"pending \d+ %")).first.wait_for()
+    assert task_id in wait_for_video(page)
+    page.wait_for_function(_NO_THUMBNAIL)
+    page.wait_for_function(
+        f"() => {{ const [node, video] = ({_ENDS})(); return video <= node + 1 }}"
+    )

@@ -18,6 +18,7 @@ from simulator import Simulator
 from simulator.log import Request
 from support.comfy import Comfy, Graph
 from support.graphs import text_to_video
+from support.routes import save_settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -34,11 +35,12 @@ def name(saved: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def inputs(comfy: Comfy) -> None:
+def inputs(unconfigured: Comfy, shared_gateway: Simulator) -> None:
     """The files that the workflows load, and one finished task for Pika History."""
     for file in WORKFLOWS.glob("*/input/*"):
-        shutil.copy(file, comfy.base_dir / "input")
-    assert comfy.run(text_to_video("A saved quince")).error is None
+        shutil.copy(file, unconfigured.base_dir / "input")
+    save_settings(unconfigured, base_url=shared_gateway.url, api_key=shared_gateway.key)
+    assert unconfigured.run(text_to_video("A saved quince")).error is None
 
 
 def described(request: Request) -> dict[str, Any]:
@@ -78,18 +80,18 @@ def test_every_workflow_is_saved_in_both_formats() -> None:
 @pytest.mark.usefixtures("inputs")
 @pytest.mark.parametrize("saved", SAVED, ids=name)
 def test_exported_workflow_sends_the_same_requests(
-    comfy: Comfy, gateway: Simulator, saved: Path
+    keyed: Comfy, gateway: Simulator, saved: Path
 ) -> None:
     """A workflow that a release exported in the API format sends the requests of that release."""
     graph = json.loads(saved.with_suffix(".api.json").read_text("utf-8"))
-    assert_same_requests(comfy, gateway, graph, saved)
+    assert_same_requests(keyed, gateway, graph, saved)
 
 
 @pytest.mark.browser
 @pytest.mark.usefixtures("inputs")
 @pytest.mark.parametrize("saved", SAVED, ids=name)
 def test_saved_workflow_opens_unchanged_and_sends_the_same_requests(
-    comfy: Comfy, gateway: Simulator, editor: Page, saved: Path
+    keyed: Comfy, gateway: Simulator, editor: Page, saved: Path
 ) -> None:
     """A workflow that a release's editor saved opens without a warning, every widget keeps its
     value, and it sends the requests of that release."""
@@ -102,4 +104,4 @@ def test_saved_workflow_opens_unchanged_and_sends_the_same_requests(
         then = node.get("widgets_values") or []
         assert (now or [])[: len(then)] == then, node["type"]
     graph = editor.evaluate("async () => (await window.app.graphToPrompt()).output")
-    assert_same_requests(comfy, gateway, graph, saved)
+    assert_same_requests(keyed, gateway, graph, saved)

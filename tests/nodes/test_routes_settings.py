@@ -1,4 +1,4 @@
-"""The settings' routes in a real ComfyUI that listens on all addresses and has no key.
+"""The settings' routes in a real ComfyUI that has no key and listens on loopback.
 
 What is saved takes effect at once, cannot be read back, and is changed by the editor only.
 """
@@ -140,11 +140,18 @@ def test_foreign_requests_are_refused(keyed: Comfy) -> None:
     assert settings_file(keyed).read_bytes() == before
 
 
-def test_own_address_is_accepted_on_all_interfaces(keyed: Comfy) -> None:
-    """A ComfyUI that listens on all addresses can be opened by any of them."""
-    headers = {**HEADER, "Host": "192.168.1.7:8188", "Origin": "http://192.168.1.7:8188"}
-    answer = keyed.request("POST", "/pika/settings", json={"max_requests": 7}, headers=headers)
-    assert answer.json()["max_requests"]["value"] == 7
+@pytest.mark.parametrize("host", ["192.168.1.7:8188", "192.168.1.7"])
+def test_own_address_is_accepted_only_beyond_loopback(
+    comfy: Comfy, keyed: Comfy, host: str
+) -> None:
+    """A ComfyUI that listens on all addresses can be opened by any of them, one on loopback by
+    loopback only."""
+    headers = {**HEADER, "Host": host, "Origin": f"http://{host}"}
+    for listens_on, status in ((comfy, 200), (keyed, 403)):
+        answer = listens_on.request("POST", "/pika/settings", json={}, headers=headers)
+        assert answer.status_code == status
+        answer = listens_on.request("GET", "/pika/tasks", headers=headers)
+        assert answer.status_code == status
 
 
 def test_preflight_allows_nothing(keyed: Comfy) -> None:

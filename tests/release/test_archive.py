@@ -43,11 +43,8 @@ ENTRIES = {
     "web",
 }
 LARGEST = 2_000_000
-#: Names that users give the pack's folder. Each needs its own ComfyUI: with both packs in one, each
-#: node and route would exist twice. ComfyUI serves no files of a folder with a space in its name,
-#: so only the nodes work there.
-FOLDERS = ["comfyui-pika_main", "pika video 1-0"]
-in_the_editor = pytest.mark.parametrize("installed", FOLDERS[:1], indirect=True, scope="module")
+#: A name that users give the pack's folder. The fixture `comfy` has another one, with spaces.
+FOLDER = "comfyui-pika_main"
 NODES = set(json.loads((ROOT / "tests" / "nodes" / "contract.json").read_text("utf-8")))
 
 
@@ -86,19 +83,18 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Packed:
     return Packed(cli, source, cli.pack(source))
 
 
-@pytest.fixture(scope="module", params=FOLDERS)
+@pytest.fixture(scope="module")
 def installed(
-    request: pytest.FixtureRequest,
     packed: Packed,
     shared_gateway: Simulator,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[tuple[Comfy, str]]:
-    """A new ComfyUI with the unpacked archive, and the name of the pack's folder."""
+) -> Iterator[Comfy]:
+    """A ComfyUI with the unpacked archive, for which it needs its own."""
     base_dir = tmp_path_factory.mktemp("release")
-    packed.unpack(base_dir / "custom_nodes" / request.param)
+    packed.unpack(base_dir / "custom_nodes" / FOLDER)
     env = {"PIKA_API_KEY": shared_gateway.key, "PIKA_BASE_URL": shared_gateway.url}
     with Comfy.start(base_dir, env=env, up_within=COMFYUI_WITHIN) as running:
-        yield running, request.param
+        yield running
 
 
 def test_registrys_validation_has_no_warning(packed: Packed) -> None:
@@ -168,55 +164,45 @@ def test_command_line_runs_from_the_archive(packed: Packed, tmp_path: Path, modu
     assert b"usage: python -m " + module.encode() in done.stdout
 
 
-def test_all_nodes_load_from_the_archive(installed: tuple[Comfy, str]) -> None:
-    """Whatever the folder's name, and without an error."""
-    comfy, _ = installed
-    nodes = comfy.object_info()
+def test_all_nodes_load_from_the_archive(installed: Comfy) -> None:
+    """ComfyUI reports no error."""
+    nodes = installed.object_info()
     assert {name for name in nodes if nodes[name]["category"] == "Pika"} == NODES
-    assert "(IMPORT FAILED)" not in comfy.log_text()
+    assert "(IMPORT FAILED)" not in installed.log_text()
 
 
-def test_demo_workflow_runs_from_the_archive(installed: tuple[Comfy, str]) -> None:
+def test_demo_workflow_runs_from_the_archive(installed: Comfy) -> None:
     """The demo's workflow ends in a video that can be decoded."""
-    comfy, _ = installed
-    video = make_video(comfy)
+    video = make_video(installed)
     assert video.suffix == ".mp4"
     assert describe_video(video)
 
 
-@in_the_editor
-def test_files_for_the_editor_are_served(installed: tuple[Comfy, str], packed: Packed) -> None:
+def test_files_for_the_editor_are_served(installed: Comfy, packed: Packed) -> None:
     """Every file of web/ is served, with the help pages, and every script is listed."""
-    comfy, folder = installed
     for name in packed.under("web/", ""):
-        answer = comfy.request("GET", f"/extensions/{folder}/{name}")
+        answer = installed.request("GET", f"/extensions/{FOLDER}/{name}")
         assert answer.content == (packed.source / "web" / name).read_bytes(), name
-    listed = comfy.request("GET", "/extensions").json()
-    scripts = {path for path in listed if folder in path}
-    assert scripts == {f"/extensions/{folder}/{name}" for name in packed.under("web/", ".js")}
+    listed = installed.request("GET", "/extensions").json()
+    scripts = {path for path in listed if FOLDER in path}
+    assert scripts == {f"/extensions/{FOLDER}/{name}" for name in packed.under("web/", ".js")}
 
 
-@in_the_editor
-def test_templates_are_listed_and_served(installed: tuple[Comfy, str], packed: Packed) -> None:
+def test_templates_are_listed_and_served(installed: Comfy, packed: Packed) -> None:
     """Every example is a template with its workflow and its picture."""
-    comfy, folder = installed
     names = {name.removesuffix(".json") for name in packed.under("example_workflows/", ".json")}
-    assert set(comfy.get("/workflow_templates")[folder]) == names
+    assert set(installed.get("/workflow_templates")[FOLDER]) == names
     for name in names:
-        place = f"/api/workflow_templates/{folder}/{name}"
-        assert comfy.get(f"{place}.json")["nodes"]
-        picture = comfy.request("GET", f"{place}.jpg")
+        place = f"/api/workflow_templates/{FOLDER}/{name}"
+        assert installed.get(f"{place}.json")["nodes"]
+        picture = installed.request("GET", f"{place}.jpg")
         assert picture.headers["Content-Type"] == "image/jpeg", name
 
 
-@in_the_editor
-def test_help_pages_and_translations_are_served(
-    installed: tuple[Comfy, str], packed: Packed
-) -> None:
+def test_help_pages_and_translations_are_served(installed: Comfy, packed: Packed) -> None:
     """Every node has a help page, and ComfyUI serves the translations of every language."""
-    comfy, _ = installed
     assert {f"docs/{node}.md" for node in NODES} <= set(packed.under("web/", ".md"))
-    translations = comfy.get("/i18n")
+    translations = installed.get("/i18n")
     for name in packed.under("locales/", "/nodeDefs.json"):
         language = name.split("/")[0]
         assert set(translations[language]["nodeDefs"]) >= NODES

@@ -15,9 +15,11 @@ from support.waiting import PATIENCE, until
 
 #: Closes the pack's dialogs, which are HTML's own.
 _CLOSE = "() => document.querySelectorAll('dialog[open]').forEach((dialog) => dialog.close())"
-#: Removes the editor's toasts and opens an empty graph.
+#: Removes the editor's toasts, closes the sidebar and opens an empty graph.
 _EMPTY = """async () => {
-  window.app.extensionManager.toast.removeAll()
+  const { toast, sidebarTab } = window.app.extensionManager
+  toast.removeAll()
+  if (sidebarTab.activeSidebarTab) sidebarTab.toggleSidebarTab(sidebarTab.activeSidebarTab.id)
   await window.app.loadGraphData({ version: 0.4, nodes: [], links: [], groups: [],
     last_node_id: 0, last_link_id: 0, config: {}, extra: {} })
 }"""

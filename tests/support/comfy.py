@@ -1,4 +1,8 @@
-"""The harness around a real ComfyUI. The demo drives it too, hence its place in `devtools`."""
+"""The harness around a real ComfyUI. It is in `devtools`, since the demo uses it too."""
+
+from __future__ import annotations
+
+from pathlib import Path
 
 from devtools.comfyui import (
     PACK_FOLDER,
@@ -11,6 +15,7 @@ from devtools.comfyui import (
     Rejected,
     Run,
     free_port,
+    install_pack,
 )
 
 __all__ = [
@@ -24,4 +29,13 @@ __all__ = [
     "Rejected",
     "Run",
     "free_port",
+    "install",
 ]
+
+
+def install(base_dir: Path, *packs: tuple[Path, str]) -> None:
+    """Install packs under these folder names into a ComfyUI that is about to start."""
+    folder = base_dir / "custom_nodes"
+    folder.mkdir(parents=True)
+    for pack, name in packs:
+        install_pack(pack, folder / name)

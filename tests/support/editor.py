@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from devtools.comfyui.pages import open_editor
+from support.browser import PageErrors, leave
 from support.comfy import Comfy
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Locator, Page
-
-    from support.browser import PageErrors
+    from playwright.sync_api import Locator, Page, Response
 
 EXTENSION = "extensions/comfyui-pika"
 #: Settings of the editor that tests change.
@@ -61,16 +61,18 @@ def worst_contrast(page: Page, selector: str) -> tuple[float, str]:
 
 
 @contextmanager
-def editor_settings(comfy: Comfy, settings: dict[str, Any]) -> Iterator[None]:
-    """Set settings of the editor, by their names without ``Comfy.``, until the end of the block.
+def editor_with(page: Page, comfy: Comfy, settings: dict[str, Any]) -> Iterator[None]:
+    """Open the editor with other settings, by their names without ``Comfy.``.
 
-    A page shows them from its next load on.
+    At the end of the block the settings have their defaults again, and the editor is closed.
     """
     _store(comfy, settings)
     try:
+        open_editor(page, comfy.url)
         yield
     finally:
         _store(comfy, {name: DEFAULTS[name] for name in settings})
+        leave(page)
 
 
 def _store(comfy: Comfy, settings: dict[str, Any]) -> None:
@@ -78,9 +80,23 @@ def _store(comfy: Comfy, settings: dict[str, Any]) -> None:
     comfy.request("POST", "/settings", json=body).raise_for_status()
 
 
+@contextmanager
+def settings_read(page: Page) -> Iterator[None]:
+    """Wait at the end of the block until the page has read the settings and shows them."""
+    with page.expect_response(_is_settings) as response:
+        yield
+    response.value.finished()
+    page.evaluate("() => new Promise((done) => setTimeout(done))")  # the page's own code is first
+
+
+def _is_settings(response: Response) -> bool:
+    return response.url.endswith("/pika/settings") and response.request.method == "GET"
+
+
 def open_settings(page: Page) -> Locator:
     """The page Settings → Pika, opened by the pack's command."""
-    page.evaluate("() => void window.app.extensionManager.command.execute('Pika.OpenSettings')")
+    with settings_read(page):
+        page.evaluate("() => void window.app.extensionManager.command.execute('Pika.OpenSettings')")
     dialog = page.locator("[role=dialog]").filter(has=page.locator(".pika-field"))
     dialog.locator(".pika-field input[type=password]").wait_for()
     return dialog

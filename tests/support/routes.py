@@ -72,11 +72,18 @@ def add_failed_tasks(comfy: Comfy, count: int) -> tuple[int, int]:
         for number in range(count)
     ]
     number = TASKS.c.id
+    query = sa.select(sa.func.min(number), sa.func.max(number))
     with journal_tables(comfy) as connection:
         connection.execute(TASKS.insert(), rows)
-        query = sa.select(sa.func.min(number), sa.func.max(number))
-        oldest, newest = connection.execute(query).one()
+        inserted = query.where(TASKS.c.task_id.startswith("example-"))
+        oldest, newest = connection.execute(inserted).one()
     return int(oldest), int(newest)
+
+
+def forget_all_tasks(comfy: Comfy) -> None:
+    """Forget the listed tasks, as a user would: an open page removes them from its list."""
+    for task in get(comfy, "tasks?limit=500")["tasks"]:
+        post_ok(comfy, f"tasks/{task['number']}/forget")
 
 
 def add_entry(comfy: Comfy, name: str, **fields: Any) -> int:

@@ -112,6 +112,26 @@ class ProbeList(io.ComfyNode):
         return io.NodeOutput(lines.split("\n"))
 
 
+class ProbeGate(io.ComfyNode):
+    """Passes a text on as soon as a file exists."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="ProbeGate",
+            display_name="Probe Gate",
+            category=CATEGORY,
+            inputs=[io.String.Input("text"), io.String.Input("file")],
+            outputs=[io.String.Output("output", display_name="output")],
+        )
+
+    @classmethod
+    async def execute(cls, text, file):
+        while is_missing(file):  # noqa: ASYNC110 - another process creates it
+            await asyncio.sleep(0.02)
+        return io.NodeOutput(text)
+
+
 class ProbeSink(io.ComfyNode):
     """Reports its inputs as JSON in the history."""
 
@@ -187,7 +207,7 @@ class ProbeExtension(ComfyExtension):
     """The nodes."""
 
     async def get_node_list(self):
-        return [ProbeImage, ProbeVideo, ProbeList, ProbeSink, ProbeMode]
+        return [ProbeImage, ProbeVideo, ProbeList, ProbeGate, ProbeSink, ProbeMode]
 
 
 async def comfy_entrypoint():
