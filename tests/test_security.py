@@ -336,6 +336,7 @@ def test_limits_are_those_of_the_code() -> None:
         f"{time.connect:g} s",
         f"{time.read:g} s",
         f"{time.submit:g} s",
+        f"{time.upload:g} s",
         f"{time.head:g} s",
         f"{size.file // 2**30} GiB",
         f"{size.rate_window // 2**10} KiB in {time.rate_window:g} s",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -300,3 +301,23 @@ def test_dripping_response_ends_in_time() -> None:
         with pytest.raises(SubmitUnknown, match=r"took over 0\.5 s"):
             client.submit(payload())
         assert time.monotonic() - started < 3
+
+
+def test_upload_that_takes_too_long_was_not_accepted() -> None:
+    """A receiver that takes a few bytes now and then does not occupy the thread for days. The body
+    was not sent completely, so nothing was charged."""
+    large = Media("d" * 64, "image/png", 8, 8, b"\x89PNG" * 3_000_000, 12_000_000)
+
+    def read_slowly(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while connection.recv(16 * 1024):
+                time.sleep(0.02)
+
+    with (
+        RawServer(read_slowly, read=0) as server,
+        client_of(server.url, timeouts=Timeouts(upload=0.5)) as client,
+        pytest.raises(Unreachable, match=r"sending the request took over 0\.5 s") as caught,
+    ):
+        client.submit(payload(ask(image=large)))
+    assert caught.value.charged is False
+    assert len(server.seen) == 1
