@@ -7,12 +7,13 @@ limits are in the reader below the HTTP parser, so they hold for every byte of a
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import io
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, Final
 
@@ -32,7 +33,7 @@ class ExchangeTooLarge(OSError):
     """The other side sent more bytes than the exchange allows."""
 
 
-@contextmanager
+@contextlib.contextmanager
 def cancellable(cancelled: threading.Event) -> Iterator[None]:
     """Exchanges that this thread begins in the block end soon after the event is set."""
     previous = getattr(_local, "cancelled", None)
@@ -71,6 +72,7 @@ class Exchange:
         self._received = 0
         self._cancelled: threading.Event | None = getattr(_local, "cancelled", None)
         self._outer: Exchange | None = None
+        self._readers: list[io.BufferedReader] = []
         self.begin_phase(phase, seconds)
 
     def begin_phase(self, phase: str, seconds: float) -> None:
@@ -110,6 +112,15 @@ class Exchange:
         if self._received > self._max_bytes:
             raise ExchangeTooLarge(f"over {self._max_bytes} bytes were sent")
 
+    def attach(self, reader: io.BufferedReader) -> None:
+        """Close this reader if the exchange is aborted."""
+        self._readers.append(reader)
+
+    def abort(self) -> None:
+        """Close the responses that were begun. HTTP libraries forget some that they reject."""
+        for reader in self._readers:
+            reader.close()
+
     def __enter__(self) -> Exchange:
         self._outer, _local.exchange = getattr(_local, "exchange", None), self
         return self
@@ -139,6 +150,7 @@ class LimitedResponse(http.client.HTTPResponse):
         # `detach` keeps the raw file, which keeps the socket open until the response is closed.
         raw = self.fp.detach()
         self.fp = _LineLimitedReader(_SocketReader(sock, raw, exchange))
+        exchange.attach(self.fp)
 
 
 class _SocketReader(io.RawIOBase):
@@ -164,6 +176,11 @@ class _SocketReader(io.RawIOBase):
                     continue  # the exchange decides whether to wait on
                 self._exchange.count(size)
                 return size
+        except (TimeoutError, ExchangeCancelled, ExchangeTooLarge):
+            # At once, whoever else still holds the socket.
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
+            raise
         finally:
             if self._sock.fileno() != -1:
                 self._sock.settimeout(self._exchange.idle)

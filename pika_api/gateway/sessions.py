@@ -135,15 +135,19 @@ def send(
     Raises:
         TRANSPORT_ERRORS: No head of a response arrived within the limits.
     """
-    with exchange:
-        return session.request(
-            method,
-            url,
-            timeout=(timeouts.connect, exchange.idle),
-            allow_redirects=False,
-            stream=True,
-            **kwargs,
-        )
+    try:
+        with exchange:
+            return session.request(
+                method,
+                url,
+                timeout=(timeouts.connect, exchange.idle),
+                allow_redirects=False,
+                stream=True,
+                **kwargs,
+            )
+    except BaseException:
+        exchange.abort()
+        raise
 
 
 def get_following_redirects(
