@@ -37,6 +37,7 @@ from support.money import (
     shorten,
 )
 from support.money_story import LATER_FAULTS, SUBMIT_FAULTS, dealt, step, witnessed
+from support.sizes import sized
 from support.waiting import until
 
 #: A request and a seed; each pair has a prompt of its own, as the seed is not on the wire.
@@ -51,7 +52,7 @@ Key = tuple[int, int]
 #: Processes that are killed in one story, at most: each costs the start of another.
 KILLS = 2
 BUDGET = settings(
-    max_examples=20,
+    max_examples=sized(20, 100),
     stateful_step_count=15,
     deadline=None,
     derandomize="CI" in os.environ,
