@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from pika_api.errors import SettingsError, TaskTimeout
-from pika_api.gateway import Task
+from pika_api.gateway import SizeLimits, Task, Timeouts
 from pika_api.progress import ProgressObserver
-from pika_api.tasks import Service
+from pika_api.tasks import Service, ServicePolicy
 from support.api import GENERATE, ServiceHarness, ask, run
 
 Call = Callable[[Service, Task, ProgressObserver], Coroutine[Any, Any, Any]]
@@ -131,3 +131,20 @@ def test_thumbnail_is_requested_only_with_a_key(harness: ServiceHarness, tmp_pat
     assert len(harness.gateway.log) == seen
     with with_thumbnails(harness, tmp_path) as service:
         assert run(service.thumbnail(entry)) is not None
+
+
+def test_each_part_of_a_service_gets_its_policy(harness: ServiceHarness) -> None:
+    """The time and size limits of the policy hold in the client, its pauses in the workers, and
+    the policy itself in the submitter, the poller and the collector."""
+    policy = ServicePolicy(
+        timeouts=Timeouts(), size_limits=SizeLimits(), rate_limit_pause=7.5, exit_grace=0.25
+    )
+    with closing(
+        Service(harness.service.settings, harness.journal, harness.output, policy=policy)
+    ) as service:
+        assert service._client._timeouts is policy.timeouts
+        assert service._client._limits is policy.size_limits
+        assert service._workers._rate_limit_pause == policy.rate_limit_pause
+        assert service._workers._submits._grace == policy.exit_grace
+        for part in (service._submitter, service._poller, service._collector):
+            assert part._policy is policy
