@@ -1,6 +1,6 @@
 """Key, base URL and limits: allowed values, sources, and the settings file."""
 
-from .addresses import is_loopback
+from .addresses import gateway_of, is_loopback
 from .paths import FOLDER, find_home, journal_url, sqlite_url
 from .store import (
     Lock,
@@ -25,6 +25,7 @@ __all__ = [
     "Source",
     "check_setting",
     "find_home",
+    "gateway_of",
     "is_loopback",
     "journal_url",
     "load_settings",

@@ -10,7 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import SettingsError
-from .addresses import is_loopback
+from .addresses import gateway_of, is_loopback
 
 #: The gateway of the API specification.
 DEFAULT_BASE_URL: Final = "https://api.gpt.ge"
@@ -52,6 +52,11 @@ class Settings:
     def max_body(self) -> int:
         """`max_body_mb` in bytes."""
         return int(self.max_body_mb * 1_000_000)
+
+    @property
+    def gateway(self) -> str:
+        """The identity of the gateway, however its address is written; see `gateway_of`."""
+        return gateway_of(self.base_url)
 
     @property
     def key_id(self) -> str:
