@@ -20,9 +20,10 @@ _IMAGE_SUFFIXES: Final = {
     "tiff": ".tiff",
 }
 #: Suffixes of files that the pack opens, then those of others that may have been received.
-_SUFFIXES: Final = tuple(
-    ".mp4 .webm .png .jpg .webp .gif .bmp .tiff .avi .ts .flv .mpg .ogg .wmv .gz .bin".split()
-)
+_SUFFIXES: Final = (
+    (".mp4", ".webm", ".png", ".jpg", ".webp", ".gif", ".bmp", ".tiff")
+    + (".avi", ".ts", ".flv", ".mpg", ".ogg", ".wmv", ".gz", ".bin")
+)  # fmt: skip
 #: Before the suffix of a file that cannot be decoded, or only in part, although it was received
 #: completely. To download such a file again would change nothing.
 _AS_RECEIVED: Final = ".as-received"
