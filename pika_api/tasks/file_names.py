@@ -21,8 +21,8 @@ _IMAGE_SUFFIXES: Final = {
 }
 #: Suffixes of files that the pack opens, then those of others that may have been received.
 _SUFFIXES: Final = (
-    (".mp4", ".webm", ".png", ".jpg", ".webp", ".gif", ".bmp", ".tiff")
-    + (".avi", ".ts", ".flv", ".mpg", ".ogg", ".wmv", ".gz", ".bin")
+    ".mp4", ".webm", ".png", ".jpg", ".webp", ".gif", ".bmp", ".tiff",
+    ".avi", ".ts", ".flv", ".mpg", ".ogg", ".wmv", ".gz", ".bin",
 )  # fmt: skip
 #: Before the suffix of a file that cannot be decoded, or only in part, although it was received
 #: completely. To download such a file again would change nothing.
