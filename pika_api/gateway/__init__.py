@@ -5,7 +5,7 @@ from .exchange import cancellable
 from .feed import Status, Task
 from .health import HEALTH_TIMEOUTS, HealthCheck, HealthResult, Verdict
 from .limits import SizeLimits, Timeouts
-from .partial import part_info_path
+from .partial import discard_part, part_info_path
 from .retry import RetryPolicy, SharedBackoff, poll_delay, resend_delay
 from .sessions import root_cause
 
@@ -22,6 +22,7 @@ __all__ = [
     "Timeouts",
     "Verdict",
     "cancellable",
+    "discard_part",
     "part_info_path",
     "poll_delay",
     "resend_delay",

@@ -6,7 +6,7 @@ import hashlib
 import re
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -107,7 +107,8 @@ class Downloader:
                 raise DownloadFailed(task_id, f"The download broke off after {size} bytes.")
             if not body.is_delimited:
                 _check_end(task_id, part, info)
-            PartInfo(total=size).save(part)  # for the case that the process ends now
+            with suppress(OSError):  # for the case that the process ends now; not necessary
+                PartInfo(total=size).save(part)
 
     def _open(
         self, task_id: str, url: str, start: int, info: PartInfo, exchange: Exchange

@@ -8,15 +8,16 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from .bitmaps import bitmap_end
 from .kinds import HEAD_BYTES, kind_of
 from .picture_files import JPEG_BARE, JPEG_STOP, find_marker, gif_table
 from .structure import DEFAULT_STRUCTURE_LIMITS, NotMedia, Reader
 
-#: Maximum number of boxes, chunks or blocks that are looked at.
-_MOST: Final = 2_000_000
+#: Maximum of what is read, in bytes, where each read counts like some hundred bytes more.
+_MOST: Final = 1024 * 1024 * 1024
+_READ_COSTS: Final = 512
 #: Boxes on the way to the tables of chunks.
 _TO_CHUNKS: Final = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl"})
 #: Tables of chunks, and the format of an entry.
@@ -34,12 +35,35 @@ def is_complete(path: Path) -> bool:
         OSError: The file cannot be read.
     """
     with path.open("rb") as file:
-        reader = Reader(file)
+        reader = _BoundedReader(file)
         check = _CHECKS.get(kind_of(reader.peek(0, HEAD_BYTES)).suffix)
         try:
             return bool(check and check(reader))
         except (NotMedia, struct.error):
             return False
+
+
+class _BoundedReader(Reader):
+    """A reader that ends an endless walk through a hostile file."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__(file)
+        self._left = _MOST
+
+    def peek(self, start: int, count: int) -> bytes:
+        """See `Reader.peek`. Raises `NotMedia` when too much was read."""
+        data = super().peek(start, count)
+        self._left -= len(data) + _READ_COSTS
+        if self._left < 0:
+            raise NotMedia("its structure has too many parts")
+        return data
+
+    def read(self, start: int, count: int) -> bytes:
+        """See `Reader.read`. Raises `NotMedia` also when too much was read."""
+        data = self.peek(start, count)
+        if len(data) < count:
+            raise NotMedia("the file ends within its structure")
+        return data
 
 
 # MP4.
@@ -65,7 +89,7 @@ def _isobmff(reader: Reader) -> bool:
 
 def _boxes(reader: Reader, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Type, start of the content, and end of each box. One without a size is not returned."""
-    for _ in range(_MOST):
+    while True:
         head = reader.peek(start, 16)
         if end - start < 8 or len(head) < 8:
             return
@@ -105,7 +129,7 @@ def _has_chunks(reader: Reader, start: int, end: int, depth: int = 0) -> bool:
 def _matroska(reader: Reader) -> bool:
     """The segment has a length, and ends within the file."""
     position = 0
-    for _ in range(_MOST):
+    while True:
         head = reader.peek(position, 12)
         width = 9 - head[0].bit_length() if head and head[0] >= 0x10 else 0
         length = 9 - head[width].bit_length() if width and len(head) > width else 9
@@ -117,7 +141,6 @@ def _matroska(reader: Reader) -> bool:
         position += width + length + size
         if int.from_bytes(head[:width], "big") == _SEGMENT:
             return position <= reader.size
-    return False
 
 
 # Pictures.
@@ -125,7 +148,7 @@ def _matroska(reader: Reader) -> bool:
 
 def _png(reader: Reader) -> bool:
     position = 8
-    for _ in range(_MOST):
+    while True:
         head = reader.peek(position, 8)
         if len(head) < 8:
             return False
@@ -133,7 +156,6 @@ def _png(reader: Reader) -> bool:
         position += 12 + int(size)
         if kind == b"IEND":
             return position <= reader.size
-    return False
 
 
 def _jpeg(reader: Reader) -> bool:
@@ -150,7 +172,7 @@ def _jpeg(reader: Reader) -> bool:
 
 def _gif(reader: Reader) -> bool:
     position = 13 + gif_table(reader.read(0, 13)[10])
-    for _ in range(_MOST):
+    while True:
         kind = reader.read(position, 1)
         if kind == b"\x3b":
             return True
@@ -163,13 +185,12 @@ def _gif(reader: Reader) -> bool:
         while length := reader.read(position, 1)[0]:
             position += 1 + length
         position += 1
-    return False
 
 
 def _riff(reader: Reader) -> bool:
     """The parts end where the file ends. A large AVI file has several."""
     position = 0
-    for _ in range(_MOST):
+    while True:
         head = reader.peek(position, 8)
         if len(head) < 8 or head[:4] != b"RIFF":
             return False
@@ -177,7 +198,6 @@ def _riff(reader: Reader) -> bool:
         position += 8 + size + size % 2
         if position >= reader.size:
             return position - size % 2 <= reader.size
-    return False
 
 
 def _bitmap(reader: Reader) -> bool:

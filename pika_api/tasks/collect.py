@@ -6,14 +6,14 @@ import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Final, Generic, TypeVar
 
 from .. import files
 from ..errors import DownloadFailed, LinkRefused, TaskFailed, TaskNotFound
-from ..gateway import Client, Task, part_info_path
+from ..gateway import Client, Task, discard_part, part_info_path
 from ..journal import Entry, Journal, State
 from ..log import log
 from ..media import (
@@ -167,7 +167,9 @@ class Collector:
         return Collected(task_id, path, inspection.probe, url, note)
 
     def _record(self, entry: Entry, path: Path, problem: str) -> None:
-        if (entry.state, entry.file_path) != (State.SAVED, str(path)):
+        """Record a complete file, unless that is recorded already."""
+        known = (entry.state, entry.file_path, entry.last_error)
+        if known != (State.SAVED, str(path), problem):
             self._journal.mark_saved(entry.id, path)
             if problem:
                 self._journal.record_error(entry.id, problem)
@@ -268,9 +270,12 @@ class Collector:
                 reason = "it was refused, or the process ended while it was inspected"
                 raise messages.file_not_opened(task.id, unchecked, reason)
             self._client.download(task.id, task.result_url, part, check)
+            kind = kind_of_file(part)
+            if kind.text:
+                raise _not_the_file(task.id, part)
             files.replace_file(part, unchecked)
             part_info_path(part).unlink(missing_ok=True)
-            ending, result = self._inspect(task.id, unchecked)
+            ending, result = self._inspect(task.id, unchecked, kind.suffix)
             path = part.with_name(stem + ending)
             try:
                 files.replace_file(unchecked, path)
@@ -284,29 +289,32 @@ class Collector:
                 hint=files.write_hint(error, path),
                 retryable=False,
             ) from error
+        entry = replace(entry, state=State.FINISHED)  # what its row says of an earlier file is old
         if isinstance(result, NotMedia):
             raise self._keep(entry, task.id, path, result) from result
         self._inspections.remember(path, result)
         log.debug("task %s: saved as %s", task.id, path)
         return self._collected(entry, task.id, path, result, task.result_url)
 
-    def _inspect(self, task_id: str, unchecked: Path) -> tuple[str, Inspection | NotMedia]:
+    def _inspect(
+        self, task_id: str, unchecked: Path, suffix: str
+    ) -> tuple[str, Inspection | NotMedia]:
         """The ending of a complete file's name, and what can be read of it or why nothing can.
 
+        Args:
+            suffix: That of its kind.
+
         Raises:
-            DownloadFailed: It is a text instead of the file, or it must not be opened.
+            DownloadFailed: It must not be opened.
         """
-        kind = kind_of_file(unchecked)
-        if kind.text:
-            raise _not_the_file(task_id, unchecked)
         try:
             inspection = _decode(unchecked, limits=self._policy.decode_limits)
         except UnreadFormat as error:
-            return kind.suffix, error
+            return suffix, error
         except RefusedMedia as error:
             raise messages.file_not_opened(task_id, unchecked, str(error)) from error
         except NotMedia as error:
-            return as_received(kind.suffix), error
+            return as_received(suffix), error
         suffix = file_suffix(inspection.probe)
         return as_received(suffix) if inspection.damaged else suffix, inspection
 
@@ -363,7 +371,7 @@ def _not_the_file(task_id: str, path: Path) -> DownloadFailed:
     """The error for a page that came instead of the file. The page is removed, and quoted."""
     with path.open("rb") as file:
         head = file.read(60).decode("ascii", "replace").strip()
-    path.unlink()  # it is not what was paid for, and the next attempt must start over
+    discard_part(path)  # it is not what was paid for, and the next attempt must start over
     return DownloadFailed(
         task_id,
         f"The download is neither a video nor a picture. It begins «{head}».",

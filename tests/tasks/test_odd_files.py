@@ -349,3 +349,18 @@ def test_file_damaged_later_is_downloaded_again(start: Start, tmp_path: Path) ->
     path.write_bytes(data[:-300])
     assert world.collect().note == ""
     assert path.read_bytes() == data
+
+
+def test_download_after_failures_is_recorded(start: Start, tmp_path: Path) -> None:
+    """The file was deleted, and its download failed at first. Its row is changed, for the list of
+    tasks, and no error of an earlier attempt is left."""
+    data = write_video(tmp_path / "b.mp4").read_bytes()
+    world = start(data)
+    path = world.collect().path
+    before = world.entry()
+    path.unlink()
+    world.host.versions = [Version(PAGES["html"]), Version(data)]
+    assert world.collect().path == path
+    entry = world.entry()
+    assert (entry.state, entry.last_error) == (State.SAVED, "")
+    assert entry.revision > before.revision
