@@ -27,7 +27,7 @@ from ..media import (
     kind_of_file,
 )
 from ..progress import Progress, ProgressObserver, pause
-from ..settings import Settings, gateway_of
+from ..settings import Settings
 from . import messages
 from .file_names import as_received, file_stem, file_suffix, is_as_received, possible_names
 from .policy import ServicePolicy
@@ -109,7 +109,8 @@ class Collector:
         try:
             return await self._poller.wait(task_id, timeout, observer)
         except (TaskNotFound, TaskFailed):
-            entry = await self._workers.disk(observer, self._journal.find_by_task_id, task_id)
+            find, gateway = self._journal.find_by_task_id, self._settings.gateway
+            entry = await self._workers.disk(observer, find, task_id, gateway)
             if entry is None or entry.state not in (State.FINISHED, State.SAVED):
                 raise
             log.info("task %s: no longer in the feed; trying its last link", task_id)
@@ -127,13 +128,13 @@ class Collector:
         Raises:
             DownloadFailed: It is there, and nothing can be read of it.
         """
-        entry = self._journal.find_by_task_id(task_id)
+        gateway = self._settings.gateway
+        entry = self._journal.find_by_task_id(task_id, gateway)
         if entry is None or entry.state not in (State.FINISHED, State.SAVED):
             return None
-        is_own = gateway_of(entry.base_url) == self._settings.gateway
-        if not is_own and entry.state is not State.SAVED:
+        if entry.gateway != gateway and entry.state is not State.SAVED:
             return None
-        stem = file_stem(gateway_of(entry.base_url), task_id)
+        stem = file_stem(entry.gateway, task_id)
         for candidate in self._candidates(entry, stem):
             try:
                 inspection = self._inspections.get(candidate)
@@ -258,7 +259,7 @@ class Collector:
         return self._find_file(task_id, accept_damaged=True)
 
     def _save(self, entry: Entry, task: Task, check: Callable[[], None]) -> Collected:
-        stem = file_stem(gateway_of(entry.base_url), task.id)
+        stem = file_stem(entry.gateway, task.id)
         path = part = self._output / f"{stem}.part"
         # The name of a complete file until it has been decoded. If the process dies of it, the next
         # one finds this name and does not decode the file again.

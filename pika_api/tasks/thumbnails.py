@@ -63,7 +63,7 @@ class Thumbnails:
         """
         if entry.task_id is None:
             return None
-        stem = file_stem(gateway_of(entry.base_url), entry.task_id)
+        stem = file_stem(entry.gateway, entry.task_id)
         path = self._path(stem)
         if path.is_file():
             return path
@@ -94,7 +94,7 @@ class Thumbnails:
     def _from_feed(self, entry: Entry, task_id: str, stem: str) -> Path | None:
         """Ask the feed, unless it had no poster a short time ago: a list may have thousands."""
         active = entry.state in ACTIVE
-        is_own = gateway_of(entry.base_url) == self._gateway
+        is_own = entry.gateway == self._gateway
         if not is_own or not (active or entry.state is State.FINISHED):
             return None
         with self._lock:
