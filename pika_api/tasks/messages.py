@@ -84,8 +84,8 @@ def task_unclear(task: Task, seconds: float) -> TaskUnclear:
     """The feed has reported an error for a while, with a status word that is not known."""
     return TaskUnclear(
         task.id,
-        f"The gateway has reported an error for task {task.id} for {format_duration(seconds)}, with "
-        f"the status «{task.raw_status}», which does not say whether the task has ended: "
+        f"The gateway has reported an error for task {task.id} for {format_duration(seconds)}, "
+        f"with the status «{task.raw_status}», which does not say whether the task has ended: "
         f"{task.error}",
         charge_note="The task is kept, and nothing is sent again automatically.",
         hint="To continue waiting, queue the same workflow again: this costs nothing. If the error "

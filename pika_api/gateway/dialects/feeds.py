@@ -75,7 +75,7 @@ ERROR_FIELDS: Final = ("error", "fail_reason", "failReason", "error_message")
 #: The fields with the id of a task or of its video.
 _ID_FIELDS: Final = ("id", "task_id", "taskId")
 #: "45", "45%" and "45.5 %": new-api writes the progress as a text.
-_PERCENT: Final = re.compile(r"\s*(\d{1,6}(?:\.\d{0,6})?)\s*%?\s*")
+_PERCENT: Final = re.compile(r"\s*([0-9]{1,6}(?:\.[0-9]{0,6})?)\s*%?\s*")
 
 
 @dataclass(frozen=True)
