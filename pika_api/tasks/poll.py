@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import FeedError, FeedRefused, JournalError, TaskNotFound, WebPage
 from ..gateway import Client, Status, Task, poll_delay
-from ..journal import Entry, Journal
+from ..journal import Entry, Journal, State
 from ..log import log
 from ..progress import Progress, ProgressObserver, pause
 from ..settings import Settings
@@ -84,7 +84,9 @@ class Poller:
         started = time.monotonic()
         entry = await self._own_entry(task_id, observer)
         age_at_start = _age(entry)
-        state = _PollState(age_at_start, is_own=_is_own(entry))
+        # Only a task that was just submitted may be unknown to the gateway for its first seconds.
+        grace = self._policy.new_task_grace if _is_own(entry) else 0.0
+        state = _PollState(age_at_start, grace, address_proven=_is_described(entry))
         while True:
             task = await self._read_and_report(task_id, state, observer)
             if task is not None and task.status is Status.FINISHED:
@@ -109,7 +111,7 @@ class Poller:
             task = await self._read(task_id, observer)
         except TaskNotFound as error:
             state.record_miss(error.what)
-            in_grace = state.is_own and state.age <= policy.new_task_grace
+            in_grace = state.grace > 0 and state.age <= state.grace
             if not in_grace and state.misses >= policy.max_misses:
                 raise messages.task_not_found(task_id, error.what) from error
             observer.report(Progress("not known to the gateway yet", 0, task_id, state.age))
@@ -117,7 +119,7 @@ class Poller:
         except FeedRefused as error:
             raise messages.feed_unreadable(task_id, error) from error
         except FeedError as error:
-            if isinstance(error, WebPage) and not state.is_own:
+            if isinstance(error, WebPage) and not state.address_proven:
                 raise messages.feed_unreadable(task_id, error) from error
             state.record_failure(error.what)
             # Logged once: a gateway may be unreachable for hours.
@@ -144,8 +146,9 @@ class _PollState:
 
     Attributes:
         age: Seconds since the task was submitted.
-        is_own: Whether the gateway at this address is known to have the task: this journal
-            submitted it there, or the feed has described it.
+        grace: Up to which age the gateway may not know the task. Seconds.
+        address_proven: Whether a gateway has answered at this address: it accepted the task, or its
+            feed described it. Then a web page is temporary.
         failures: How many readings in a row failed.
         misses: How many answers in a row said that the task does not exist.
         last: The last status or problem, for the time-out error.
@@ -155,7 +158,8 @@ class _PollState:
     """
 
     age: float
-    is_own: bool
+    grace: float
+    address_proven: bool
     failures: int = 0
     misses: int = 0
     last: str = "no answer yet"
@@ -163,7 +167,7 @@ class _PollState:
     unclear_since: float | None = None
 
     def record_reading(self, task: Task) -> None:
-        self.is_own = True
+        self.address_proven = True
         self.failures, self.misses, self.progress = 0, 0, task.progress
         self.last = f"{task.raw_status}, {task.progress} %"
 
@@ -183,6 +187,11 @@ class _PollState:
 def _is_own(entry: Entry | None) -> bool:
     """Whether this journal submitted the task; False for an id that was entered."""
     return entry is not None and entry.submitted_at is not None
+
+
+def _is_described(entry: Entry | None) -> bool:
+    """Whether the gateway accepted the task, or its feed has described it."""
+    return _is_own(entry) or (entry is not None and entry.state is not State.SUBMITTED)
 
 
 def _age(entry: Entry | None) -> float:
