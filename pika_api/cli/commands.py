@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from ..errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTimeout
-from ..journal import REUSABLE, Entry, Journal
+from ..journal import REUSABLE, Entry, Journal, State
 from ..log import log
 from ..progress import Progress, ProgressObserver
 from ..settings import find_home, journal_url, load_settings
@@ -95,9 +95,15 @@ def settle(args: argparse.Namespace, home: Path) -> int:
     """Give a request whose outcome is unknown the id of its task."""
 
     async def run(service: Service, observer: ProgressObserver) -> None:
-        number = _find(args.task, service.journal).id
+        number = _find_by_number(args.task, service.journal).id
         entry = await service.settle(number, args.task_id, observer=observer)
-        _print(f"#{entry.id} is task {entry.task_id}. The same request uses it, at no new charge.")
+        effect = (
+            f"It has failed: {entry.last_error} The same request creates a new task, which may be "
+            "charged."
+            if entry.state is State.FAILED
+            else "The same request uses it, at no new charge."
+        )
+        _print(f"#{entry.id} is task {entry.task_id}. {effect}")
 
     return _with_service(args, home, run)
 
@@ -173,9 +179,13 @@ def _print_progress(progress: Progress) -> None:
 
 def _find(name: str, journal: Journal) -> Entry:
     """The row of a task id or ``#number``. Raises `InvalidInput`."""
-    entry = journal.find_by_task_id(name)
-    if entry is None and re.fullmatch(r"#?[0-9]{1,18}", name):
-        entry = journal.find_by_id(int(name.lstrip("#")))
+    return journal.find_by_task_id(name) or _find_by_number(name, journal)
+
+
+def _find_by_number(name: str, journal: Journal) -> Entry:
+    """The row of ``#number``. Raises `InvalidInput`."""
+    is_number = re.fullmatch(r"#?[0-9]{1,18}", name)
+    entry = journal.find_by_id(int(name.lstrip("#"))) if is_number else None
     if entry is None:
         raise InvalidInput("task", f"{name} is not in the journal.", "`tasks` lists the journal.")
     return entry

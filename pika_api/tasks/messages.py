@@ -150,6 +150,16 @@ def task_not_found(task_id: str, what: str) -> TaskNotFound:
     )
 
 
+def id_not_known(entry_id: int, task_id: str, what: str) -> TaskNotFound:
+    """The gateway does not know the id that the user has for a request of unknown outcome."""
+    return TaskNotFound(
+        task_id,
+        f"The gateway does not know task {task_id}. {what}",
+        charge_note=f"Nothing was charged. Request #{entry_id} has not changed.",
+        hint="Compare the id with the gateway's own list. The key must be one of the same account.",
+    )
+
+
 def other_gateway(task_id: str, its_url: str, current_url: str) -> OtherGateway:
     """The task was created at another gateway than that of the settings."""
     return OtherGateway(

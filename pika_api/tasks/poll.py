@@ -69,7 +69,7 @@ class Poller:
             # Not recorded: the id has no entry yet, or the user has mistyped it.
             task = await self._workers.read(observer, self._client.feed, task_id)
         except TaskNotFound as error:
-            raise messages.task_not_found(task_id, error.what) from error
+            raise messages.id_not_known(entry_id, task_id, error.what) from error
         except FeedError as error:
             raise messages.feed_unreadable(task_id, error) from error
         entry = await disk(observer, journal.settle, entry_id, task_id)

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from ..errors import InvalidInput
 from ..gateway import Client, Task
 from ..journal import Entry, Journal
 from ..progress import NO_OBSERVER, ProgressObserver
 from ..request import GenerateRequest
 from ..settings import Settings
+from ..text import is_task_id, sanitize
 from .collect import Collected, Collector
 from .policy import ServicePolicy
 from .poll import Poller
@@ -104,12 +106,20 @@ class Service:
         From then on the same request reuses this task.
 
         Raises:
-            InvalidInput: The request is not unknown, or the task belongs to another request.
+            InvalidInput: The id cannot be one, the request is not unknown, or the task belongs to
+                another request.
             OtherGateway: The request was sent to another gateway, which was not asked.
             TaskNotFound: The gateway does not know the task.
             FeedError: The feed could not be read.
         """
         self.settings.require_key()
+        task_id = task_id.strip()
+        if not is_task_id(task_id):
+            raise InvalidInput(
+                "task_id",
+                f'"{sanitize(task_id[:40])}" is not a task id.',
+                "Copy the id from the gateway's own list.",
+            )
         return await self._poller.settle(entry_id, task_id, observer)
 
     async def status(self, task_id: str, *, observer: ProgressObserver = NO_OBSERVER) -> Task:

@@ -186,6 +186,71 @@ def test_exit_codes(
     assert "NSFW" in err
 
 
+def test_settled_request_is_reused(gateway: Simulator, shell: Shell) -> None:
+    """The error of the unknown request names the command. Nothing is sent again."""
+    gateway.fault("submit", reset=True, accept=True)
+    error = shell("generate", PROMPT, code=3).stderr
+    assert "settle 1 TASK_ID" in error
+    (task_id,) = gateway.charged
+    done = shell("settle", "1", task_id)
+    assert task_id in done.stdout
+    assert "no new charge" in done.stdout
+    assert shell("generate", PROMPT).stdout.strip() == task_id
+    assert gateway.charged == [task_id]
+
+
+def test_settle_changes_nothing_if_it_fails(
+    gateway: Simulator,
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A row that does not exist, one that has its task, an id that the gateway does not know, and a
+    text that is no id: the exit code is 1, and the request stays unknown."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        return shell.inside(*arguments, monkeypatch=monkeypatch, capsys=capsys)
+
+    gateway.fault("submit", reset=True, accept=True)
+    assert run("generate", PROMPT)[0] == 3
+    (task_id,) = gateway.charged
+    assert run("generate", PROMPT, "--seed", "1")[0] == 0
+    before = run("tasks", "--json")[1]
+    for row, given, words in (
+        ("9", task_id, "is not in the journal"),
+        ("nothing", task_id, "is not in the journal"),
+        ("2", task_id, "does not wait for a task id"),
+        ("1", gateway.charged[1], "another request, #2"),
+        ("1", "mistyped", "does not know task mistyped"),
+        ("1", "<b>", "is not a task id"),
+    ):
+        code, out, err = run("settle", row, given)
+        assert (code, out) == (1, ""), given
+        assert words in err
+    assert run("tasks", "--json")[1] == before
+    assert run("settle", "#1")[0] == 2
+    assert run("generate", PROMPT)[0] == 3
+    assert len(gateway.charged) == 2
+
+
+def test_settled_task_that_failed_is_not_promised(
+    gateway: Simulator,
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The gateway ended it with an error, so the same request creates a new task."""
+    gateway.fault("task", error="NSFW")
+    gateway.fault("submit", reset=True, accept=True)
+    shell.inside("generate", PROMPT, monkeypatch=monkeypatch, capsys=capsys)
+    code, out, _ = shell.inside(
+        "settle", "#1", gateway.charged[0], monkeypatch=monkeypatch, capsys=capsys
+    )
+    assert code == 0
+    assert "NSFW" in out
+    assert "may be charged" in out
+
+
 def test_missing_key_error_explains_how_to_set_it(shell: Shell) -> None:
     """The error also says how to try the pack without a key."""
     assert "python -m simulator" in shell("generate", PROMPT, code=1, PIKA_API_KEY="").stderr
