@@ -3,6 +3,7 @@
 from .entries import Claim, Entry, Intent, Page
 from .leases import LeaseKeeper
 from .schema import SCHEMA_VERSION
+from .spool import Slot
 from .states import ACTIVE, REUSABLE, SUBMITTING, State
 from .store import LEASE, Journal
 
@@ -18,5 +19,6 @@ __all__ = [
     "Journal",
     "LeaseKeeper",
     "Page",
+    "Slot",
     "State",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -28,12 +28,14 @@ class Database:
 
     Args:
         url: SQLAlchemy's URL of the database. The folder of a SQLite file is created if needed.
+        on_open: Called once when the tables are there, and may use the database.
 
     Raises:
         JournalError: Not a valid URL, or not one of these databases.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, on_open: Callable[[], None] = lambda: None) -> None:
+        self._on_open = on_open
         try:
             self._engine = _create_engine(url)
         except ValueError:
@@ -110,6 +112,7 @@ class Database:
             with self._engine.begin() as connection:
                 _create_or_upgrade(connection)
         self._ready = True
+        self._on_open()
 
     @contextmanager
     def _explained_errors(self) -> Iterator[None]:
