@@ -162,6 +162,8 @@ async def _collect(
     timeout = args.timeout_minutes * 60 or None
     collected = await service.collect(task_id, timeout=timeout, observer=observer)
     _print(str(collected.path))
+    if collected.note:
+        _print(collected.note, sys.stderr)
 
 
 def _print_progress(progress: Progress) -> None:

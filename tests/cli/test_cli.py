@@ -19,6 +19,7 @@ from pika_api.journal import Journal
 from pika_api.settings import sqlite_url
 from simulator import Simulator
 from support.api import KEY, PROMPT, intent, write_video
+from support.gateway import result_name
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def test_generate_with_wait_prints_id_and_path_and_costs_once(
                  "--output", str(shell.output))  # fmt: skip
     first = shell(*arguments)
     (task_id,) = gateway.charged
-    path = shell.output / f"pika_{task_id}.mp4"
+    path = shell.output / result_name(gateway, task_id)
     assert first.stdout.splitlines() == [task_id, str(path)]
     assert path.is_file()
     assert gateway.log[0].body["options"]["camera"] == {"zoom": "in"}

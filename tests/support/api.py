@@ -23,7 +23,7 @@ from pika_api.gateway import Client, RetryPolicy
 from pika_api.journal import LEASE, Intent, Journal
 from pika_api.media import Media, images
 from pika_api.request import GenerateRequest, Payload
-from pika_api.settings import Settings, sqlite_url
+from pika_api.settings import Settings, gateway_of, sqlite_url
 from pika_api.tasks import Service, ServicePolicy
 from simulator import Simulator
 
@@ -83,6 +83,11 @@ class ServiceHarness:
     def output(self) -> Path:
         """The folder for downloaded files."""
         return self.home / "output"
+
+    @property
+    def gateway_id(self) -> str:
+        """The identity of the gateway, for the names of files."""
+        return gateway_of(self.gateway.url)
 
     @property
     def posts(self) -> int:
