@@ -197,10 +197,11 @@ def feed_error(
     meaning = problem.means if problem is not None else None
     if status == 200:
         if problem is not None and problem.proves is Meaning.NO_TASK:
-            return TaskNotFound(task_id, what)
+            return TaskNotFound(task_id, what, stated=True)
         return WebPage(what, status=status, hint=_WEB_PAGE_HINT) if is_html(reply.text) else None
     if status == 404 or (400 <= status < 500 and meaning is Meaning.NO_TASK):
-        return TaskNotFound(task_id, what)
+        stated = problem is not None and meaning is not Meaning.NO_CALL
+        return TaskNotFound(task_id, what, stated=stated)
     if 400 <= status < 500 and meaning is Meaning.CREDIT:
         return FeedRefused(what, status=status, hint=_CREDIT_HINT)
     if status in _TEMPORARY_4XX or status >= 500 or redirect_target(reply) is None:

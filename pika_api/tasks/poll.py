@@ -90,7 +90,10 @@ class Poller:
         while True:
             try:
                 await self._read(task_id, observer)
-            except TaskNotFound:
+            except TaskNotFound as error:
+                if not error.stated:
+                    # A new task would be paid on the word of a proxy.
+                    raise FeedError(error.what, status=404) from error
                 misses += 1
             else:
                 return True
