@@ -1,5 +1,6 @@
 """The record of every paid task, on disk. Nothing here sends a request."""
 
+from .clocks import BootTime, Clocks, SystemClocks
 from .entries import Claim, Entry, Intent, Page
 from .leases import LeaseKeeper
 from .schema import SCHEMA_VERSION
@@ -12,11 +13,14 @@ __all__ = [
     "REUSABLE",
     "SCHEMA_VERSION",
     "SUBMITTING",
+    "BootTime",
     "Claim",
+    "Clocks",
     "Entry",
     "Intent",
     "Journal",
     "LeaseKeeper",
     "Page",
     "State",
+    "SystemClocks",
 ]

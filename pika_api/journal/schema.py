@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 METADATA: Final = sa.MetaData()
 
@@ -51,6 +51,11 @@ TASKS: Final = sa.Table(
     sa.Column("changed_at", sa.Float(53), nullable=False, server_default="0", index=True),
     # The number of the last change, set by the triggers only.
     sa.Column("revision", sa.BigInteger, nullable=False, server_default="0", index=True),
+    # The same lease on the clock of the machine's start; see `clocks`. It counts only while
+    # `lease_owner` is the owner: a process of schema 3 sets the owner and `lease_until` only.
+    sa.Column("lease_owner", sa.String(36)),
+    sa.Column("lease_boot", sa.String(64)),
+    sa.Column("lease_boot_until", sa.Float(53)),
 )
 
 #: From each schema version to the next, statement by statement. Rows are never dropped.
@@ -72,6 +77,11 @@ UPGRADES: Final[Mapping[int, Sequence[str]]] = {
         (SELECT pika_order.revision FROM pika_order WHERE pika_order.id = pika_tasks.id)""",
         "DROP TABLE pika_order",
         "CREATE INDEX ix_pika_tasks_revision ON pika_tasks (revision)",
+    ),
+    3: (
+        "ALTER TABLE pika_tasks ADD COLUMN lease_owner VARCHAR(36)",
+        "ALTER TABLE pika_tasks ADD COLUMN lease_boot VARCHAR(64)",
+        "ALTER TABLE pika_tasks ADD COLUMN lease_boot_until FLOAT(53)",
     ),
 }
 

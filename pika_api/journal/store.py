@@ -12,21 +12,28 @@ The journal never contains the key or the media.
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ..errors import JournalError
+from .clocks import Clocks, SystemClocks
 from .database import Database
 from .entries import Claim, Entry, Intent
 from .queries import BY_TASK_ID, JournalQueries
 from .schema import TASKS
 from .states import State
-from .transitions import CHANGED_AT, STATEMENTS, Event
+from .transitions import (
+    CHANGED_AT,
+    IS_LEASED,
+    STATEMENTS,
+    Event,
+    lease_parameters,
+    new_lease,
+)
 
 #: Seconds a lease lasts without being renewed.
 LEASE: Final = 12.0
@@ -48,15 +55,15 @@ _TAKE_LEASE: Final = (
         sa.or_(
             TASKS.c.owner.is_(None),
             TASKS.c.owner == sa.bindparam("new_owner"),
-            TASKS.c.lease_until <= sa.bindparam("now"),
+            sa.not_(IS_LEASED),
         ),
     )
-    .values(owner=sa.bindparam("new_owner"), lease_until=sa.bindparam("lease_end"))
+    .values(owner=sa.bindparam("new_owner"), **new_lease(sa.bindparam("new_owner")))
 )
 _RENEW_LEASES: Final = (
     sa.update(TASKS)
     .where(TASKS.c.owner.in_(sa.bindparam("owners", expanding=True)))
-    .values(lease_until=sa.bindparam("lease_end"))
+    .values(new_lease(TASKS.c.owner))
 )
 _RELEASE_LEASE: Final = (
     sa.update(TASKS)
@@ -73,18 +80,16 @@ class Journal(JournalQueries):
     Args:
         url: SQLAlchemy's URL of a SQLite or PostgreSQL database. The folder of a SQLite file is
             created if needed.
-        clock: Seconds since the epoch.
+        clocks: The clocks that times and leases are taken from.
         lease: Seconds a lease lasts without being renewed.
 
     Raises:
         JournalError: Not a valid URL, or not one of these databases.
     """
 
-    def __init__(
-        self, url: str, clock: Callable[[], float] = time.time, *, lease: float = LEASE
-    ) -> None:
+    def __init__(self, url: str, clocks: Clocks | None = None, *, lease: float = LEASE) -> None:
         super().__init__(Database(url))
-        self._clock = clock
+        self._clocks = clocks or SystemClocks()
         self.lease = lease
 
     def close(self) -> None:
@@ -118,6 +123,7 @@ class Journal(JournalQueries):
             "fingerprint": intent.fingerprint,
             "claim": intent.fingerprint,
             "owner": owner,
+            "lease_owner": owner,
             "base_url": intent.base_url,
             "key_id": intent.key_id,
             "take": str(intent.take),
@@ -128,8 +134,9 @@ class Journal(JournalQueries):
         }
         holder = {"fingerprint": intent.fingerprint}
         with self._database.write() as connection:
-            now = self._clock()
-            times = {"now": now, "created_at": now, "lease_until": now + self.lease}
+            times = self._lease_parameters()
+            times |= {"created_at": times["now"], "lease_until": times["lease_end"]}
+            times |= {"lease_boot": times["boot_id"], "lease_boot_until": times["boot_end"]}
             insert = _INSERT_CLAIM[connection.dialect.name]
             acquired = connection.execute(insert, values | times).rowcount == 1
             row = connection.execute(_BY_CLAIM, holder).mappings().first()
@@ -160,7 +167,7 @@ class Journal(JournalQueries):
             "key_id": key_id,
         }
         with self._database.write() as connection:
-            now = self._clock()
+            now = self._clocks.wall()
             known = connection.execute(BY_TASK_ID, {"task_id": task_id}).first()
             if known is None:
                 connection.execute(_INSERT_TASK, values | {"created_at": now, "now": now})
@@ -229,21 +236,21 @@ class Journal(JournalQueries):
     def acquire_lease(self, entry_id: int, owner: str) -> bool:
         """Take the lease if it is free. True if it is the owner's now."""
         with self._database.write() as connection:
-            now = self._clock()
-            values = {"entry_id": entry_id, "new_owner": owner}
-            times = {"now": now, "lease_end": now + self.lease}
-            return connection.execute(_TAKE_LEASE, values | times).rowcount == 1
+            values = {"entry_id": entry_id, "new_owner": owner, **self._lease_parameters()}
+            return connection.execute(_TAKE_LEASE, values).rowcount == 1
 
     def renew_leases(self, owners: Sequence[str]) -> None:
         """Extend all leases of these owners."""
         with self._database.write() as connection:
-            lease_end = self._clock() + self.lease
-            connection.execute(_RENEW_LEASES, {"owners": owners, "lease_end": lease_end})
+            connection.execute(_RENEW_LEASES, {"owners": owners, **self._lease_parameters()})
 
     def release_lease(self, entry_id: int, owner: str) -> None:
         """Release the lease if it is the owner's."""
         with self._database.write() as connection:
             connection.execute(_RELEASE_LEASE, {"entry_id": entry_id, "old_owner": owner})
+
+    def _lease_parameters(self) -> dict[str, Any]:
+        return lease_parameters(self._clocks, self.lease)
 
     def _record(
         self, event: Event, entry_id: int, expected_owner: str | None = None, **columns: object
@@ -269,8 +276,7 @@ class Journal(JournalQueries):
         Returns:
             Whether the event applied; if not, nothing has changed.
         """
-        now = self._clock()
         values = {f"new_{name}": value for name, value in columns.items()}
         values |= {"entry_id": entry_id, "expected_owner": expected_owner}
-        values |= {"now": now, "lease_end": now + self.lease}
+        values |= self._lease_parameters()
         return connection.execute(STATEMENTS[event], values).rowcount == 1

@@ -28,8 +28,16 @@ Call = Callable[[Journal], object]
 #: changes nothing.
 TABLE: list[tuple[str, Call, list[State | None]]] = [
     ("sent", lambda j: j.mark_sent(1, MINE), [S] + [None] * 8),
-    ("unsent", lambda j: j.mark_unsent(1, MINE, "new"), [None, I] + [None] * 7),
-    ("rejected", lambda j: j.mark_rejected(1, MINE, "new"), [R, R] + [None] * 7),
+    (
+        "unsent",
+        lambda j: j.mark_unsent(1, MINE, "new"),
+        [None, I, None, None, I, None, None, None, None],
+    ),
+    (
+        "rejected",
+        lambda j: j.mark_rejected(1, MINE, "new"),
+        [R, R, None, None, R, None, None, None, None],
+    ),
     ("withdrawn", lambda j: j.mark_withdrawn(1, MINE), [R] + [None] * 8),
     ("unknown", lambda j: j.mark_unknown(1, "new"), [None, U] + [None] * 7),
     (
@@ -61,7 +69,7 @@ TABLE: list[tuple[str, Call, list[State | None]]] = [
 NOW, LEASED = object(), object()
 COLUMNS: dict[str, dict[str, object]] = {
     "sent": {"sent_at": NOW, "lease_until": LEASED},
-    "unsent": {"last_error": "new"},
+    "unsent": {"last_error": "new", "lease_until": LEASED},
     "rejected": {"owner": None, "last_error": "new"},
     "withdrawn": {"owner": None, "last_error": "Stopped before it was sent."},
     "unknown": {"owner": None, "last_error": "new"},
@@ -161,7 +169,6 @@ def test_claim_settles_an_entry_whose_lease_has_lapsed(
         State.INTENDED: {"owner": MINE, "lease_until": clock.now + LEASE, **changed},
         State.SENT: {
             "state": State.UNKNOWN,
-            "owner": None,
             "last_error": "The process that sent it ended before an answer was written down.",
             **changed,
         },
