@@ -11,6 +11,7 @@ The journal never contains the key or the media.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +22,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..errors import JournalError
 from .clocks import Clocks, SystemClocks
-from .database import Database
+from .database import Database, Replaced
 from .entries import Claim, Entry, Intent
 from .queries import BY_TASK_ID, JournalQueries
 from .schema import TASKS
@@ -87,7 +88,9 @@ class Journal(JournalQueries):
         JournalError: Not a valid URL, or not one of these databases.
     """
 
-    def __init__(self, url: str, clocks: Clocks | None = None, *, lease: float = LEASE) -> None:
+    def __init__(
+        self, url: str | sa.URL, clocks: Clocks | None = None, *, lease: float = LEASE
+    ) -> None:
         super().__init__(Database(url))
         self._clocks = clocks or SystemClocks()
         self.lease = lease
@@ -110,9 +113,11 @@ class Journal(JournalQueries):
         Args:
             owner: Who asks, for the lease.
         """
-        while (claim := self._try_claim(intent, owner)) is None:
-            pass
-        return claim
+        while True:
+            with contextlib.suppress(Replaced):  # claim in the file that is there now
+                claim = self._try_claim(intent, owner)
+                if claim is not None:
+                    return claim
 
     def _try_claim(self, intent: Intent, owner: str) -> Claim | None:
         """Claim in one transaction. None if another transaction released the fingerprint between
@@ -175,8 +180,19 @@ class Journal(JournalQueries):
         return Entry.of(row)
 
     def mark_sent(self, entry_id: int, owner: str) -> bool:
-        """The owner is about to send it. False if the entry is no longer the owner's."""
-        return self._record(Event.SENT, entry_id, owner)
+        """The owner is about to send it.
+
+        Returns:
+            False if the entry is no longer the owner's, or not in the journal any more because
+            that was deleted or replaced. It must be claimed again.
+        """
+        try:
+            with self._database.write() as connection:
+                applied = self._apply(connection, Event.SENT, entry_id, owner)
+                file = self._database.file_of(connection)
+        except Replaced:
+            return False
+        return applied and self._database.is_open(file)
 
     def mark_unsent(self, entry_id: int, owner: str, reason: str) -> None:
         """It was provably not accepted, and its owner will try again."""

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
 from pika_api.errors import JournalError
 from pika_api.journal import LEASE, Journal, LeaseKeeper
+from pika_api.settings import sqlite_url
 from support.api import Clock
 from support.waiting import until
 
@@ -80,7 +82,7 @@ def test_failed_renewal_is_tried_again(caplog: pytest.LogCaptureFixture) -> None
 
 
 @pytest.mark.parametrize("lease", [LEASE, 0.5])
-def test_leases_are_renewed_well_before_they_end(lease: float) -> None:
+def test_leases_are_renewed_well_before_they_end(tmp_path: Path, lease: float) -> None:
     """A renewal may come late three times before the lease lapses."""
-    journal = Journal("sqlite://", Clock(), lease=lease)
+    journal = Journal(sqlite_url(tmp_path), Clock(), lease=lease)
     assert LeaseKeeper(journal)._interval == lease / 4
