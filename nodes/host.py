@@ -16,6 +16,7 @@ import folder_paths
 from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_execution.utils import get_executing_context
 
+from ..pika_api.log import log
 from ..pika_api.settings import FOLDER, Settings, journal_url, load_settings
 
 if TYPE_CHECKING:
@@ -89,6 +90,10 @@ def journal() -> Journal:
     with _lock:
         if _journal is None:
             _journal = Journal(journal_url(home()))
+            _, file = _journal.location
+            # Before it is used, which creates it.
+            if file is not None and not file.exists() and (loss := _journal.loss(output_folder())):
+                log.warning("journal: %s", loss)
         return _journal
 
 

@@ -3,6 +3,7 @@
 from .clocks import BootTime, Clocks, SystemClocks
 from .entries import Claim, Entry, Intent, Page
 from .leases import LeaseKeeper
+from .location import is_journal, misread_paths
 from .schema import SCHEMA_VERSION
 from .states import ACTIVE, REUSABLE, SUBMITTING, State
 from .store import LEASE, Journal
@@ -23,4 +24,6 @@ __all__ = [
     "Page",
     "State",
     "SystemClocks",
+    "is_journal",
+    "misread_paths",
 ]
