@@ -53,7 +53,7 @@ def submit_error(
     """
     status = reply.status
     what = f"HTTP {status} from {host}: {mask.message(reply.text)}"
-    retry_after = parse_retry_after(reply.headers.get("Retry-After"), now)
+    retry_after = _retry_after(reply, now)
     if status == 413:
         return Refused(what, status=status, hint=_too_large_hint(payload))
     if status == 429 or (status == 503 and retry_after is not None):
@@ -74,6 +74,12 @@ def submit_error(
     if 400 <= status < 500 and status not in _UNPROVEN_4XX:
         return Refused(what, status=status, hint=_HINT_BY_STATUS.get(status, _CHANGE_INPUT_HINT))
     return SubmitUnknown(what, status=status)
+
+
+def _retry_after(reply: Reply, now: float) -> float | None:
+    """Seconds to wait, as the response asks; None if it does not."""
+    headers = reply.headers
+    return parse_retry_after(headers.get("Retry-After"), now, headers.get("Date"))
 
 
 def broken_submit_error(
@@ -116,7 +122,7 @@ def feed_error(
     if status == 404:
         return TaskNotFound(task_id, what)
     if status in _TEMPORARY_4XX or status >= 500 or redirect_target(reply) is None:
-        retry_after = parse_retry_after(reply.headers.get("Retry-After"), now)
+        retry_after = _retry_after(reply, now)
         return FeedError(what, status=status, retry_after=retry_after)
     return FeedRefused(what, status=status, hint=_HINT_BY_STATUS.get(status, _NETWORK_HINT))
 

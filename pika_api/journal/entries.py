@@ -64,6 +64,8 @@ class Entry:
     last_error: str
     changed_at: float
     revision: int
+    lease_boot: str | None = None
+    lease_boot_until: float | None = None
 
     @classmethod
     def of(cls, row: sa.RowMapping) -> Entry:

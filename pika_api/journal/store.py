@@ -104,6 +104,20 @@ class Journal(JournalQueries):
         """The folder of a SQLite journal, for the command line; empty for another database."""
         return self._database.home
 
+    def age(self, entry: Entry) -> float:
+        """Seconds since a task was submitted; 0 for one that was submitted elsewhere.
+
+        If the clocks disagree, the shorter time: a wall clock that was set forward must not make a
+        new task an old one, which the gateway would have to know.
+        """
+        if entry.submitted_at is None:
+            return 0.0
+        ages = [self._clocks.wall() - entry.submitted_at]
+        boot = self._clocks.boot()
+        if boot is not None and entry.lease_boot == boot.boot and entry.lease_boot_until:
+            ages.append(boot.seconds - (entry.lease_boot_until - self.lease))
+        return max(min(ages), 0.0)
+
     def claim(self, intent: Intent, owner: str) -> Claim:
         """Enter a request, unless an entry holds its fingerprint already.
 

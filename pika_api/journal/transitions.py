@@ -53,7 +53,7 @@ class Transition:
         claimed: Whether the event applies only while the row holds its fingerprint. A row that was
             forgotten has released it, and the same request may have been sent again.
         lapsed: The source states in which the event applies only once the lease has lapsed.
-        leased: Whether the row's owner gets a new lease.
+        leased: Whether a new lease begins.
     """
 
     sources: frozenset[State]
@@ -93,7 +93,8 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
     ),
     # Keeps the claim: a request that may have been accepted is not sent again.
     Event.UNKNOWN: Transition(_SENT, State.UNKNOWN, sets=("last_error",), clears=("owner",)),
-    # Anyone may record a task id, also one that settles an unknown.
+    # Anyone may record a task id, also one that settles an unknown. Without an owner, the lease
+    # only says when that was, by the clock that nobody sets; see `Journal.age`.
     Event.SUBMITTED: Transition(
         _SENT | {State.UNKNOWN},
         State.SUBMITTED,
@@ -101,6 +102,7 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
         constants={"last_error": ""},
         clears=("owner",),
         time="submitted_at",
+        leased=True,
     ),
     Event.RUNNING: Transition(ACTIVE, State.RUNNING, sets=("progress",)),
     Event.FINISHED: Transition(

@@ -82,7 +82,7 @@ class Poller:
     async def wait(self, task_id: str, timeout: float | None, observer: ProgressObserver) -> Task:
         """See `Service.wait`."""
         started = time.monotonic()
-        age_at_start = _age(await self._own_entry(task_id, observer))
+        age_at_start = self._age(await self._own_entry(task_id, observer))
         state = _PollState(age_at_start)
         while True:
             task = await self._read_and_report(task_id, state, observer)
@@ -98,6 +98,10 @@ class Poller:
             if timeout is not None:
                 delay = min(delay, timeout - waited)
             await pause(delay, observer)
+
+    def _age(self, entry: Entry | None) -> float:
+        """Seconds since the task was submitted; 0 for one that was submitted elsewhere."""
+        return 0.0 if entry is None else self._journal.age(entry)
 
     async def _read_and_report(
         self, task_id: str, state: _PollState, observer: ProgressObserver
@@ -155,13 +159,6 @@ class _PollState:
 
     def record_failure(self, problem: str) -> None:
         self.failures, self.misses, self.last = self.failures + 1, 0, problem
-
-
-def _age(entry: Entry | None) -> float:
-    """Seconds since the task was submitted; 0 for one that was submitted elsewhere."""
-    if entry is None or entry.submitted_at is None:
-        return 0.0
-    return max(time.time() - entry.submitted_at, 0.0)
 
 
 def _progress(task: Task, age: float) -> Progress:

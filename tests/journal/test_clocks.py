@@ -160,6 +160,50 @@ def test_take_over_by_an_earlier_version_is_respected(
     assert not journal.mark_sent(number, "old")
 
 
+# The age of a task, on which depends whether the gateway must know it.
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_step_of_the_clock_does_not_make_a_task_older(
+    journal: Journal, machine: Machine, step: float
+) -> None:
+    """It is as old as it is, or seems to be younger, until its machine is started again."""
+    number = sent(journal)
+    machine.run(3.0)
+    journal.mark_submitted(number, "t")
+    assert journal.age(journal.get(number)) == 0.0
+    machine.run(30.0, step)
+    assert 0.0 <= journal.age(journal.get(number)) <= 30.0
+    if step >= 0:
+        assert journal.age(journal.get(number)) == pytest.approx(30.0)
+
+
+def test_download_does_not_make_a_task_older(journal: Journal, machine: Machine) -> None:
+    """Its lease begins later."""
+    number = sent(journal)
+    journal.mark_submitted(number, "t")
+    machine.run(30.0)
+    assert journal.acquire_lease(number, "me")
+    assert journal.age(journal.get(number)) == 0.0
+    machine.run(2.0)
+    assert journal.age(journal.get(number)) == pytest.approx(2.0)
+
+
+def test_age_of_a_task_of_an_earlier_start_or_version(
+    journal: Journal, machine: Machine, tmp_path: Path
+) -> None:
+    """By the wall clock, as there is no other. A task without a submit has no age."""
+    number = sent(journal)
+    journal.mark_submitted(number, "t")
+    machine.restart()
+    assert journal.age(journal.get(number)) == pytest.approx(60.0)
+    with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as old, old:
+        old.execute("UPDATE pika_tasks SET lease_boot = NULL, lease_boot_until = NULL")
+    machine.run(5.0)
+    assert journal.age(journal.get(number)) == pytest.approx(65.0)
+    assert journal.age(journal.adopt("elsewhere", "https://a", "k")) == 0.0
+
+
 # A proven refusal counts, whoever else has recorded "unknown" meanwhile.
 
 

@@ -20,7 +20,7 @@ import av
 import numpy as np
 
 from pika_api.gateway import Client, RetryPolicy
-from pika_api.journal import LEASE, BootTime, Intent, Journal
+from pika_api.journal import LEASE, BootTime, Intent, Journal, SystemClocks
 from pika_api.media import Media, images
 from pika_api.request import GenerateRequest, Payload
 from pika_api.settings import Settings, sqlite_url
@@ -151,6 +151,16 @@ class Clock:
 
     def boot(self) -> BootTime | None:
         return self.started
+
+
+class WrongClocks(SystemClocks):
+    """The clocks of this machine, with a wall clock that is wrong by some seconds."""
+
+    def __init__(self, wrong: float) -> None:
+        self.wrong = wrong
+
+    def wall(self) -> float:
+        return super().wall() + self.wrong
 
 
 def claim_in_process(urls: list[str], owner: str, barrier: Any, answers: Any) -> None:
