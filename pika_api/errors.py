@@ -157,9 +157,25 @@ class Refused(NotAccepted):
 
 
 class SubmitUnknown(GatewayError):
-    """The request was sent, and no response proves whether it became a task."""
+    """The request was sent, and no response proves whether it became a task.
+
+    Attributes:
+        answer: The gateway's response, shortened and without the key; empty if there was none.
+    """
 
     charged = None
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        status: int | None = None,
+        charge_note: str = "",
+        hint: str = "",
+        answer: str = "",
+    ) -> None:
+        self.answer = answer
+        super().__init__(what, status=status, charge_note=charge_note, hint=hint)
 
 
 class FeedError(GatewayError):

@@ -33,6 +33,8 @@ class Gateway:
         signer: Signer,
     ) -> None:
         self.cdn_url = ""
+        #: The accounts by their keys. An account knows its own tasks only.
+        self.accounts = {settings.key: "first"}
         self._settings = settings
         self._log = log
         self._faults = faults
@@ -56,13 +58,17 @@ class Gateway:
         self._readers.shutdown(wait=True, cancel_futures=True)
 
     def _unauthorized(self, request: web.Request) -> web.Response | None:
-        """The 401 for a request without the key."""
+        """The 401 for a request without a key."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
             return error_response("No token: send Authorization: Bearer <key>", 401, "no_token")
-        if not hmac.compare_digest(token.encode(), self._settings.key.encode()):
+        if not any(hmac.compare_digest(token.encode(), key.encode()) for key in self.accounts):
             return error_response("Invalid token", 401, "invalid_token")
         return None
+
+    def _account(self, request: web.Request) -> str:
+        """The account of a request with a key."""
+        return self.accounts[request.headers["Authorization"].partition(" ")[2]]
 
     async def _submit(self, request: web.Request) -> web.StreamResponse:
         if (error := self._unauthorized(request)) is not None:
@@ -79,7 +85,7 @@ class Gateway:
             return error_response(refusal.message, refusal.status, refusal.code)
         fault = self._faults.take("submit")
         if fault is None or not fault.replaces or fault.accept:
-            answer = self._accept(generate, entry)
+            answer = self._accept(generate, entry, self._account(request))
             return answer if fault is None else await send_with_fault(request, fault, answer)
         return await send_with_fault(request, fault, None)
 
@@ -102,7 +108,7 @@ class Gateway:
             raise RequestError(f"the body is larger than {limit} bytes", 413, "body_too_large")
         return bytes(body)
 
-    def _accept(self, generate: GenerateRequest, entry: Request) -> web.Response:
+    def _accept(self, generate: GenerateRequest, entry: Request, account: str) -> web.Response:
         """Creates the task and starts to render it, unless too many tasks are running."""
         limit = self._settings.max_running
         if limit is not None and self._tasks.running() >= limit:
@@ -113,6 +119,7 @@ class Gateway:
             self._settings.task_seconds,
             self._faults.take("task"),
             self._renders.add(generate),
+            account,
         )
         entry.task_id = task.id
         return web.json_response({"id": task.id})
@@ -123,6 +130,8 @@ class Gateway:
         task_id = request.match_info["task_id"]
         current_request().task_id = task_id
         task = self._tasks.get(task_id)
+        if task is not None and task.account != self._account(request):
+            task = None
         answer = self._feed_response(task)
         fault = self._faults.take("feed", task_id)
         return await send_with_fault(request, fault, answer) if fault is not None else answer

@@ -91,6 +91,17 @@ def tasks(args: argparse.Namespace, home: Path) -> int:
     return 0
 
 
+def settle(args: argparse.Namespace, home: Path) -> int:
+    """Give a request whose outcome is unknown the id of its task."""
+
+    async def run(service: Service, observer: ProgressObserver) -> None:
+        number = _find(args.task, service.journal).id
+        entry = await service.settle(number, args.task_id, observer=observer)
+        _print(f"#{entry.id} is task {entry.task_id}. The same request uses it, at no new charge.")
+
+    return _with_service(args, home, run)
+
+
 def forget(args: argparse.Namespace, home: Path) -> int:
     """Remove a task from lists and release its fingerprint."""
     with closing(Journal(journal_url(home))) as journal:
@@ -122,7 +133,7 @@ def doctor(args: argparse.Namespace, home: Path) -> int:
     return 1 if diagnostics.problems else 0
 
 
-_COMMANDS: Final = Commands(generate, status, result, tasks, forget, backup, doctor)
+_COMMANDS: Final = Commands(generate, status, result, tasks, settle, forget, backup, doctor)
 
 
 def _print(text: str, file: TextIO | None = None) -> None:
@@ -193,4 +204,5 @@ def _as_json(entry: Entry) -> dict[str, object]:
         "result_url": entry.result_url,
         "file_path": entry.file_path,
         "last_error": entry.last_error,
+        "answer": entry.answer,
     }

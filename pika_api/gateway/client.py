@@ -80,8 +80,12 @@ class Client:
         """Close the open connections."""
         self._feed_session.close()
 
-    def submit(self, payload: Payload) -> str:
+    def submit(self, payload: Payload, confirm: Callable[[], None] = lambda: None) -> str:
         """Send one paid request, once.
+
+        Args:
+            confirm: Called before the last bytes of the request leave. If it raises, the request
+                certainly did not become a task, and its error is raised.
 
         Returns:
             The id of the new task.
@@ -91,12 +95,12 @@ class Client:
             SubmitUnknown: It may have become one.
             InvalidInput: A media file changed while it was sent. No task.
         """
-        reply = self._post(payload)
+        reply = self._post(payload, confirm)
         if 200 <= reply.status < 300:
             return self._new_task_id(reply)
         raise submit_error(reply, self._host, self._mask, payload, self._clock())
 
-    def _post(self, payload: Payload) -> Reply:
+    def _post(self, payload: Payload, confirm: Callable[[], None]) -> Reply:
         payload.reset()
         # A new connection for each submit. A kept one may be closed by the other side at this very
         # moment: that breaks after the request was written, so it would prove nothing.
@@ -115,7 +119,7 @@ class Client:
                     f"{self._settings.base_url}/pika/generate",
                     exchange,
                     timeouts,
-                    data=_Upload(payload, exchange, timeouts),
+                    data=_Upload(payload, confirm, exchange, timeouts),
                     headers={"Content-Type": "application/json", "Accept": "application/json"},
                 )
             except TRANSPORT_ERRORS as error:
@@ -227,8 +231,15 @@ class _Upload:
     A receiver that takes a few bytes now and then would occupy the thread for days.
     """
 
-    def __init__(self, payload: Payload, exchange: Exchange, timeouts: Timeouts) -> None:
+    def __init__(
+        self,
+        payload: Payload,
+        confirm: Callable[[], None],
+        exchange: Exchange,
+        timeouts: Timeouts,
+    ) -> None:
         self._payload = payload
+        self._confirm = confirm
         self._exchange = exchange
         self._timeouts = timeouts
 
@@ -236,7 +247,7 @@ class _Upload:
         return len(self._payload)
 
     def __iter__(self) -> Iterator[bytes]:
-        for piece in self._payload:
+        for piece in self._payload.chunks(self._confirm):
             self._exchange.check()
             yield piece
         self._exchange.begin_phase("the response had not begun after", self._timeouts.head)

@@ -5,6 +5,7 @@ from .entries import Claim, Entry, Intent, Page
 from .leases import LeaseKeeper
 from .location import is_journal, misread_paths
 from .schema import SCHEMA_VERSION
+from .spool import Slot
 from .states import ACTIVE, REUSABLE, SUBMITTING, State
 from .store import LEASE, Journal
 
@@ -22,6 +23,7 @@ __all__ = [
     "Journal",
     "LeaseKeeper",
     "Page",
+    "Slot",
     "State",
     "SystemClocks",
     "is_journal",

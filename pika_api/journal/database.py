@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -42,12 +42,15 @@ class Database:
 
     Args:
         address: SQLAlchemy's URL of the database. The folder of a SQLite file is created if needed.
+        on_open: Called when a database with its tables was opened, and may use it: at the first
+            use, and when the file was replaced.
 
     Raises:
         JournalError: Not a valid URL, or not one of these databases.
     """
 
-    def __init__(self, address: str | sa.URL) -> None:
+    def __init__(self, address: str | sa.URL, on_open: Callable[[], None] = lambda: None) -> None:
+        self._on_open = on_open
         try:
             self._url = locate(address)
             path = file_of(self._url)
@@ -168,6 +171,7 @@ class Database:
                 _create_or_upgrade(connection)
                 file = self.file_of(connection)
         self._ready = file or _NO_FILE
+        self._on_open()
 
     def _replaced(self) -> Replaced:
         return Replaced(

@@ -20,12 +20,9 @@ _limit: Final = sa.bindparam("limit", type_=sa.Integer)
 
 _ANY: Final = sa.select(TASKS.c.id).limit(1)
 _BY_ID: Final = sa.select(TASKS).where(TASKS.c.id == sa.bindparam("entry_id"))
-#: The newest row of a task id.
+#: The rows of a task id, the newest first. Gateways may use the same id for different tasks.
 BY_TASK_ID: Final = (
-    sa.select(TASKS)
-    .where(TASKS.c.task_id == sa.bindparam("task_id"))
-    .order_by(TASKS.c.id.desc())
-    .limit(1)
+    sa.select(TASKS).where(TASKS.c.task_id == sa.bindparam("task_id")).order_by(TASKS.c.id.desc())
 )
 #: Requests whose fingerprint is free again.
 _RELEASED: Final = sa.select(sa.func.count()).where(
@@ -115,9 +112,20 @@ class JournalQueries:
         """The entry of a number that the user has typed."""
         return next(iter(self._entries(_BY_ID, entry_id=entry_id)), None)
 
-    def find_by_task_id(self, task_id: str) -> Entry | None:
-        """The newest entry of a task id."""
-        return next(iter(self._entries(BY_TASK_ID, task_id=task_id)), None)
+    def find_by_task_id(self, task_id: str, gateway: str = "") -> Entry | None:
+        """The newest entry of a task id.
+
+        Args:
+            gateway: Prefer the entries of this gateway, if it has any.
+        """
+        entries = self._entries(BY_TASK_ID, task_id=task_id)
+        own = (entry for entry in entries if entry.gateway == gateway)
+        return next(own, next(iter(entries), None))
+
+    def may_be_sent(self, entry_id: int, owner: str) -> bool:
+        """Whether the owner may still complete the request that it is sending."""
+        entry = self.find_by_id(entry_id)
+        return entry is not None and (entry.state, entry.owner) == (State.SENT, owner)
 
     def count_released(self, prompt: str | None) -> int:
         """How many requests of this prompt (of all prompts, if None) have released their claim.

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from .clocks import Clocks
 from .schema import TASKS
-from .states import ACTIVE, SUBMITTING, State
+from .states import ACTIVE, REUSABLE, SUBMITTING, State
 
 #: The least difference between two values of `changed_at`, in seconds: a float of this size holds
 #: differences of a quarter of a microsecond.
@@ -35,7 +35,11 @@ class Event(Enum):
     ERROR = auto()
     TAKEN_OVER = auto()
     ABANDONED = auto()
+    DROPPED = auto()
     FORGOTTEN = auto()
+    RELEASED = auto()
+    RECLAIMED = auto()
+    KEY_CHANGED = auto()
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,13 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
         _INTENDED, State.REFUSED, sets=("last_error",), clears=("claim", "owner"), owned=True
     ),
     # Keeps the claim: a request that may have been accepted is not sent again.
-    Event.UNKNOWN: Transition(_SENT, State.UNKNOWN, sets=("last_error",), clears=("owner",)),
+    Event.UNKNOWN: Transition(
+        _SENT | {State.UNKNOWN},
+        State.UNKNOWN,
+        sets=("last_error", "answer"),
+        clears=("owner",),
+        owned=True,
+    ),
     # Anyone may record a task id, also one that settles an unknown. Without an owner, the lease
     # only says when that was, by the clock that nobody sets; see `Journal.age`.
     Event.SUBMITTED: Transition(
@@ -125,13 +135,30 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
     ),
     Event.ERROR: Transition(_ALL, None, sets=("last_error",)),
     # Its owner is gone. What was never sent may be sent; what was sent may have been accepted.
-    Event.TAKEN_OVER: Transition(_INTENDED, None, sets=("owner",), lapsed=_INTENDED, leased=True),
+    Event.TAKEN_OVER: Transition(
+        _INTENDED,
+        None,
+        sets=("owner", "base_url", "key_id"),
+        lapsed=_INTENDED,
+        leased=True,
+    ),
     # The row keeps its owner: if that was only suspended, its proof of a refusal still counts.
     Event.ABANDONED: Transition(_SENT, State.UNKNOWN, sets=("last_error",), lapsed=_SENT),
-    # Not while the request is being sent: its answer needs the row.
-    Event.FORGOTTEN: Transition(
-        _ALL, None, clears=("claim",), time="forgotten_at", lapsed=SUBMITTING
+    # Without an owner, a suspended process that continues cannot send it any more.
+    Event.DROPPED: Transition(
+        _INTENDED,
+        State.REFUSED,
+        sets=("last_error",),
+        clears=("claim", "owner"),
+        lapsed=_INTENDED,
     ),
+    # Not while the request is being sent: its answer needs the row.
+    Event.FORGOTTEN: Transition(_ALL - SUBMITTING, None, clears=("claim",), time="forgotten_at"),
+    # The gateway does not know the task with the current key. It stays a task of its own key.
+    Event.RELEASED: Transition(REUSABLE, None, sets=("last_error",), clears=("claim",)),
+    Event.RECLAIMED: Transition(REUSABLE, None, sets=("claim",), constants={"last_error": ""}),
+    # The gateway knows the task with this key, too.
+    Event.KEY_CHANGED: Transition(REUSABLE, None, sets=("key_id",)),
 }
 
 _earlier: Final = TASKS.alias("earlier")

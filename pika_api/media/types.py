@@ -27,6 +27,7 @@ class Media:
         width, height: Pixels.
         data: The encoded bytes, or the file that contains them.
         size: Size of `data` in bytes.
+        earlier_digest: The digest that version 0.1.0 computed; empty if it is the same.
     """
 
     digest: str
@@ -35,6 +36,7 @@ class Media:
     height: int
     data: bytes | Path = field(repr=False)
     size: int
+    earlier_digest: str = ""
 
     @property
     def base64_size(self) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import ipaddress
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
@@ -26,6 +27,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+@functools.lru_cache(maxsize=256)
 def gateway_of(base_url: str) -> str:
     """The identity of the gateway at a base URL: its origin and path in one normal form.
 

@@ -9,6 +9,7 @@ from ..errors import (
     FeedError,
     JournalError,
     LinkRefused,
+    NotAccepted,
     OtherGateway,
     SubmitUnknown,
     TaskFailed,
@@ -20,12 +21,16 @@ from ..journal import Entry
 from ..text import format_duration
 
 
-def _new_take_hint(name: str | int, home: str) -> str:
+def _command(home: str) -> str:
     option = f' --home "{home}"' if home else ""
+    return f"python -m pika_api{option}"
+
+
+def _new_take_hint(name: str | int, home: str) -> str:
     return (
         "To pay for a new take on purpose, change the seed of Pika Generate. Or forget this "
         "request in the Pika tab of the sidebar (on the command line: "
-        f"python -m pika_api{option} forget {name}) and queue the workflow again."
+        f"{_command(home)} forget {name}) and queue the workflow again."
     )
 
 
@@ -35,8 +40,9 @@ def submit_unknown(what: str, entry: Entry, home: str, status: int | None = None
         what,
         status=status,
         charge_note="It may have been accepted and charged, so it is not sent again automatically.",
-        hint="Look for the task in the gateway's own list. If it is there, give its id to "
-        f"Pika Result. {_new_take_hint(entry.id, home)}",
+        hint="Look for the task in the gateway's own list. If it is there, enter its id in the "
+        f"Pika tab of the sidebar (on the command line: {_command(home)} settle {entry.id} "
+        f"TASK_ID): the same workflow then uses it. {_new_take_hint(entry.id, home)}",
     )
 
 
@@ -46,12 +52,39 @@ def earlier_submit_unknown(entry: Entry, home: str) -> SubmitUnknown:
     return submit_unknown(what, entry, home)
 
 
-def id_not_recorded(task_id: str, error: JournalError) -> JournalError:
-    """The gateway accepted the request, and the journal could not store the task id."""
+def other_key_unclear(entry: Entry, error: FeedError, home: str) -> FeedError:
+    """The request has a task of another key, and the gateway does not say whether it is known."""
+    return type(error)(
+        f"This request has task {entry.task_id}, which was created with another key. Whether the "
+        f"gateway knows it with the current key could not be read. {error.what}",
+        status=error.status,
+        retry_after=error.retry_after,
+        charge_note="Nothing was sent and nothing was charged.",
+        hint=f"{error.hint or 'Try again in a moment.'} Or set the earlier key again. "
+        f"{_new_take_hint(entry.id, home)}",
+    )
+
+
+def forgotten(entry: Entry) -> NotAccepted:
+    """The request was forgotten while this process was suspended, so it is not sent."""
+    return NotAccepted(
+        f"Request #{entry.id} was forgotten before it was sent.",
+        hint="Queue the workflow again to send it.",
+    )
+
+
+def id_not_recorded(task_id: str, error: JournalError, path: Path | None) -> JournalError:
+    """The gateway accepted the request, and the journal could not store the task id.
+
+    Args:
+        path: The file that has the id; None if only this process has it.
+    """
+    place = f"in {path}" if path else "until this process ends"
     return JournalError(
         f"The gateway created task {task_id}, but the journal could not record it: {error.what}",
         charge_note=f"The task is charged. Write down its id: {task_id}",
-        hint="Fix the problem that the message names, then give the id to Pika Result.",
+        hint=f"The id is kept {place}. Fix the problem that the message names and queue the same "
+        "workflow again: it uses this task.",
         charged=True,
     )
 

@@ -53,10 +53,51 @@ class Poller:
             OtherGateway: It belongs to another gateway. The answer of the current one would say
                 nothing about it, and must not change its entry.
         """
-        entry = await self._workers.disk(observer, self._journal.find_by_task_id, task_id)
-        if entry is not None and entry.base_url != self._settings.base_url:
+        gateway = self._settings.gateway
+        entry = await self._workers.disk(observer, self._journal.find_by_task_id, task_id, gateway)
+        if entry is not None and entry.gateway != gateway:
             raise messages.other_gateway(task_id, entry.base_url, self._settings.base_url)
         return entry
+
+    async def settle(self, entry_id: int, task_id: str, observer: ProgressObserver) -> Entry:
+        """See `Service.settle`."""
+        disk, journal = self._workers.disk, self._journal
+        entry = await disk(observer, journal.find_by_id, entry_id)
+        if entry is not None and entry.gateway != self._settings.gateway:
+            raise messages.other_gateway(task_id, entry.base_url, self._settings.base_url)
+        try:
+            # Not recorded: the id has no entry yet, or the user has mistyped it.
+            task = await self._workers.read(observer, self._client.feed, task_id)
+        except TaskNotFound as error:
+            raise messages.task_not_found(task_id, error.what) from error
+        except FeedError as error:
+            raise messages.feed_unreadable(task_id, error) from error
+        entry = await disk(observer, journal.settle, entry_id, task_id)
+        await disk(observer, self._record, task)
+        return await disk(observer, journal.get, entry.id)
+
+    async def is_known(self, entry: Entry, observer: ProgressObserver) -> bool:
+        """Whether the gateway knows an entry's task with the current key.
+
+        A new task may be unknown for some time, so an answer only counts after that.
+
+        Raises:
+            FeedError: The feed could not be read.
+        """
+        task_id = entry.task_id or ""
+        age_at_start, started = self._age(entry), time.monotonic()
+        misses = 0
+        while True:
+            try:
+                await self._read(task_id, observer)
+            except TaskNotFound:
+                misses += 1
+            else:
+                return True
+            age = age_at_start + time.monotonic() - started
+            if age > self._policy.new_task_grace and misses >= self._policy.max_misses:
+                return False
+            await pause(poll_delay(0.0, 0, 0, self._random), observer)
 
     async def _read(self, task_id: str, observer: ProgressObserver) -> Task:
         """Read the feed once and record what it says."""

@@ -56,8 +56,10 @@ class Service:
         self._workers = Workers(
             journal, settings.max_requests, policy.rate_limit_pause, policy.exit_grace
         )
-        self._submitter = Submitter(settings, self._client, journal, self._workers, policy)
         self._poller = Poller(settings, self._client, journal, self._workers, policy)
+        self._submitter = Submitter(
+            settings, self._client, journal, self._poller, self._workers, policy
+        )
         self._collector = Collector(
             settings, self.output, self._client, journal, self._poller, self._workers, policy
         )
@@ -100,6 +102,22 @@ class Service:
                 log.warning("journal: %s", loss)
                 observer.report(Progress(loss))
         return await self._submitter.submit(request, take, node_id, prompt_id, observer)
+
+    async def settle(
+        self, entry_id: int, task_id: str, *, observer: ProgressObserver = NO_OBSERVER
+    ) -> Entry:
+        """Give a request whose outcome is unknown the id that the user found at the gateway.
+
+        From then on the same request reuses this task.
+
+        Raises:
+            InvalidInput: The request is not unknown, or the task belongs to another request.
+            OtherGateway: The request was sent to another gateway, which was not asked.
+            TaskNotFound: The gateway does not know the task.
+            FeedError: The feed could not be read.
+        """
+        self.settings.require_key()
+        return await self._poller.settle(entry_id, task_id, observer)
 
     async def status(self, task_id: str, *, observer: ProgressObserver = NO_OBSERVER) -> Task:
         """Read a task's feed once.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -238,7 +239,7 @@ def test_generate_warns_before_it_pays_without_the_earlier_journal(
     arguments = ("generate", PROMPT, "--wait", "--output", str(shell.output))
     shell(*arguments)
     for path in shell.home.glob("journal.sqlite3*"):
-        path.unlink()
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
     done = shell(*arguments)
     before, after = done.stderr.split("Sending the request", 1)
     assert "is empty, but" in before

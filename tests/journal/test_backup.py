@@ -21,7 +21,7 @@ def add(journal: Journal, name: str) -> None:
     """Add a task of this id."""
     number = journal.claim(intent(name), "me").entry.id
     assert journal.mark_sent(number, "me")
-    journal.mark_submitted(number, name)
+    journal.record_task(journal.get(number), name)
 
 
 def test_copy_contains_everything_and_works_as_a_journal(tmp_path: Path) -> None:

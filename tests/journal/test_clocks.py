@@ -170,7 +170,7 @@ def test_step_of_the_clock_does_not_make_a_task_older(
     """It is as old as it is, or seems to be younger, until its machine is started again."""
     number = sent(journal)
     machine.run(3.0)
-    journal.mark_submitted(number, "t")
+    journal.record_task(journal.get(number), "t")
     assert journal.age(journal.get(number)) == 0.0
     machine.run(30.0, step)
     assert 0.0 <= journal.age(journal.get(number)) <= 30.0
@@ -181,7 +181,7 @@ def test_step_of_the_clock_does_not_make_a_task_older(
 def test_download_does_not_make_a_task_older(journal: Journal, machine: Machine) -> None:
     """Its lease begins later."""
     number = sent(journal)
-    journal.mark_submitted(number, "t")
+    journal.record_task(journal.get(number), "t")
     machine.run(30.0)
     assert journal.acquire_lease(number, "me")
     assert journal.age(journal.get(number)) == 0.0
@@ -194,7 +194,7 @@ def test_age_of_a_task_of_an_earlier_start_or_version(
 ) -> None:
     """By the wall clock, as there is no other. A task without a submit has no age."""
     number = sent(journal)
-    journal.mark_submitted(number, "t")
+    journal.record_task(journal.get(number), "t")
     machine.restart()
     assert journal.age(journal.get(number)) == pytest.approx(60.0)
     with closing(sqlite3.connect(tmp_path / "journal.sqlite3")) as old, old:
@@ -237,7 +237,7 @@ def test_busy_gateway_that_answers_late_is_asked_again(tmp_path: Path, clock: Cl
         assert journal.get(number).state is State.INTENDED
         assert not journal.claim(intent(), "other").acquired
         assert journal.mark_sent(number, "me")
-        journal.mark_submitted(number, "t")
+        journal.record_task(journal.get(number), "t")
         assert journal.claim(intent(), "other").entry.task_id == "t"
 
 
@@ -273,7 +273,7 @@ def test_settled_request_is_not_released_by_a_late_refusal(tmp_path: Path, clock
     """Somebody has found its task meanwhile."""
     with closing(Journal(sqlite_url(tmp_path), clock)) as journal:
         number = abandoned(journal, clock)
-        journal.mark_submitted(number, "t")
+        journal.record_task(journal.get(number), "t")
         journal.mark_rejected(number, "me", "no")
         journal.mark_unsent(number, "me", "busy")
         assert (journal.get(number).state, journal.get(number).task_id) == (State.SUBMITTED, "t")

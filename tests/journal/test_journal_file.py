@@ -56,7 +56,7 @@ def add(journal: Journal, name: str) -> int:
     """Add a task of this id; returns the number of its entry."""
     number = journal.claim(intent(name), "me").entry.id
     assert journal.mark_sent(number, "me")
-    journal.mark_submitted(number, name)
+    journal.record_task(journal.get(number), name)
     return number
 
 
@@ -228,7 +228,7 @@ def test_journal_is_deleted_again_and_again_by_threads_in_use(home: Path, path: 
             try:
                 entry = journal.claim(intent(f"{worker}-{number}"), "me").entry
                 if journal.mark_sent(entry.id, "me"):
-                    journal.mark_submitted(entry.id, "t")
+                    journal.record_task(entry, "t")
             except JournalError as error:
                 if "replaced" not in str(error) and "no row" not in str(error):
                     problems.append(str(error))

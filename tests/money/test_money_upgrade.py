@@ -20,7 +20,7 @@ from sqlalchemy.engine.default import DefaultDialect
 from pika_api.errors import JournalError, SubmitUnknown
 from pika_api.journal import Journal, State
 from pika_api.journal import database as database_module
-from pika_api.request import request_fingerprint
+from pika_api.request import earlier_fingerprints
 from pika_api.settings import journal_url, sqlite_url
 from support.api import PROMPT, ServiceHarness, ask, free_port, run
 from support.money import rows
@@ -92,6 +92,7 @@ CREATE TRIGGER pika_tasks_changed
 """
 #: Name, type, null-ness, default and key of the columns that schema 4 adds.
 ADDED_BY_SCHEMA_4 = {
+    ("answer", "TEXT", 1, "''", 0),
     ("lease_owner", "VARCHAR(36)", 0, None, 0),
     ("lease_boot", "VARCHAR(64)", 0, None, 0),
     ("lease_boot_until", "FLOAT", 0, None, 0),
@@ -177,7 +178,7 @@ def test_upgraded_and_new_journals_have_the_same_schema(old: Path, tmp_path: Pat
         assert before == first
         added = {(name, kind.removesuffix("(53)"), *rest) for _, name, kind, *rest in
                  columns[len(first) + 2 :]}  # fmt: skip
-        assert added >= ADDED_BY_SCHEMA_4
+        assert added == ADDED_BY_SCHEMA_4
         # SQLite keeps a column's type as it was written; a FLOAT(53) is a FLOAT.
         assert changed_at[1:] in {
             ("changed_at", kind, 1, default, 0)
@@ -219,7 +220,7 @@ def test_upgrade_keeps_every_value(old: Path) -> None:
         journal.mark_running(1, 60)
         assert [entry.id for entry in journal.changed_since(2, limit=10).entries] == [1]
     added = {"changed_at": SUBMITTED_AT, "revision": 2}
-    added |= {name: None for name, *_ in ADDED_BY_SCHEMA_4}
+    added |= {name: default and "" for name, _, _, default, _ in ADDED_BY_SCHEMA_4}
     assert everything_in(old)[1] == before[1] | added
     assert everything_in(old)[0].keys() == (before[0] | added).keys()
     assert version_of(old) == [(4,)]
@@ -338,8 +339,8 @@ def test_old_journal_is_read(old: Path) -> None:
 def test_fingerprint_has_not_changed() -> None:
     """The API specification's example has the fingerprint of version 0.1.0. Otherwise an update
     would pay again for every task."""
-    fingerprint = request_fingerprint(ask().body(), base_url=BASE_URL, key_id=KEY_ID, take=0)
-    assert fingerprint == FINGERPRINT_OF_VERSION_1
+    earlier = earlier_fingerprints(ask().body(), base_url=BASE_URL, key_id=KEY_ID, take=0)
+    assert earlier == [FINGERPRINT_OF_VERSION_1]
 
 
 def test_tasks_of_an_old_journal_are_reused(harness: ServiceHarness, schema: int) -> None:
@@ -347,7 +348,7 @@ def test_tasks_of_an_old_journal_are_reused(harness: ServiceHarness, schema: int
     unknown: no POST, and both entries are as they were."""
     settings = ServiceHarness(harness.gateway, harness.home.with_name("none")).service.settings
     values = {"base_url": settings.base_url, "key_id": settings.key_id}
-    prints = [request_fingerprint(ask().body(), take=take, **values) for take in (0, 1)]
+    prints = [earlier_fingerprints(ask().body(), take=take, **values)[0] for take in (0, 1)]
     task = {"state": "submitted", "fingerprint": prints[0], "task_id": "t-1", **values}
     unknown = {"state": "unknown", "fingerprint": prints[1], "task_id": None, "take": "1", **values}
     make_old(harness.home, task, unknown, schema=schema)

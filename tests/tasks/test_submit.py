@@ -94,14 +94,6 @@ def test_another_take_is_another_task(harness: ServiceHarness) -> None:
     assert harness.posts == 2
 
 
-def test_another_key_is_another_task(harness: ServiceHarness) -> None:
-    """A task of one key is not a task of another."""
-    harness.submit()
-    with pytest.raises(Refused):
-        run(harness.another(api_key="another").submit(ask()))
-    assert harness.posts == 2
-
-
 def test_failed_task_is_not_reused(harness: ServiceHarness) -> None:
     """The same request creates a new task only if the gateway ended the first with an error."""
     first = harness.submit()
@@ -241,9 +233,7 @@ def _intent_of(harness: ServiceHarness, take: int) -> Any:
     from support.api import intent
 
     settings = harness.service.settings
-    made = request_fingerprint(
-        ask().body(), base_url=settings.base_url, key_id=settings.key_id, take=take
-    )
+    made = request_fingerprint(ask().body(), gateway=settings.gateway, take=take)
     return intent(made, base_url=settings.base_url, key_id=settings.key_id, take=take)
 
 
