@@ -164,18 +164,15 @@ def test_request_is_entered_in_the_new_file_before_it_is_sent(
 
 @pytest.mark.parametrize("moment", AFTER_SENDING)
 @pytest.mark.parametrize("damage", REPLACED)
-def test_id_is_told_or_recorded_if_the_file_is_replaced_during_the_post(
+def test_task_is_in_the_new_file_if_that_replaced_the_old_one_during_the_post(
     case: ServiceHarness, moment: str, damage: Damage
 ) -> None:
-    """One charge. The file cannot be known to be another one before the answer is recorded."""
-    outcome = submit(case, moment, damage)
-    (task_id,) = case.gateway.charged
-    if isinstance(outcome, PikaError):
-        assert outcome.charged is True
-        assert task_id in str(outcome)
-    else:
-        assert task_id == outcome
-        assert task_id in in_journal(case)
+    """With its request: one charge, and the next submit reuses it."""
+    task_id = submit(case, moment, damage)
+    assert case.gateway.charged == [task_id]
+    assert task_id in in_journal(case)
+    assert run(case.another().submit(ask())).task_id == task_id
+    assert case.gateway.charged == [task_id]
 
 
 @pytest.mark.parametrize("moment", BEFORE_SENDING)
@@ -197,16 +194,21 @@ def test_nothing_is_sent_with_a_damaged_journal(
 
 @pytest.mark.parametrize("moment", AFTER_SENDING)
 @pytest.mark.parametrize("damage", DAMAGED)
-def test_id_is_told_if_the_journal_is_damaged_during_the_post(
+def test_id_is_told_and_recorded_later_if_the_journal_is_damaged_during_the_post(
     case: ServiceHarness, moment: str, damage: Damage
 ) -> None:
-    """One charge at most, and its id is in the error."""
+    """One charge at most. Its id is in the error, and in the journal once a backup is restored."""
     error = submit(case, moment, damage)
     assert isinstance(error, PikaError)
     assert len(case.gateway.charged) <= 1
     for task_id in case.gateway.charged:
         assert error.charged is True
         assert task_id in str(error)
+    restore(case.home / "journal.sqlite3")
+    case.gateway.clear_faults()
+    task_id = run(case._services[-1].submit(ask())).task_id
+    assert case.gateway.charged == [task_id]
+    assert task_id in in_journal(case)
 
 
 # A disk that is full at each write: after that many more bytes.

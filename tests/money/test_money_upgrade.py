@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import socket
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +18,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import registry
 from sqlalchemy.engine.default import DefaultDialect
 
-from pika_api.errors import JournalError, SubmitUnknown
+from pika_api.errors import JournalError, NotAccepted, SubmitUnknown
 from pika_api.journal import Journal, State
 from pika_api.journal import database as database_module
 from pika_api.request import earlier_fingerprints
@@ -358,6 +359,24 @@ def test_tasks_of_an_old_journal_are_reused(harness: ServiceHarness, schema: int
         run(harness.service.submit(ask(), take=1))
     assert harness.posts == 0
     assert [entry.state for entry in rows(harness.journal)] == [State.UNKNOWN, State.SUBMITTED]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be replaced there")
+def test_restored_journal_of_an_old_version_is_matched(
+    harness: ServiceHarness, tmp_path: Path, schema: int
+) -> None:
+    """It replaces the current one while that is in use. Its tasks are reused, too."""
+    harness.gateway.fault("submit", status=400, body={"error": {"message": "No"}})
+    with pytest.raises(NotAccepted):
+        harness.submit(ask("another prompt"))
+    settings = harness.service.settings
+    values = {"base_url": settings.base_url, "key_id": settings.key_id}
+    fingerprint = earlier_fingerprints(ask().body(), take=0, **values)[0]
+    task = {"state": "submitted", "fingerprint": fingerprint, "task_id": "t-1", **values}
+    make_old(tmp_path / "old", task, schema=schema).replace(harness.home / "journal.sqlite3")
+    submitted = run(harness.service.submit(ask()))
+    assert (submitted.task_id, submitted.reused) == ("t-1", True)
+    assert harness.posts == 1
 
 
 def upgrade_by(patch: pytest.MonkeyPatch, *statements: str) -> None:
