@@ -16,7 +16,6 @@ import folder_paths
 from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_execution.utils import get_executing_context
 
-from ..pika_api.log import log
 from ..pika_api.settings import FOLDER, Settings, journal_url, load_settings
 
 if TYPE_CHECKING:
@@ -92,8 +91,8 @@ def journal() -> Journal:
             _journal = Journal(journal_url(home()))
             _, file = _journal.location
             # Before it is used, which creates it.
-            if file is not None and not file.exists() and (loss := _journal.loss(output_folder())):
-                log.warning("journal: %s", loss)
+            if file is not None and not file.exists():
+                _journal.report_loss(output_folder())
         return _journal
 
 

@@ -9,6 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ..errors import JournalError
+from ..log import log
 from .backup import copy_journal
 from .database import Database
 from .entries import Entry, Page
@@ -53,6 +54,7 @@ class JournalQueries:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._loss_logged = False
 
     @property
     def location(self) -> tuple[str, Path | None]:
@@ -69,6 +71,14 @@ class JournalQueries:
         text = describe_loss(str(file or backend), result_folders(output, file))
         if text and (file is None or file.exists()) and self._has_earlier_entries():
             return ""
+        return text
+
+    def report_loss(self, output: Path) -> str:
+        """As `loss`, and log the warning once."""
+        text = self.loss(output)
+        if text and not self._loss_logged:
+            self._loss_logged = True
+            log.warning("journal: %s", text)
         return text
 
     def _has_earlier_entries(self) -> bool:

@@ -8,7 +8,6 @@ from typing import TypeVar
 
 from ..gateway import Client, Task
 from ..journal import Entry, Journal
-from ..log import log
 from ..progress import NO_OBSERVER, Progress, ProgressObserver
 from ..request import GenerateRequest
 from ..settings import Settings
@@ -98,8 +97,7 @@ class Service:
         self.settings.require_key()
         if not self._loss_checked:
             self._loss_checked = True
-            if loss := await self._workers.disk(observer, self.journal.loss, self.output):
-                log.warning("journal: %s", loss)
+            if loss := await self._workers.disk(observer, self.journal.report_loss, self.output):
                 observer.report(Progress(loss))
         return await self._submitter.submit(request, take, node_id, prompt_id, observer)
 
