@@ -13,7 +13,6 @@ from typing import Final
 from .. import files
 from ..errors import InvalidInput, JournalError
 from .location import read_only
-from .schema import TASKS
 
 #: Seconds to wait for a file that another process has locked.
 _TIMEOUT: Final = 30.0
@@ -62,7 +61,7 @@ def _copy(source: Path, part: Path) -> int:
         (answer,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
         if answer != "ok":
             raise sqlite3.DatabaseError(answer)
-        (count,) = copy.execute(f"SELECT count(*) FROM {TASKS.name}").fetchone()  # noqa: S608
+        (count,) = copy.execute("SELECT count(*) FROM pika_tasks").fetchone()
     return int(count)
 
 

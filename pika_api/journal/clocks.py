@@ -8,14 +8,12 @@ together with an identification of the start.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import functools
-import os
 import sys
 import time
 import uuid
 from pathlib import Path
-from typing import Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 _TIME_NAMESPACE: Final = Path("/proc/self/ns/time")
@@ -55,7 +53,7 @@ class SystemClocks:
     def boot(self) -> BootTime | None:
         """The time since the start of this machine; None if the start cannot be identified."""
         boot = _boot_id()
-        return BootTime(boot, _uptime()) if boot else None
+        return BootTime(boot, time.monotonic()) if boot else None
 
 
 @functools.cache
@@ -73,41 +71,32 @@ if sys.platform == "win32":
     def _read_boot_id() -> str:
         import winreg
 
-        with winreg.OpenKey(
-            winreg.HKEY_LOCAL_MACHINE,
+        # It grows with each start.
+        boot = _registry(
+            winreg,
             r"SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management"
             r"\PrefetchParameters",
-        ) as key:
-            number, _ = winreg.QueryValueEx(key, "BootId")  # grows with each start
-        return f"{uuid.getnode():012x}/{int(number)}"
-
-    def _uptime() -> float:
-        # Not time.monotonic(): Python 3.13 reads another clock than earlier versions.
-        ticks = ctypes.windll.kernel32.GetTickCount64
-        ticks.restype = ctypes.c_ulonglong
-        return int(ticks()) / 1000.0
-
-elif sys.platform == "darwin":
-
-    def _read_boot_id() -> str:
-        buffer = ctypes.create_string_buffer(64)
-        size = ctypes.c_size_t(len(buffer))
-        failed = ctypes.CDLL(None).sysctlbyname(
-            b"kern.bootsessionuuid", buffer, ctypes.byref(size), None, ctypes.c_size_t(0)
+            "BootId",
         )
-        return "" if failed else str(uuid.UUID(buffer.value.decode("ascii")))
+        machine = _registry(winreg, r"SOFTWARE\Microsoft\Cryptography", "MachineGuid")
+        # Python 3.13 reads another clock than earlier versions.
+        clock = time.get_clock_info("monotonic").implementation[:8]
+        return f"{machine}/{boot}/{clock}"
 
-    def _uptime() -> float:
-        return time.clock_gettime(time.CLOCK_UPTIME_RAW)
+    def _registry(winreg: Any, path: str, name: str) -> str:
+        with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, path) as key:
+            return str(winreg.QueryValueEx(key, name)[0])
 
-else:
+elif sys.platform == "linux":
 
     def _read_boot_id() -> str:
         boot = str(uuid.UUID(_BOOT_ID.read_text("ascii").strip()))
         with contextlib.suppress(OSError):
             # Each time namespace of Linux has a clock of its own.
-            boot += f"/{os.stat(_TIME_NAMESPACE).st_ino}"  # noqa: PTH116 - follows the link
+            boot += f"/{_TIME_NAMESPACE.stat().st_ino}"
         return boot
 
-    def _uptime() -> float:
-        return time.clock_gettime(time.CLOCK_MONOTONIC)
+else:
+
+    def _read_boot_id() -> str:
+        return ""  # the standard library has none
