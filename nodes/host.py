@@ -89,6 +89,10 @@ def journal() -> Journal:
     with _lock:
         if _journal is None:
             _journal = Journal(journal_url(home()))
+            _, file = _journal.location
+            # Before it is used, which creates it.
+            if file is not None and not file.exists():
+                _journal.report_loss(output_folder())
         return _journal
 
 

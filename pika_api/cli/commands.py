@@ -124,6 +124,14 @@ def forget(args: argparse.Namespace, home: Path) -> int:
     return 0
 
 
+def backup(args: argparse.Namespace, home: Path) -> int:
+    """Copy the journal into a new file."""
+    with closing(Journal(journal_url(home))) as journal:
+        count = journal.backup(args.file)
+    _print(f"The journal was copied to {args.file}. Requests in the copy: {count}.")
+    return 0
+
+
 def doctor(args: argparse.Namespace, home: Path) -> int:
     """Print the diagnostics; the exit code is 1 if there is a problem."""
     diagnostics = run_diagnostics(home, args.output, connect=not args.no_connection)
@@ -131,7 +139,7 @@ def doctor(args: argparse.Namespace, home: Path) -> int:
     return 1 if diagnostics.problems else 0
 
 
-_COMMANDS: Final = Commands(generate, status, result, tasks, settle, forget, doctor)
+_COMMANDS: Final = Commands(generate, status, result, tasks, settle, forget, backup, doctor)
 
 
 def _print(text: str, file: TextIO | None = None) -> None:

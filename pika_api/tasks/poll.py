@@ -85,7 +85,7 @@ class Poller:
             FeedError: The feed could not be read.
         """
         task_id = entry.task_id or ""
-        age_at_start, started = _age(entry), time.monotonic()
+        age_at_start, started = self._age(entry), time.monotonic()
         misses = 0
         while True:
             try:
@@ -127,7 +127,7 @@ class Poller:
         """See `Service.wait`."""
         started = time.monotonic()
         entry = await self._own_entry(task_id, observer)
-        age_at_start = _age(entry)
+        age_at_start = self._age(entry)
         # Only a task that was just submitted may be unknown to the gateway for its first seconds.
         grace = self._policy.new_task_grace if _is_own(entry) else 0.0
         state = _PollState(age_at_start, grace, address_proven=_is_described(entry))
@@ -145,6 +145,10 @@ class Poller:
             if timeout is not None:
                 delay = min(delay, timeout - waited)
             await pause(delay, observer)
+
+    def _age(self, entry: Entry | None) -> float:
+        """Seconds since the task was submitted; 0 for one that was submitted elsewhere."""
+        return 0.0 if entry is None else self._journal.age(entry)
 
     async def _read_and_report(
         self, task_id: str, state: _PollState, observer: ProgressObserver
@@ -236,13 +240,6 @@ def _is_own(entry: Entry | None) -> bool:
 def _is_described(entry: Entry | None) -> bool:
     """Whether the gateway accepted the task, or its feed has described it."""
     return _is_own(entry) or (entry is not None and entry.state is not State.SUBMITTED)
-
-
-def _age(entry: Entry | None) -> float:
-    """Seconds since the task was submitted; 0 for one that was submitted elsewhere."""
-    if entry is None or entry.submitted_at is None:
-        return 0.0
-    return max(time.time() - entry.submitted_at, 0.0)
 
 
 def _progress(task: Task, age: float) -> Progress:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from ..errors import InvalidInput
 from ..gateway import Client, Task
 from ..journal import Entry, Journal
-from ..progress import NO_OBSERVER, ProgressObserver
+from ..progress import NO_OBSERVER, Progress, ProgressObserver
 from ..request import GenerateRequest
 from ..settings import Settings
 from ..text import is_task_id, sanitize
@@ -52,6 +52,7 @@ class Service:
         self.settings = settings
         self.journal = journal
         self.output = output.absolute()  # recorded paths must not depend on the working directory
+        self._loss_checked = False
         self._client = Client(settings, timeouts=policy.timeouts, limits=policy.size_limits)
         self._workers = Workers(
             journal, settings.max_requests, policy.rate_limit_pause, policy.exit_grace
@@ -96,6 +97,10 @@ class Service:
             SubmitUnknown: It was sent, now or earlier, and the outcome is unknown.
         """
         self.settings.require_key()
+        if not self._loss_checked:
+            self._loss_checked = True
+            if loss := await self._workers.disk(observer, self.journal.report_loss, self.output):
+                observer.report(Progress(loss))
         return await self._submitter.submit(request, take, node_id, prompt_id, observer)
 
     async def settle(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -281,3 +282,40 @@ def test_terminal_commands_of_an_error_are_not_printed(shell: Shell) -> None:
     """An argument is quoted in the error."""
     done = shell("forget", "\x1b[2J\u202e", code=1)
     assert not {"\x1b", "\u202e"} & set(done.stderr)
+
+
+def test_backup_copies_the_journal_and_never_overwrites(
+    gateway: Simulator, shell: Shell, tmp_path: Path
+) -> None:
+    """The copy works as a journal: the same request costs nothing."""
+    copy = tmp_path / "copy"
+    assert "no journal" in shell("backup", str(copy), code=1).stderr
+    task_id = shell("generate", PROMPT).stdout.strip()
+    assert "Requests in the copy: 1" in shell("backup", str(copy)).stdout
+    assert "exists already" in shell("backup", str(copy), code=1).stderr
+    restored = shell("generate", PROMPT, PIKA_JOURNAL_URL=f"sqlite:///{copy.as_posix()}")
+    assert restored.stdout.strip() == task_id
+    assert gateway.charged == [task_id]
+
+
+def test_generate_warns_before_it_pays_without_the_earlier_journal(
+    gateway: Simulator, shell: Shell
+) -> None:
+    """Once: the journal was deleted, and the files of earlier tasks are still there."""
+    arguments = ("generate", PROMPT, "--wait", "--output", str(shell.output))
+    shell(*arguments)
+    for path in shell.home.glob("journal.sqlite3*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    done = shell(*arguments)
+    before, after = done.stderr.split("Sending the request", 1)
+    assert "is empty, but" in before
+    assert "charged" in before
+    assert "is empty, but" not in after
+    assert "is empty, but" not in shell(*arguments).stderr
+
+
+def test_relative_journal_url_is_refused(gateway: Simulator, shell: Shell) -> None:
+    """The error has the whole path. Nothing is sent."""
+    done = shell("generate", PROMPT, code=1, PIKA_JOURNAL_URL="sqlite:///tasks.db")
+    assert f"sqlite:///{ROOT.as_posix()}/tasks.db" in done.stderr
+    assert gateway.log == []
