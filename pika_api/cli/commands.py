@@ -19,7 +19,7 @@ from ..errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTim
 from ..journal import REUSABLE, Entry, Journal, State
 from ..log import log
 from ..progress import Progress, ProgressObserver
-from ..settings import find_home, journal_url, load_settings
+from ..settings import find_home, load_settings
 from ..support import run_diagnostics
 from ..tasks import Service
 from ..text import format_duration, sanitize
@@ -85,7 +85,7 @@ def result(args: argparse.Namespace, home: Path) -> int:
 
 def tasks(args: argparse.Namespace, home: Path) -> int:
     """List the journal."""
-    with closing(Journal(journal_url(home))) as journal:
+    with closing(Journal.at(home)) as journal:
         for entry in journal.entries(limit=args.limit, forgotten=args.all):
             _print(json.dumps(_as_json(entry)) if args.json else _as_line(entry))
     return 0
@@ -110,7 +110,7 @@ def settle(args: argparse.Namespace, home: Path) -> int:
 
 def forget(args: argparse.Namespace, home: Path) -> int:
     """Remove a task from lists and release its fingerprint."""
-    with closing(Journal(journal_url(home))) as journal:
+    with closing(Journal.at(home)) as journal:
         entry = _find(args.task, journal)
         if not journal.forget(entry.id):
             raise InvalidInput(
@@ -126,7 +126,7 @@ def forget(args: argparse.Namespace, home: Path) -> int:
 
 def backup(args: argparse.Namespace, home: Path) -> int:
     """Copy the journal into a new file."""
-    with closing(Journal(journal_url(home))) as journal:
+    with closing(Journal.at(home)) as journal:
         count = journal.backup(args.file)
     _print(f"The journal was copied to {args.file}. Requests in the copy: {count}.")
     return 0
@@ -163,7 +163,7 @@ def _with_service(
         await run(service, ProgressObserver(report=_print_progress))
 
     with (
-        closing(Journal(journal_url(home))) as journal,
+        closing(Journal.at(home)) as journal,
         closing(Service(load_settings(home), journal, output)) as service,
     ):
         asyncio.run(run_to_end())

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,7 +24,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..errors import InvalidInput, JournalError
 from ..log import log
-from ..settings import gateway_of
+from ..settings import gateway_of, journal_url
 from .clocks import Clocks, SystemClocks
 from .database import Database, Replaced
 from .entries import Claim, Entry, Intent
@@ -120,8 +121,8 @@ class Journal(JournalQueries):
             created if needed.
         clocks: The clocks that times and leases are taken from.
         lease: Seconds a lease lasts without being renewed.
-        spool: The folder for ids of paid tasks that the database did not take; see `Spool`. None
-            for the folder beside a SQLite file.
+        spool: The folder for ids of paid tasks that another database than a SQLite file did not
+            take; see `Spool`. A SQLite file has its own folder beside it.
 
     Raises:
         JournalError: Not a valid URL, or not one of these databases.
@@ -137,12 +138,17 @@ class Journal(JournalQueries):
     ) -> None:
         database = Database(url, on_open=self._begin_with_file)
         super().__init__(database)
-        if spool is None and database.file is not None:
+        if database.file is not None:
             spool = database.file.with_name(f"{database.file.name}-spool")
         self._spool = Spool(spool)
         self._clocks = clocks or SystemClocks()
         self.lease = lease
         self._earlier_accounts: Sequence[tuple[str, str]] | None = None
+
+    @classmethod
+    def at(cls, home: Path, environ: Mapping[str, str] = os.environ) -> Journal:
+        """The journal for a private folder: ``PIKA_JOURNAL_URL``, else the file in the folder."""
+        return cls(journal_url(home, environ), spool=home / "spool")
 
     def close(self) -> None:
         """Close the connections."""

@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 from ..errors import PikaError, SettingsError
 from ..gateway import HealthCheck, Verdict
 from ..journal import SCHEMA_VERSION, Journal, is_journal, misread_paths
-from ..settings import RawSetting, journal_url, load_settings, read_settings_file, resolve_settings
+from ..settings import RawSetting, load_settings, read_settings_file, resolve_settings
 from ..text import format_size
 from .redaction import Redactor, redact_user_text
 
@@ -160,7 +160,7 @@ def _environment(environ: Mapping[str, str]) -> Iterator[_Check]:
 
 def _journal(home: Path, output: Path, environ: Mapping[str, str]) -> Iterator[_Check]:
     try:
-        with closing(Journal(journal_url(home, environ))) as journal:
+        with closing(Journal.at(home, environ)) as journal:
             loss = journal.loss(output)  # first: reading creates a missing file
             backend, file = journal.location
             counts = journal.count_by_state()
