@@ -14,7 +14,7 @@ from typing import Any, Final
 from benchmarks import comfyui, ours
 from benchmarks.comfyui import Helper
 from benchmarks.measure import Effort, in_pairs, isolated, peak_growth, say
-from benchmarks.pictures import LARGEST, SIZES, SMALL, Picture
+from benchmarks.pictures import LARGEST, SIZES, SMALL, SMOOTH, Picture
 from benchmarks.table import Row, megabytes, milliseconds, times
 
 #: Lossless on both sides, and what each side does by default.
@@ -38,6 +38,8 @@ def rows(pictures: Mapping[str, Picture], helper: Helper, effort: Effort) -> Ite
 def _times(pictures: Mapping[str, Picture], helper: Helper, effort: Effort) -> Iterator[Row]:
     for mode, lossless in _MODES.items():
         for name, picture in pictures.items():
+            if name in SMOOTH and not lossless:
+                continue  # as JPEG they are like the photograph
             say(f"encoding: {name}, {mode}")
             count = effort.choose(3 if name == LARGEST else 7, 2, 1)
             yield _time(f"encode {name}: {mode}", picture.load(), helper, lossless, count)
