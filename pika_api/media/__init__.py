@@ -1,6 +1,7 @@
 """Pictures and videos: encodes what is sent, and inspects what is received."""
 
 from .containers import check_structure
+from .frames import Frames, Sound, earlier_frames_digest, encode_frames
 from .images import (
     AS_IS,
     AUTO,
@@ -21,9 +22,17 @@ from .probe import (
     open_picture,
     probe_file,
 )
+from .reencode import WHOLE, Part
 from .structure import NotMedia, RefusedMedia, StructureLimits, UnreadFormat
 from .types import Media
-from .video import read_video_file
+from .video import (
+    PreparedVideo,
+    file_digest,
+    part_digest,
+    prepare_video_file,
+    probe_video,
+    read_video_file,
+)
 
 __all__ = [
     "AS_IS",
@@ -31,22 +40,33 @@ __all__ = [
     "FITS",
     "FORMATS",
     "PICTURES",
+    "WHOLE",
     "DecodeLimits",
+    "Frames",
     "Media",
     "MediaKind",
     "NotMedia",
+    "Part",
     "PreparedImage",
+    "PreparedVideo",
     "Probe",
     "RefusedMedia",
+    "Sound",
     "StructureLimits",
     "UnreadFormat",
     "check_size",
     "check_structure",
+    "earlier_frames_digest",
+    "encode_frames",
     "encode_image",
+    "file_digest",
     "first_frame",
     "open_picture",
+    "part_digest",
     "prepare_image",
+    "prepare_video_file",
     "probe_file",
+    "probe_video",
     "read_image_file",
     "read_video_file",
 ]

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from av.container import InputContainer
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
     from PIL.Image import Image
 
 #: Frames of the maximum size that threads may decode at the same time. Beside them, a decoder keeps
@@ -148,7 +149,9 @@ def check_size(width: int, height: int, limits: DecodeLimits = DEFAULT_DECODE_LI
         )
 
 
-def _open(path: Path, structure: Structure, limits: DecodeLimits, **options: str) -> InputContainer:
+def open_video(
+    path: Path, structure: Structure, limits: DecodeLimits, **options: str
+) -> InputContainer:
     """Open a file as the kind of video that was checked, and as nothing else.
 
     FFmpeg also reads playlists, which name further files, and renders text. A file from the network
@@ -183,7 +186,7 @@ def _probe_video(path: Path, structure: Structure, decode: bool, limits: DecodeL
     import av
 
     try:
-        with _open(path, structure, limits) as container:
+        with open_video(path, structure, limits) as container:
             if not container.streams.video:
                 raise NotMedia("it has sound but no video stream")
             stream = container.streams.video[0]
@@ -202,10 +205,10 @@ def _probe_video(path: Path, structure: Structure, decode: bool, limits: DecodeL
             name, size = container.format.name, (stream.width, stream.height)
             return Probe(MediaKind.VIDEO, name, codec, *size, seconds, rate)
     except (av.FFmpegError, MemoryError, IndexError) as error:
-        raise _undecodable(error) from error
+        raise undecodable(error) from error
 
 
-def _undecodable(error: Exception) -> NotMedia:
+def undecodable(error: Exception) -> NotMedia:
     """The error for one of PyAV. Too little memory or time does not mean that it is not media."""
     import av
 
@@ -220,13 +223,17 @@ def _undecodable(error: Exception) -> NotMedia:
 
 def _count_frames(path: Path, structure: Structure, limits: DecodeLimits) -> int:
     # The edit list of a trimmed clip hides samples that the header counts.
-    with _open(path, structure, limits, ignore_editlist="1") as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        at_once = _FRAMES_AT_ONCE * limits.pixels // max(stream.width * stream.height, 1)
-        threads = min((os.cpu_count() or 1) + 1, _MAX_THREADS, max(at_once, 1))
-        stream.codec_context.thread_count = threads
+    with open_video(path, structure, limits, ignore_editlist="1") as container:
+        use_threads(container.streams.video[0], limits)
         return sum(1 for _frame in _frames(container, limits))
+
+
+def use_threads(stream: VideoStream, limits: DecodeLimits) -> None:
+    """Decode with several threads, as far as their frames fit into the memory."""
+    stream.thread_type = "AUTO"
+    at_once = _FRAMES_AT_ONCE * limits.pixels // max(stream.width * stream.height, 1)
+    threads = min((os.cpu_count() or 1) + 1, _MAX_THREADS, max(at_once, 1))
+    stream.codec_context.thread_count = threads
 
 
 def _frames(container: InputContainer, limits: DecodeLimits) -> Iterator[VideoFrame]:
@@ -261,10 +268,10 @@ def first_frame(
 
         _probe_video(path, structure, False, limits)
         try:
-            with _open(path, structure, limits) as container:
+            with open_video(path, structure, limits) as container:
                 frame = next(_frames(container, limits), None)
         except (av.FFmpegError, MemoryError, IndexError) as error:
-            raise _undecodable(error) from error
+            raise undecodable(error) from error
         if frame is None:
             raise NotMedia("it has no frame")
         pixels = frame.to_ndarray(format="rgb24")

@@ -21,12 +21,15 @@ class Media:
     """A picture or video that is sent.
 
     Attributes:
-        digest: SHA-256 of the input, 64 hexadecimal digits: of the 8-bit pixels of a picture, or
-            the file of a video. It does not change with the encoding.
+        digest: SHA-256 of the input, 64 hexadecimal digits: of the 8-bit pixels of a picture, of
+            the file of a video, or of its 8-bit frames and its sound. It does not change with the
+            encoding.
         mime: The MIME type of `data`.
         width, height: Pixels.
         data: The encoded bytes, or the file that contains them.
         size: Size of `data` in bytes.
+        earlier_digest: The digest that version 0.1.0 had for this input; empty if it is the same.
+            A request that was paid for then is found by it.
     """
 
     digest: str
@@ -35,6 +38,7 @@ class Media:
     height: int
     data: bytes | Path = field(repr=False)
     size: int
+    earlier_digest: str = ""
 
     @property
     def base64_size(self) -> int:
