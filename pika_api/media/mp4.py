@@ -31,6 +31,11 @@ _LIMITED: Final = 1
 _UNKNOWN: Final = 2
 
 
+def to_fraction(value: Any, default: Fraction = Fraction(0)) -> Fraction:
+    """A rational number of PyAV, whose type depends on its version; `default` for none or 0."""
+    return Fraction(value.numerator, value.denominator) if value else default
+
+
 @dataclass(frozen=True)
 class Colour:
     """How the numbers of a frame become colours: values of ITU-T H.273, and FFmpeg's range."""
@@ -48,7 +53,7 @@ class Mp4Writer:
         size: Width and height in pixels, both even.
         rate: Frames per second, about.
         unit: Unit of the frames' times, in seconds.
-        aspect: Width of a pixel, divided by its height.
+        aspect: Width of a pixel, divided by its height; 0 if it is unknown.
     """
 
     def __init__(
@@ -59,7 +64,7 @@ class Mp4Writer:
         unit: Fraction,
         *,
         colour: Colour,
-        aspect: Fraction | None = None,
+        aspect: Fraction = Fraction(0),
     ) -> None:
         self._container = container
         rate = min(max(rate.limit_denominator(1001), _RATES[0]), _RATES[1])
@@ -163,7 +168,8 @@ class SoundWriter:
         count = frame.samples
         position = self._next
         if frame.pts is not None and frame.time_base:
-            position = round((frame.pts * frame.time_base - self._start) * self._rate)
+            moment = frame.pts * to_fraction(frame.time_base)
+            position = round((moment - self._start) * self._rate)
         first = min(max(-position, 0), count)
         last = count
         if self._end is not None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from .containers import Structure, check_structure
 from .packets import check_packet
@@ -149,6 +149,13 @@ def check_size(width: int, height: int, limits: DecodeLimits = DEFAULT_DECODE_LI
         )
 
 
+def _any_encoding() -> dict[str, Any]:
+    """Arguments with which PyAV accepts tags in any encoding. It always does since version 19."""
+    import av
+
+    return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+
 def open_video(
     path: Path, structure: Structure, limits: DecodeLimits, **options: str
 ) -> InputContainer:
@@ -161,7 +168,7 @@ def open_video(
 
     # FFmpeg decodes the first frames of every track already when it opens a file.
     pixels = str(limits.pixels // max(structure.video_tracks, 1))
-    container = av.open(
+    container: InputContainer = av.open(
         str(path),
         options={
             "format_whitelist": structure.demuxer or "",
@@ -169,7 +176,7 @@ def open_video(
             "max_pixels": pixels,
             **options,
         },
-        metadata_errors="replace",  # tags in another encoding are no reason to fail
+        **_any_encoding(),
         timeout=limits.open_seconds,
     )
     for stream in container.streams.video:

@@ -10,7 +10,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from .mp4 import Mp4Writer, create_mp4, frame_colour, to_yuv420
+from .mp4 import Mp4Writer, create_mp4, frame_colour, to_fraction, to_yuv420
 from .packets import check_packet
 from .probe import DecodeLimits, open_video, undecodable, use_threads
 from .structure import NotMedia, RefusedMedia
@@ -100,7 +100,7 @@ class _Reencoder:
         self._sound: AudioStream | None = None
         if tracks.sound is not None:
             self._sound = container.streams[tracks.sound]  # type: ignore[assignment]
-        self._unit: Fraction = self._video.time_base or _USUAL_UNIT
+        self._unit = to_fraction(self._video.time_base, _USUAL_UNIT)
         self._part = part
         self._first = int(part.start / self._unit)
         #: Time of the first frame behind the part, in units of the stream.
@@ -163,13 +163,13 @@ class _Reencoder:
         """Open the encoders. The first frame says what they need."""
         self._shaper = _Shaper(find_turn(frame))
         self._origin = frame.pts or 0
-        aspect = self._video.sample_aspect_ratio or None
+        aspect = to_fraction(self._video.sample_aspect_ratio)
         if aspect and self._shaper.turn.swaps:
             aspect = 1 / aspect
         self._writer = Mp4Writer(
             output,
             self._shaper.size(frame),
-            self._video.average_rate or self._video.guessed_rate or _USUAL_RATE,
+            to_fraction(self._video.average_rate or self._video.guessed_rate, _USUAL_RATE),
             self._unit,
             colour=frame_colour(frame, self._video.codec_context),
             aspect=aspect,
@@ -240,7 +240,7 @@ class _Shaper:
             width=width,
             height=height,
             format=frame.format,
-            time_base=frame.time_base or _USUAL_UNIT,
+            time_base=to_fraction(frame.time_base, _USUAL_UNIT),
         )
         even = f"{width // 2 * 2}:{height // 2 * 2}:0:0"
         for name, argument in (("crop", even), *self.turn.filters, ("buffersink", None)):

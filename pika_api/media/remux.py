@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from .mp4 import SoundWriter, create_mp4
 from .probe import DecodeLimits, open_video
@@ -16,8 +16,12 @@ from .tracks import Tracks, Turn, find_tracks, find_turn
 
 if TYPE_CHECKING:
     from av.audio.stream import AudioStream
-    from av.stream import Stream
+    from av.container import OutputContainer
+    from av.packet import Packet
     from av.video.stream import VideoStream
+
+#: Most packets whose frames are shown in another order than they are stored: H.264 allows 16.
+_REORDERED: Final = 32
 
 
 def remux(
@@ -51,38 +55,71 @@ def remux(
 def _copy(
     source: Path, target: Path, tracks: Tracks, limits: DecodeLimits, check: Callable[[], None]
 ) -> int:
-    frames = 0
     deadline = time.monotonic() + limits.seconds
     with open_video(source, tracks.structure, limits) as container, create_mp4(target) as output:
         video: VideoStream = container.streams[tracks.video]
-        outputs: dict[int, Stream] = {video.index: output.add_stream_from_template(video)}
         streams: list[VideoStream | AudioStream] = [video]
+        copied = _Copy(output, video)
+        copies = {video.index: copied}
         writer: SoundWriter | None = None
         if tracks.sound is not None:
             sound: AudioStream = container.streams[tracks.sound]
             streams.append(sound)
             if tracks.sound_copyable:
-                outputs[sound.index] = output.add_stream_from_template(sound)
+                copies[sound.index] = _Copy(output, sound)
             else:
                 context = sound.codec_context
-                writer = SoundWriter(
-                    output, context.sample_rate, context.channels, Fraction(0), None
-                )
+                rate, channels = context.sample_rate, context.channels
+                writer = SoundWriter(output, rate, channels, Fraction(0), None)
         for packet in container.demux(*streams):
             check()
             if time.monotonic() > deadline:
                 raise RefusedMedia(f"it takes over {limits.seconds:g} s to convert")
-            if packet.stream.index in outputs:
-                if packet.dts is not None:  # the last one is empty
-                    frames += packet.stream.index == video.index
-                    packet.stream = outputs[packet.stream.index]
-                    output.mux(packet)
+            if packet.stream.index in copies:
+                copies[packet.stream.index].write(packet)
             elif writer is not None:
                 for frame in decoded(packet):
                     writer.write(frame)
         if writer is not None:
             writer.finish()
-    return frames
+    return copied.count
+
+
+class _Copy:
+    """A stream of the new file.
+
+    Attributes:
+        count: Number of packets that were written.
+    """
+
+    def __init__(self, output: OutputContainer, original: VideoStream | AudioStream) -> None:
+        self._output = output
+        self._stream = output.add_stream_from_template(original)
+        self._waiting: list[Packet[Any]] = []
+        self._begun = False
+        self.count = 0
+
+    def write(self, packet: Packet[Any]) -> None:
+        """Write a packet. Matroska has no decoding times; FFmpeg knows them after some packets."""
+        if not packet.size:
+            return  # the last one
+        if packet.dts is None and not self._begun:
+            self._waiting.append(packet)
+            if len(self._waiting) > _REORDERED:
+                raise NotMedia("its frames have no times")
+            return
+        step = max(packet.duration or 0, 1)
+        while self._waiting and packet.dts is not None:
+            early = self._waiting.pop(0)
+            early.dts = packet.dts - step * (len(self._waiting) + 1)
+            self._mux(early)
+        self._begun = True
+        self._mux(packet)
+
+    def _mux(self, packet: Packet[Any]) -> None:
+        packet.stream = self._stream
+        self._output.mux(packet)
+        self.count += 1
 
 
 def first_turn(path: Path, tracks: Tracks, limits: DecodeLimits) -> Turn:

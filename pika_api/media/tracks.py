@@ -68,7 +68,7 @@ def find_tracks(path: Path, limits: DecodeLimits) -> Tracks:
         raise NotMedia("it is a picture")
     try:
         with open_video(path, structure, limits) as container:
-            videos = [each for each in container.streams.video if not each.disposition & _PICTURE]
+            videos = [each for each in container.streams.video if not _flags(each) & _PICTURE]
             if not videos:
                 kind = "a cover picture" if container.streams.video else "sound"
                 raise NotMedia(f"it has {kind} but no video stream")
@@ -95,7 +95,13 @@ def find_tracks(path: Path, limits: DecodeLimits) -> Tracks:
 
 def _preferred(streams: list[_Stream]) -> _Stream:
     """The stream that a player chooses: the first that is marked as default, else the first."""
-    return next((each for each in streams if each.disposition & _DEFAULT), streams[0])
+    return next((each for each in streams if _flags(each) & _DEFAULT), streams[0])
+
+
+def _flags(stream: VideoStream | AudioStream) -> int:
+    """FFmpeg's flags of a stream. PyAV before 15 has an enumeration that is no number."""
+    flags: Any = stream.disposition
+    return int(getattr(flags, "value", flags))
 
 
 def _find_sound(container: InputContainer) -> AudioStream | None:

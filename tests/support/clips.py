@@ -60,15 +60,18 @@ def write_clip(
     videos: int = 1,
     sounds: int = 1,
     cover: bool = False,
-    data: bool = False,
+    timecode: bool = False,
     options: dict[str, str] | None = None,
     colour_range: int = 0,
+    aspect: Fraction | None = None,
+    moving: bool = False,
 ) -> Path:
     """Write a clip of `quarters`. The second of several video tracks is black.
 
     Args:
         times: The times of the frames, in `unit` seconds.
         sound: A codec for a tone that is as long as the video; None for no sound.
+        moving: Whether each frame is a little darker than the one before.
     """
     with av.open(str(path), "w", format=container, options=options or {}) as output:
         streams = []
@@ -77,19 +80,21 @@ def write_clip(
             stream.width, stream.height = size
             stream.pix_fmt = form
             stream.codec_context.time_base = unit
-            if colour_range:
-                stream.codec_context.color_range = colour_range
+            if aspect:
+                stream.codec_context.sample_aspect_ratio = aspect
+            stream.codec_context.color_range = colour_range
             streams.append(stream)
         tracks = [
             output.add_stream(sound, rate=rate, layout=layout)
             for _ in range(sounds if sound else 0)
         ]
         attached = _add_cover(output) if cover else None
-        if data:
-            output.add_data_stream()
+        if timecode:
+            streams[0].metadata["timecode"] = "01:00:00:00"
         for number, stream in enumerate(streams):
-            pixels = quarters(*size) if number == 0 else np.zeros((size[1], size[0], 3), np.uint8)
-            for time in times:
+            for shade, time in enumerate(times):
+                light = 0.0 if number else 1 - shade / 100 if moving else 1.0
+                pixels = (quarters(*size) * light).astype(np.uint8)
                 frame = av.VideoFrame.from_ndarray(pixels, format="rgb24").reformat(format=form)
                 frame.pts, frame.time_base = time, unit
                 output.mux(stream.encode(frame))
@@ -123,7 +128,8 @@ def _add_cover(output: Any) -> Any:
     Image.new("RGB", (32, 32), (255, 0, 255)).save(picture, "JPEG")
     stream = output.add_stream("mjpeg", rate=1)
     stream.width, stream.height, stream.pix_fmt = 32, 32, "yuvj420p"
-    stream.disposition = av.stream.Disposition.attached_pic
+    attached: Any = av.stream.Disposition.attached_pic
+    stream.disposition = getattr(attached, "value", attached)
     packet = av.Packet(picture.getvalue())
     packet.stream, packet.time_base, packet.pts, packet.dts = stream, Fraction(1, 90000), 0, 0
     return packet
@@ -160,7 +166,10 @@ class Clip:
             self.size = stream.width, stream.height
             frames = list(container.decode(stream))
             self.times = [float(frame.pts * frame.time_base) for frame in frames]
-            self.pixels = frames[0].to_ndarray(format="rgb24")
+            # Old versions of PyAV do not take the colour space from the frame.
+            rgb = frames[0].reformat(format="rgb24", src_colorspace=frames[0].colorspace)
+            self.pixels = rgb.to_ndarray()
+            self._frames = frames
             self.matrix = frames[0].side_data.get("DISPLAYMATRIX")
         self.sound, self.channels, self.rate, self.sound_codec = 0.0, 0, 0, None
         with av.open(io.BytesIO(data)) as container:
@@ -170,6 +179,10 @@ class Clip:
                 self.sound_codec = track.codec_context.name
                 samples = [frame.samples for frame in container.decode(track)]
                 self.sound = sum(samples) / self.rate
+
+    def frame(self, number: int) -> np.ndarray:
+        """A frame, ``[H,W,3]`` numbers."""
+        return self._frames[number].to_ndarray(format="rgb24").astype(int)
 
     def quarters(self) -> tuple[int, ...]:
         """Which of QUARTERS is in which quarter of the first frame."""
