@@ -94,7 +94,7 @@ class _Copy:
 
     def __init__(self, output: OutputContainer, original: VideoStream | AudioStream) -> None:
         self._output = output
-        self._stream = output.add_stream_from_template(original)
+        self._stream = output.add_stream_from_template(original, opaque=True)
         self._waiting: list[Packet[Any]] = []
         self._begun = False
         self.count = 0
