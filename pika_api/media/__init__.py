@@ -10,8 +10,8 @@ from .images import (
     PreparedImage,
     encode_image,
     prepare_image,
-    read_image_file,
 )
+from .pictures import read_image_file
 from .probe import (
     PICTURES,
     DecodeLimits,

@@ -7,13 +7,10 @@ import io
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..errors import InvalidInput
 from . import png
-from .picture_files import check_picture_file
-from .structure import NotMedia
 from .types import Media
 
 if TYPE_CHECKING:
@@ -283,26 +280,3 @@ def _describe_encoding(media: Media, form: str, quality: int) -> str:
 
 def _media(digest: Future[str], form: str, width: int, height: int, data: bytes) -> Media:
     return Media(digest.result(), f"image/{form}", width, height, data, len(data))
-
-
-def read_image_file(path: Path) -> Pixels:
-    """The pixels of a picture file (PNG, JPEG, WebP …): ``[H,W,3]`` bytes, upright as in EXIF.
-
-    Raises:
-        InvalidInput: The file is not a picture, or cannot be read.
-    """
-    import numpy as np
-    from PIL import Image, ImageOps
-
-    try:
-        check_picture_file(path)
-        with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture)
-            if not upright.has_transparency_data:
-                return np.array(upright.convert("RGB"))
-            pixels = np.asarray(upright.convert("RGBA"))
-    except (NotMedia, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InvalidInput(
-            "image", f"{path} is not a picture: {error}.", "Use a PNG, JPEG or WebP file."
-        ) from error
-    return to_rgb8(pixels.astype(np.float32) / 255.0)
