@@ -24,6 +24,8 @@ from .sockets import CATEGORY, NONE, OptionsSocket, check_extra_json, choice, ex
 if TYPE_CHECKING:
     import torch
 
+    from ..pika_api.tasks import Submitted
+
 
 class PikaGenerate(io.ComfyNode):
     """One request, which becomes one paid task."""
@@ -147,7 +149,7 @@ class PikaGenerate(io.ComfyNode):
         try:
             with host.use_service() as service:
                 released = service.journal.count_released(prompt_text)
-                return f"{released} {service.settings.base_url} {service.settings.key_id}"
+                return f"{released} {service.settings.gateway} {service.settings.key_id}"
         except PikaError:
             return float("nan")  # run the node, which then reports the error
 
@@ -199,11 +201,22 @@ class PikaGenerate(io.ComfyNode):
                 text = f"Reused task {submitted.task_id}, no new charge. "
                 text += "Another seed creates a new take."
             else:
-                text = " · ".join(filter(None, (f"task {submitted.task_id}", composed.note)))
+                parts = (f"task {submitted.task_id}", _replacement(submitted), composed.note)
+                text = " · ".join(filter(None, parts))
             display.finish_with(text)
         return io.NodeOutput(
             submitted.task_id, ui={"text": [text], "images": list(composed.previews)}
         )
+
+
+def _replacement(submitted: Submitted) -> str:
+    """Why a new task was created although the request had one; empty if it had none."""
+    if not submitted.replaced:
+        return ""
+    return (
+        f"a new task: the gateway does not know the earlier one ({submitted.replaced}) with the "
+        "current key"
+    )
 
 
 @dataclass(frozen=True)

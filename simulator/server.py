@@ -87,6 +87,10 @@ class Simulator:
         """The token that is accepted."""
         return self.settings.key
 
+    def add_key(self, key: str, account: str = "first") -> None:
+        """Accepts another key: of the account of `key`, or of another one with its own tasks."""
+        self._gateway.accounts[key] = account
+
     @property
     def log(self) -> list[Request]:
         """All requests to both origins, in order of arrival."""

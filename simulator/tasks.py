@@ -32,6 +32,7 @@ class Task:
     seconds: float
     fault: Fault | None = field(repr=False)
     rendering: Future[Rendering] = field(repr=False)
+    account: str
     started: float = field(default_factory=time.monotonic, repr=False)
 
     @property
@@ -146,11 +147,12 @@ class TaskStore:
         seconds: float,
         fault: Fault | None,
         rendering: Future[Rendering],
+        account: str,
     ) -> Task:
         """Creates and charges a task."""
         if fault is not None and fault.seconds is not None:
             seconds = fault.seconds
-        task = Task(str(uuid.uuid4()), request.summary, seconds, fault, rendering)
+        task = Task(str(uuid.uuid4()), request.summary, seconds, fault, rendering, account)
         with self._lock:
             self._tasks[task.id] = task
         return task

@@ -22,6 +22,7 @@ _POST: Final = {
     "/pika/settings": settings.change,
     "/pika/connection": settings.test,
     f"{_TASK}/forget": tasks.forget,
+    f"{_TASK}/settle": tasks.settle,
     f"{_TASK}/refresh": tasks.refresh,
     f"{_TASK}/collect": tasks.collect,
 }

@@ -12,6 +12,7 @@ from aiohttp import web
 from ...pika_api.errors import (
     DownloadFailed,
     GatewayError,
+    InvalidInput,
     JournalError,
     OtherGateway,
     PikaError,
@@ -33,6 +34,7 @@ _MAX_BODY: Final = 64 * 1024
 _STATUS_AND_CODE: Final[Mapping[type[PikaError], tuple[int, str]]] = {
     SettingLocked: (409, "environment"),
     SettingsError: (409, "settings"),
+    InvalidInput: (409, "invalid"),
     JournalError: (503, "journal"),
     TaskFailed: (409, "failed"),
     TaskTimeout: (409, "not_finished"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from ...pika_api.journal import ACTIVE, State
+from ...pika_api.text import is_task_id
 from .. import host
 from .replies import Problem, read_object
 
@@ -38,9 +39,12 @@ async def list_tasks(request: web.Request) -> web.Response:
 
 
 async def show_request(request: web.Request) -> web.Response:
-    """GET: the request of a task; media are described by their hash."""
+    """GET: the request of a task, and the answer to it if its outcome is unknown.
+
+    Media are described by their hash.
+    """
     entry = await _entry(request)
-    return web.json_response({"request": entry.request})
+    return web.json_response({"request": entry.request, "answer": entry.answer})
 
 
 async def forget(request: web.Request) -> web.Response:
@@ -57,6 +61,19 @@ async def forget(request: web.Request) -> web.Response:
     return await _task_response(entry.id)
 
 
+async def settle(request: web.Request) -> web.Response:
+    """POST ``{"task_id": …}``: give a request with an unknown outcome the id of its task."""
+    values = await read_object(request)
+    entry = await _entry(request)
+    task_id = values.get("task_id")
+    # Not a number: a browser rounds those above 2**53.
+    if not isinstance(task_id, str) or not is_task_id(task_id.strip()):
+        raise Problem(400, "invalid", "This is not a task id. Copy it from the gateway's own list.")
+    async with host.open_service() as service:
+        settled = await service.settle(entry.id, task_id)
+    return await _task_response(settled.id)
+
+
 async def refresh(request: web.Request) -> web.Response:
     """POST: read the feed of an active task once. The response says whether it was read.
 
@@ -67,7 +84,7 @@ async def refresh(request: web.Request) -> web.Response:
     asked = False
     if entry.task_id is not None and entry.state in ACTIVE:
         async with host.open_service() as service:
-            asked = entry.base_url == service.settings.base_url
+            asked = entry.gateway == service.settings.gateway
             if asked:
                 await service.status(entry.task_id)
     return await _task_response(entry.id, asked=asked)

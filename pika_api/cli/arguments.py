@@ -46,7 +46,9 @@ class Commands(NamedTuple):
     status: Command
     result: Command
     tasks: Command
+    settle: Command
     forget: Command
+    backup: Command
     doctor: Command
 
 
@@ -77,8 +79,13 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
     tasks.add_argument("--limit", type=int, default=20, help="how many tasks (default: 20)")
     tasks.add_argument("--all", action="store_true", help="also list forgotten tasks")
     tasks.add_argument("--json", action="store_true", help="one JSON object per line")
+    settle = add("settle", "give a request with an unknown outcome its task id", commands.settle)
+    settle.add_argument("task", help="the request's #number, as `tasks` prints it")
+    settle.add_argument("task_id", help="the id that the gateway's own list shows")
     forget = add("forget", "remove a task, so that its request can be sent again", commands.forget)
     forget.add_argument("task", help="a task id, or #number as `tasks` prints it")
+    backup = add("backup", "copy the journal into a new file, also during use", commands.backup)
+    backup.add_argument("file", type=Path, metavar="FILE", help="the new file")
     doctor = add("doctor", "check the installation; for you or for a bug report", commands.doctor)
     doctor.add_argument("--no-connection", action="store_true", help="do not ask the gateway")
     _add_output(doctor)

@@ -1,8 +1,11 @@
 """The record of every paid task, on disk. Nothing here sends a request."""
 
+from .clocks import BootTime, Clocks, SystemClocks
 from .entries import Claim, Entry, Intent, Page
 from .leases import LeaseKeeper
+from .location import is_journal, misread_paths
 from .schema import SCHEMA_VERSION
+from .spool import Slot
 from .states import ACTIVE, REUSABLE, SUBMITTING, State
 from .store import LEASE, Journal
 
@@ -12,11 +15,17 @@ __all__ = [
     "REUSABLE",
     "SCHEMA_VERSION",
     "SUBMITTING",
+    "BootTime",
     "Claim",
+    "Clocks",
     "Entry",
     "Intent",
     "Journal",
     "LeaseKeeper",
     "Page",
+    "Slot",
     "State",
+    "SystemClocks",
+    "is_journal",
+    "misread_paths",
 ]

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-import sqlalchemy as sa
-
+from ..settings import gateway_of
 from .states import State
+
+#: Computes the fingerprints that a request had in version 0.1.0, from address and `key_id`.
+EarlierFingerprints = Callable[[str, str], Sequence[str]]
+
+
+def _no_earlier(_base_url: str, _key_id: str) -> Sequence[str]:
+    return ()
 
 
 @dataclass(frozen=True)
@@ -18,9 +24,12 @@ class Intent:
 
     Attributes:
         fingerprint: The identity of the request, as `request_fingerprint` computes it.
+        base_url: The address of the gateway, as it is called.
+        key_id: The key that it is sent with; see `Settings.key_id`.
         take: Which take of the same request it is, 0 to 2**64 - 1.
         request: The body, with media described instead of contained.
         node_id, prompt_id: ComfyUI's, where it comes from a workflow.
+        earlier: The fingerprints that the same request had in version 0.1.0.
     """
 
     fingerprint: str
@@ -31,6 +40,12 @@ class Intent:
     request: Mapping[str, Any]
     node_id: str = ""
     prompt_id: str = ""
+    earlier: EarlierFingerprints = _no_earlier
+
+    @property
+    def gateway(self) -> str:
+        """The identity of the gateway."""
+        return gateway_of(self.base_url)
 
 
 @dataclass(frozen=True)
@@ -64,17 +79,37 @@ class Entry:
     last_error: str
     changed_at: float
     revision: int
+    answer: str = ""
+    lease_boot: str | None = None
+    lease_boot_until: float | None = None
+
+    @property
+    def gateway(self) -> str:
+        """The identity of the gateway that the task belongs to."""
+        return gateway_of(self.base_url)
 
     @classmethod
-    def of(cls, row: sa.RowMapping) -> Entry:
-        """The entry of a row of `schema.TASKS`. Parses JSON, so call it outside of transactions."""
-        values = {field.name: row[field.name] for field in fields(cls)}
+    def of(cls, row: Mapping[Any, Any]) -> Entry:
+        """The entry of a row of `schema.TASKS`. Parses JSON, so call it outside of transactions.
+
+        Columns that are newer than the row may be missing.
+        """
+        values = {field.name: row[field.name] for field in fields(cls) if field.name in row}
         values |= {
             "state": State(row["state"]),
             "take": int(row["take"]),
             "request": json.loads(row["request"]),
         }
         return cls(**values)
+
+    def as_row(self) -> dict[str, Any]:
+        """The columns of the row, as JSON values: the inverse of `of`."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return values | {
+            "state": self.state.value,
+            "take": str(self.take),
+            "request": json.dumps(self.request),
+        }
 
 
 @dataclass(frozen=True)

@@ -9,20 +9,21 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ..errors import JournalError
+from ..log import log
+from .backup import copy_journal
 from .database import Database
 from .entries import Entry, Page
+from .loss import describe_loss, result_folders
 from .schema import REVISION, TASKS
 from .states import State
 
 _limit: Final = sa.bindparam("limit", type_=sa.Integer)
 
+_ANY: Final = sa.select(TASKS.c.id).limit(1)
 _BY_ID: Final = sa.select(TASKS).where(TASKS.c.id == sa.bindparam("entry_id"))
-#: The newest row of a task id.
+#: The rows of a task id, the newest first. Gateways may use the same id for different tasks.
 BY_TASK_ID: Final = (
-    sa.select(TASKS)
-    .where(TASKS.c.task_id == sa.bindparam("task_id"))
-    .order_by(TASKS.c.id.desc())
-    .limit(1)
+    sa.select(TASKS).where(TASKS.c.task_id == sa.bindparam("task_id")).order_by(TASKS.c.id.desc())
 )
 #: Requests whose fingerprint is free again.
 _RELEASED: Final = sa.select(sa.func.count()).where(
@@ -53,11 +54,58 @@ class JournalQueries:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._loss_logged = False
 
     @property
     def location(self) -> tuple[str, Path | None]:
         """The kind of database, and its file if it is one."""
         return self._database.backend, self._database.file
+
+    def loss(self, output: Path) -> str:
+        """A warning if the journal is missing or empty, although there are files of earlier tasks.
+
+        Args:
+            output: The folder for finished files.
+        """
+        backend, file = self.location
+        text = describe_loss(str(file or backend), result_folders(output, file))
+        if text and (file is None or file.exists()) and self._has_earlier_entries():
+            return ""
+        return text
+
+    def report_loss(self, output: Path) -> str:
+        """As `loss`, and log the warning once."""
+        text = self.loss(output)
+        if text and not self._loss_logged:
+            self._loss_logged = True
+            log.warning("journal: %s", text)
+        return text
+
+    def _has_earlier_entries(self) -> bool:
+        with self._database.read() as connection:
+            return connection.execute(_ANY).first() is not None
+
+    def backup(self, target: Path) -> int:
+        """Copy a SQLite journal into a new file, also while it is in use.
+
+        Returns:
+            How many requests the copy contains.
+
+        Raises:
+            InvalidInput: There is such a file already.
+            JournalError: There is no journal, or it is not a file.
+        """
+        backend, file = self.location
+        if file is None:
+            raise JournalError(
+                f"The journal is a {backend} database, which this command cannot copy.",
+                hint="Use the tool of the database, such as pg_dump for PostgreSQL.",
+            )
+        if not file.exists():
+            raise JournalError(f"There is no journal at {file}, so there is nothing to copy.")
+        with self._database.read():
+            pass  # it is the current file, undamaged and up to date
+        return copy_journal(file, target.absolute())
 
     def get(self, entry_id: int) -> Entry:
         """The entry of a number that exists.
@@ -74,9 +122,20 @@ class JournalQueries:
         """The entry of a number that the user has typed."""
         return next(iter(self._entries(_BY_ID, entry_id=entry_id)), None)
 
-    def find_by_task_id(self, task_id: str) -> Entry | None:
-        """The newest entry of a task id."""
-        return next(iter(self._entries(BY_TASK_ID, task_id=task_id)), None)
+    def find_by_task_id(self, task_id: str, gateway: str = "") -> Entry | None:
+        """The newest entry of a task id.
+
+        Args:
+            gateway: Prefer the entries of this gateway, if it has any.
+        """
+        entries = self._entries(BY_TASK_ID, task_id=task_id)
+        own = (entry for entry in entries if entry.gateway == gateway)
+        return next(own, next(iter(entries), None))
+
+    def may_be_sent(self, entry_id: int, owner: str) -> bool:
+        """Whether the owner may still complete the request that it is sending."""
+        entry = self.find_by_id(entry_id)
+        return entry is not None and (entry.state, entry.owner) == (State.SENT, owner)
 
     def count_released(self, prompt: str | None) -> int:
         """How many requests of this prompt (of all prompts, if None) have released their claim.

@@ -7,7 +7,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 METADATA: Final = sa.MetaData()
 
@@ -16,6 +16,15 @@ VERSION: Final = sa.Table("pika_schema", METADATA, sa.Column("version", sa.Integ
 #: One row: the revision of the last change. See TRIGGERS.
 REVISION: Final = sa.Table(
     "pika_revision", METADATA, sa.Column("value", sa.BigInteger, nullable=False)
+)
+
+#: The addresses and keys under which requests were stored before schema 4: they were part of the
+#: fingerprints of that time. Filled by the upgrade only.
+EARLIER_ACCOUNTS: Final = sa.Table(
+    "pika_earlier_accounts",
+    METADATA,
+    sa.Column("base_url", sa.String(255), nullable=False),
+    sa.Column("key_id", sa.String(16), nullable=False),
 )
 
 TASKS: Final = sa.Table(
@@ -51,6 +60,13 @@ TASKS: Final = sa.Table(
     sa.Column("changed_at", sa.Float(53), nullable=False, server_default="0", index=True),
     # The number of the last change, set by the triggers only.
     sa.Column("revision", sa.BigInteger, nullable=False, server_default="0", index=True),
+    # The gateway's response to a submit whose outcome is unknown; shortened, without the key.
+    sa.Column("answer", sa.Text, nullable=False, server_default=""),
+    # The same lease on the clock of the machine's start; see `clocks`. It counts only while
+    # `lease_owner` is the owner: a process of schema 3 sets the owner and `lease_until` only.
+    sa.Column("lease_owner", sa.String(36)),
+    sa.Column("lease_boot", sa.String(64)),
+    sa.Column("lease_boot_until", sa.Float(53)),
 )
 
 #: From each schema version to the next, statement by statement. Rows are never dropped.
@@ -72,6 +88,14 @@ UPGRADES: Final[Mapping[int, Sequence[str]]] = {
         (SELECT pika_order.revision FROM pika_order WHERE pika_order.id = pika_tasks.id)""",
         "DROP TABLE pika_order",
         "CREATE INDEX ix_pika_tasks_revision ON pika_tasks (revision)",
+    ),
+    3: (
+        "ALTER TABLE pika_tasks ADD COLUMN answer TEXT NOT NULL DEFAULT ''",
+        """INSERT INTO pika_earlier_accounts (base_url, key_id)
+        SELECT DISTINCT base_url, key_id FROM pika_tasks WHERE fingerprint IS NOT NULL""",
+        "ALTER TABLE pika_tasks ADD COLUMN lease_owner VARCHAR(36)",
+        "ALTER TABLE pika_tasks ADD COLUMN lease_boot VARCHAR(64)",
+        "ALTER TABLE pika_tasks ADD COLUMN lease_boot_until FLOAT(53)",
     ),
 }
 

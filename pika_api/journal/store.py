@@ -11,22 +11,35 @@ The journal never contains the key or the media.
 
 from __future__ import annotations
 
+import contextlib
 import json
-import time
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from ..errors import JournalError
-from .database import Database
+from ..errors import InvalidInput, JournalError
+from ..log import log
+from ..settings import gateway_of, journal_url
+from .clocks import Clocks, SystemClocks
+from .database import Database, Replaced
 from .entries import Claim, Entry, Intent
 from .queries import BY_TASK_ID, JournalQueries
-from .schema import TASKS
-from .states import State
-from .transitions import CHANGED_AT, STATEMENTS, Event
+from .schema import EARLIER_ACCOUNTS, TASKS
+from .spool import Slot, Spool
+from .states import REUSABLE, State
+from .transitions import (
+    CHANGED_AT,
+    IS_LEASED,
+    STATEMENTS,
+    Event,
+    lease_parameters,
+    new_lease,
+)
 
 #: Seconds a lease lasts without being renewed.
 LEASE: Final = 12.0
@@ -40,6 +53,22 @@ _INSERT_CLAIM: Final = {
     for name, insert in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
 }
 _BY_CLAIM: Final = sa.select(TASKS).where(TASKS.c.claim == sa.bindparam("fingerprint"))
+_claims: Final[sa.BindParameter[Any]] = sa.bindparam("claims", expanding=True)
+_BY_CLAIMS: Final = sa.select(TASKS).where(TASKS.c.claim.in_(_claims))
+#: The newest task of a request and a key that has lost its claim to a task of another key.
+_REPLACED: Final = (
+    sa.select(TASKS)
+    .where(
+        TASKS.c.fingerprint.in_(_claims),
+        TASKS.c.key_id == sa.bindparam("key_id"),
+        TASKS.c.state.in_([state.value for state in REUSABLE]),
+        TASKS.c.claim.is_(None),
+        TASKS.c.forgotten_at.is_(None),
+    )
+    .order_by(TASKS.c.id.desc())
+    .limit(1)
+)
+_BY_ROW: Final = sa.select(TASKS).where(TASKS.c.id == sa.bindparam("entry_id"))
 _INSERT_TASK: Final = sa.insert(TASKS).values(changed_at=CHANGED_AT)
 _TAKE_LEASE: Final = (
     sa.update(TASKS)
@@ -48,21 +77,38 @@ _TAKE_LEASE: Final = (
         sa.or_(
             TASKS.c.owner.is_(None),
             TASKS.c.owner == sa.bindparam("new_owner"),
-            TASKS.c.lease_until <= sa.bindparam("now"),
+            sa.not_(IS_LEASED),
         ),
     )
-    .values(owner=sa.bindparam("new_owner"), lease_until=sa.bindparam("lease_end"))
+    .values(owner=sa.bindparam("new_owner"), **new_lease(sa.bindparam("new_owner")))
 )
 _RENEW_LEASES: Final = (
     sa.update(TASKS)
     .where(TASKS.c.owner.in_(sa.bindparam("owners", expanding=True)))
-    .values(lease_until=sa.bindparam("lease_end"))
+    .values(new_lease(TASKS.c.owner))
 )
 _RELEASE_LEASE: Final = (
     sa.update(TASKS)
     .where(TASKS.c.id == sa.bindparam("entry_id"), TASKS.c.owner == sa.bindparam("old_owner"))
     .values(owner=None)
 )
+
+#: What a row of its own takes over for a task whose first row is gone.
+_COPIED_COLUMNS: Final = (
+    "fingerprint",
+    "base_url",
+    "key_id",
+    "take",
+    "prompt",
+    "request",
+    "node_id",
+    "prompt_id",
+    "created_at",
+    "sent_at",
+)
+_ABANDONED: Final = "The process that sent it ended before an answer was written down."
+_UNSENT: Final = "Stopped before it was sent."
+_LIST_HINT: Final = "`tasks` lists the journal."
 
 
 class Journal(JournalQueries):
@@ -73,28 +119,60 @@ class Journal(JournalQueries):
     Args:
         url: SQLAlchemy's URL of a SQLite or PostgreSQL database. The folder of a SQLite file is
             created if needed.
-        clock: Seconds since the epoch.
+        clocks: The clocks that times and leases are taken from.
         lease: Seconds a lease lasts without being renewed.
+        spool: The folder for ids of paid tasks that another database than a SQLite file did not
+            take; see `Spool`. A SQLite file has its own folder beside it.
 
     Raises:
         JournalError: Not a valid URL, or not one of these databases.
     """
 
     def __init__(
-        self, url: str, clock: Callable[[], float] = time.time, *, lease: float = LEASE
+        self,
+        url: str | sa.URL,
+        clocks: Clocks | None = None,
+        *,
+        lease: float = LEASE,
+        spool: Path | None = None,
     ) -> None:
-        super().__init__(Database(url))
-        self._clock = clock
+        database = Database(url, on_open=self._begin_with_file)
+        super().__init__(database)
+        if database.file is not None:
+            spool = database.file.with_name(f"{database.file.name}-spool")
+        self._spool = Spool(spool)
+        self._clocks = clocks or SystemClocks()
         self.lease = lease
+        self._earlier_accounts: Sequence[tuple[str, str]] | None = None
+
+    @classmethod
+    def at(cls, home: Path, environ: Mapping[str, str] = os.environ) -> Journal:
+        """The journal for a private folder: ``PIKA_JOURNAL_URL``, else the file in the folder."""
+        return cls(journal_url(home, environ), spool=home / "spool")
 
     def close(self) -> None:
         """Close the connections."""
+        self._spool.close()
         self._database.close()
 
     @property
     def home(self) -> str:
         """The folder of a SQLite journal, for the command line; empty for another database."""
         return self._database.home
+
+    def age(self, entry: Entry) -> float:
+        """Seconds since a task was submitted; 0 for one that was submitted elsewhere.
+
+        If the clocks disagree, the shorter time: a wall clock that was set forward must not make a
+        new task an old one, which the gateway would have to know.
+        """
+        if entry.submitted_at is None:
+            return 0.0
+        ages = [self._clocks.wall() - entry.submitted_at]
+        boot = self._clocks.boot()
+        if boot is not None and entry.lease_boot == boot.boot and entry.lease_boot_until:
+            ages.append(boot.seconds - (entry.lease_boot_until - self.lease))
+        return max(min(ages), 0.0)
 
     def claim(self, intent: Intent, owner: str) -> Claim:
         """Enter a request, unless an entry holds its fingerprint already.
@@ -105,9 +183,66 @@ class Journal(JournalQueries):
         Args:
             owner: Who asks, for the lease.
         """
-        while (claim := self._try_claim(intent, owner)) is None:
-            pass
-        return claim
+        while True:
+            with contextlib.suppress(Replaced):  # claim in the file that is there now
+                self.take_over()
+                claim = self._try_claim(intent, owner)
+                if claim is None:
+                    continue
+                # Another process may have its task id in the spool.
+                if claim.entry.state is State.UNKNOWN and self.take_over(all_files=True):
+                    continue
+                return claim
+
+    @contextmanager
+    def reserve(self) -> Iterator[Slot | None]:
+        """Room on the disk for a task id, in case that the database fails after the charge.
+
+        Raises:
+            JournalError: There is no room, so nothing may be sent.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                slot = stack.enter_context(self._spool.reserve())
+            except OSError as error:
+                raise JournalError(
+                    f"There is no room beside the journal for a task id ({self._spool.folder}): "
+                    f"{error.strerror or error}.",
+                    charge_note="Nothing was sent.",
+                    hint="Free some space there, or make the folder writable, and queue again.",
+                ) from error
+            yield slot
+
+    def keep_task(self, entry: Entry, task_id: str, slot: Slot | None) -> Path | None:
+        """Keep the id of a paid task that the database has not taken. It is recorded at the next
+        use that works, or at the next start.
+
+        Returns:
+            The file that contains it; None if it is only in memory.
+        """
+        row = entry.as_row()
+        details = {name: row[name] for name in ("prompt", "request")}
+        return self._spool.add(slot, task_id, row | {"prompt": "", "request": "{}"}, details)
+
+    def _begin_with_file(self) -> None:
+        """Another file was opened than before, or the first one."""
+        self._earlier_accounts = None
+        self.take_over(all_files=True)
+
+    def take_over(self, *, all_files: bool = False) -> int:
+        """Record the tasks that the spool has from this process. Return how many there were.
+
+        Args:
+            all_files: Also those of other processes.
+        """
+        if not all_files and not self._spool.has_own:
+            return 0
+        records = self._spool.records(all_files=all_files)
+        for record in records:
+            self.record_task(Entry.of(record.entry), record.task_id)
+            self._spool.remove(record)
+            log.info("task %s: recorded from the spool", record.task_id)
+        return len(records)
 
     def _try_claim(self, intent: Intent, owner: str) -> Claim | None:
         """Claim in one transaction. None if another transaction released the fingerprint between
@@ -118,6 +253,7 @@ class Journal(JournalQueries):
             "fingerprint": intent.fingerprint,
             "claim": intent.fingerprint,
             "owner": owner,
+            "lease_owner": owner,
             "base_url": intent.base_url,
             "key_id": intent.key_id,
             "take": str(intent.take),
@@ -128,48 +264,192 @@ class Journal(JournalQueries):
         }
         holder = {"fingerprint": intent.fingerprint}
         with self._database.write() as connection:
-            now = self._clock()
-            times = {"now": now, "created_at": now, "lease_until": now + self.lease}
-            insert = _INSERT_CLAIM[connection.dialect.name]
-            acquired = connection.execute(insert, values | times).rowcount == 1
-            row = connection.execute(_BY_CLAIM, holder).mappings().first()
-            if row is not None and not acquired:
-                acquired = self._settle(connection, row, owner)
+            acquired = False
+            row = self._earlier_claim(connection, intent)
+            if row is None:
+                times = self._lease_parameters()
+                times |= {"created_at": times["now"], "lease_until": times["lease_end"]}
+                times |= {"lease_boot": times["boot_id"], "lease_boot_until": times["boot_end"]}
+                insert = _INSERT_CLAIM[connection.dialect.name]
+                acquired = connection.execute(insert, values | times).rowcount == 1
                 row = connection.execute(_BY_CLAIM, holder).mappings().first()
-        return None if row is None else Claim(Entry.of(row), acquired)
+            if row is not None and not acquired:
+                acquired = self._settle_lapsed(connection, row, intent, owner)
+                row = _row(connection, row["id"])
+        return None if row is None or row["claim"] is None else Claim(Entry.of(row), acquired)
 
-    def _settle(self, connection: sa.Connection, row: sa.RowMapping, owner: str) -> bool:
+    def _earlier_claim(self, connection: sa.Connection, intent: Intent) -> sa.RowMapping | None:
+        """The row that holds this request's claim since before schema 4; None if there is none.
+
+        The key was part of the fingerprint then, so there may be a row for each key.
+        """
+        earlier = self._earlier_fingerprints(connection, intent)
+        if not earlier:
+            return None
+        claims = {"claims": [*earlier, intent.fingerprint]}
+        rows = connection.execute(_BY_CLAIMS, claims).mappings().all()
+
+        def rank(row: sa.RowMapping) -> tuple[bool, bool, bool, int]:
+            # Where there is a task, nothing need be sent, whatever became of other attempts.
+            state = State(row["state"])
+            other_key = row["key_id"] != intent.key_id
+            return state not in REUSABLE, state is State.UNKNOWN, other_key, -row["id"]
+
+        return min(rows, key=rank, default=None)
+
+    def _earlier_fingerprints(self, connection: sa.Connection, intent: Intent) -> list[str]:
+        if self._earlier_accounts is None:
+            rows = connection.execute(sa.select(EARLIER_ACCOUNTS)).all()
+            self._earlier_accounts = [(str(base_url), str(key_id)) for base_url, key_id in rows]
+        return [
+            fingerprint
+            for base_url, key_id in self._earlier_accounts
+            if gateway_of(base_url) == intent.gateway
+            for fingerprint in intent.earlier(base_url, key_id)
+        ]
+
+    def _settle_lapsed(
+        self, connection: sa.Connection, row: sa.RowMapping, intent: Intent, owner: str
+    ) -> bool:
         """Settle a row whose owner's lease has lapsed. Return whether it is the new owner's."""
         state = State(row["state"])
         if state is State.INTENDED:
-            return self._apply(connection, Event.TAKEN_OVER, row["id"], owner=owner)
+            address = {"base_url": intent.base_url, "key_id": intent.key_id}
+            return self._apply(connection, Event.TAKEN_OVER, row["id"], owner=owner, **address)
         if state is State.SENT:
-            reason = "The process that sent it ended before an answer was written down."
-            self._apply(connection, Event.ABANDONED, row["id"], last_error=reason)
+            self._apply(connection, Event.ABANDONED, row["id"], last_error=_ABANDONED)
         return False
 
-    def adopt(self, task_id: str, base_url: str, key_id: str) -> Entry:
-        """The entry of a task id. A task that was submitted elsewhere gets a new entry."""
-        entry = self.find_by_task_id(task_id)
-        if entry is not None:
-            return entry
-        values = {
-            "state": State.SUBMITTED.value,
-            "task_id": task_id,
-            "base_url": base_url,
-            "key_id": key_id,
-        }
+    def replace(self, entry_id: int, intent: Intent, reason: str) -> None:
+        """Release the claim of a task that the gateway does not know with the intent's key.
+
+        If the request has a task of this key from before the key was changed, that task gets the
+        claim back.
+
+        Args:
+            reason: Why it is released, for the released entry.
+        """
         with self._database.write() as connection:
-            now = self._clock()
-            known = connection.execute(BY_TASK_ID, {"task_id": task_id}).first()
-            if known is None:
-                connection.execute(_INSERT_TASK, values | {"created_at": now, "now": now})
-            row = connection.execute(BY_TASK_ID, {"task_id": task_id}).mappings().one()
+            self._apply(connection, Event.RELEASED, entry_id, last_error=reason)
+            fingerprints = [*self._earlier_fingerprints(connection, intent), intent.fingerprint]
+            claims = {"claims": fingerprints}
+            if connection.execute(_BY_CLAIMS, claims).first() is not None:
+                return  # another worker was faster
+            row = connection.execute(_REPLACED, claims | {"key_id": intent.key_id}).first()
+            if row is not None:
+                self._apply(connection, Event.RECLAIMED, row.id, claim=row.fingerprint)
+
+    def adopt(self, task_id: str, base_url: str, key_id: str) -> Entry:
+        """The entry of a task of this gateway. A task that was submitted elsewhere gets a new one.
+
+        Args:
+            base_url: The address of the gateway.
+        """
+        gateway = gateway_of(base_url)
+        entry = self.find_by_task_id(task_id, gateway)
+        if entry is not None and entry.gateway == gateway:
+            return entry
+        with self._database.write() as connection:
+            row = _row_of_task(connection, task_id, gateway)
+            if row is None:
+                values = {"task_id": task_id, "base_url": base_url, "key_id": key_id}
+                row = self._insert_task(connection, values)
         return Entry.of(row)
 
+    def _insert_task(
+        self, connection: sa.Connection, values: Mapping[str, object]
+    ) -> sa.RowMapping:
+        """Insert a submitted task."""
+        now = self._clocks.wall()
+        values = {"state": State.SUBMITTED.value, "created_at": now, **values, "now": now}
+        connection.execute(_INSERT_TASK, values)
+        gateway = gateway_of(str(values["base_url"]))
+        row = _row_of_task(connection, str(values["task_id"]), gateway)
+        assert row is not None
+        return row
+
+    def record_task(self, entry: Entry, task_id: str) -> Entry:
+        """Record that the gateway has accepted an entry's request as this task.
+
+        If the entry does not wait for a task id any more, or is gone because the journal was
+        replaced, the task gets an entry of its own.
+
+        Returns:
+            The entry of the task.
+        """
+        with self._database.write() as connection:
+            row = _row(connection, entry.id)
+            if row is not None and row["fingerprint"] == entry.fingerprint:
+                applied = self._apply(connection, Event.SUBMITTED, entry.id, task_id=task_id)
+                if applied or row["task_id"] == task_id:
+                    return Entry.of(_row(connection, entry.id) or row)
+            row = _row_of_task(connection, task_id, entry.gateway)
+            if row is None:
+                row = self._insert_task(connection, self._copied(connection, entry, task_id))
+        return Entry.of(row)
+
+    def _copied(
+        self, connection: sa.Connection, entry: Entry, task_id: str
+    ) -> Mapping[str, object]:
+        """The columns of a new row for the task of an entry; with its claim, if that is free."""
+        row = entry.as_row()
+        values = {name: row[name] for name in _COPIED_COLUMNS}
+        values |= {"task_id": task_id, "submitted_at": self._clocks.wall()}
+        holder = connection.execute(_BY_CLAIM, {"fingerprint": entry.fingerprint}).first()
+        return values | ({"claim": entry.fingerprint} if holder is None else {})
+
+    def settle(self, entry_id: int, task_id: str) -> Entry:
+        """Record the task id of an entry whose outcome is unknown, as the user found it.
+
+        An entry that this task has already, because its id was used before, becomes part of this
+        one.
+
+        Raises:
+            InvalidInput: The entry is not unknown, or the task belongs to another request.
+        """
+        with self._database.write() as connection:
+            row = _row(connection, entry_id)
+            if row is None:
+                raise InvalidInput("task", f"#{entry_id} is not in the journal.", _LIST_HINT)
+            if row["state"] == State.SENT.value:
+                self._apply(connection, Event.ABANDONED, entry_id, last_error=_ABANDONED)
+            row = _row(connection, entry_id) or row
+            rows = connection.execute(BY_TASK_ID, {"task_id": task_id}).mappings().all()
+            gateway = gateway_of(row["base_url"])
+            twins = [each for each in rows if gateway_of(each["base_url"]) == gateway]
+            if any(each["id"] == entry_id for each in twins):
+                return Entry.of(row)
+            _check_settling(row, task_id, twins)
+            self._apply(connection, Event.SUBMITTED, entry_id, task_id=task_id)
+            for twin in twins:
+                self._absorb(connection, entry_id, Entry.of(twin))
+            row = _row(connection, entry_id) or row
+        return Entry.of(row)
+
+    def _absorb(self, connection: sa.Connection, entry_id: int, twin: Entry) -> None:
+        """Copy what is known of a task to its entry, and take its other entry off the lists."""
+        if twin.result_url:
+            self._apply(connection, Event.FINISHED, entry_id, result_url=twin.result_url)
+        if twin.file_path:
+            self._apply(connection, Event.SAVED, entry_id, file_path=twin.file_path)
+        if twin.state is State.FAILED:
+            self._apply(connection, Event.FAILED, entry_id, last_error=twin.last_error)
+        self._apply(connection, Event.FORGOTTEN, twin.id)
+
     def mark_sent(self, entry_id: int, owner: str) -> bool:
-        """The owner is about to send it. False if the entry is no longer the owner's."""
-        return self._record(Event.SENT, entry_id, owner)
+        """The owner is about to send it.
+
+        Returns:
+            False if the entry is no longer the owner's, or not in the journal any more because
+            that was deleted or replaced. It must be claimed again.
+        """
+        try:
+            with self._database.write() as connection:
+                applied = self._apply(connection, Event.SENT, entry_id, owner)
+                file = self._database.file_of(connection)
+        except Replaced:
+            return False
+        return applied and self._database.is_open(file)
 
     def mark_unsent(self, entry_id: int, owner: str, reason: str) -> None:
         """It was provably not accepted, and its owner will try again."""
@@ -181,20 +461,19 @@ class Journal(JournalQueries):
 
     def mark_withdrawn(self, entry_id: int, owner: str) -> None:
         """Its owner gives it up before it is sent. Releases the fingerprint."""
-        self._record(Event.WITHDRAWN, entry_id, owner, last_error="Stopped before it was sent.")
+        self._record(Event.WITHDRAWN, entry_id, owner, last_error=_UNSENT)
 
-    def mark_unknown(self, entry_id: int, reason: str) -> None:
-        """It may have been accepted. It keeps its fingerprint, so that it is not sent again."""
-        self._record(Event.UNKNOWN, entry_id, last_error=reason)
+    def mark_unknown(self, entry_id: int, owner: str, reason: str, answer: str = "") -> None:
+        """It may have been accepted. It keeps its fingerprint, so that it is not sent again.
 
-    def mark_submitted(self, entry_id: int, task_id: str) -> None:
-        """The gateway has accepted it as this task. This also settles an unknown.
-
-        Raises:
-            JournalError: No entry waits for a task id. The message names the task.
+        Args:
+            answer: The gateway's response, without the key; empty if there was none.
         """
-        if not self._record(Event.SUBMITTED, entry_id, task_id=task_id):
-            raise JournalError(f"The journal has no row {entry_id} to write the task {task_id} to.")
+        self._record(Event.UNKNOWN, entry_id, owner, last_error=reason, answer=answer)
+
+    def mark_key(self, entry_id: int, key_id: str) -> None:
+        """The gateway knows the task with this key, too."""
+        self._record(Event.KEY_CHANGED, entry_id, key_id=key_id)
 
     def mark_running(self, entry_id: int, progress: int) -> None:
         """The gateway is working on it; `progress` in percent."""
@@ -224,26 +503,30 @@ class Journal(JournalQueries):
         Returns:
             False, and nothing has changed, while the request is being sent.
         """
-        return self._record(Event.FORGOTTEN, entry_id)
+        with self._database.write() as connection:
+            # A process that sends it, but is suspended, may continue later.
+            self._apply(connection, Event.DROPPED, entry_id, last_error=_UNSENT)
+            self._apply(connection, Event.ABANDONED, entry_id, last_error=_ABANDONED)
+            return self._apply(connection, Event.FORGOTTEN, entry_id)
 
     def acquire_lease(self, entry_id: int, owner: str) -> bool:
         """Take the lease if it is free. True if it is the owner's now."""
         with self._database.write() as connection:
-            now = self._clock()
-            values = {"entry_id": entry_id, "new_owner": owner}
-            times = {"now": now, "lease_end": now + self.lease}
-            return connection.execute(_TAKE_LEASE, values | times).rowcount == 1
+            values = {"entry_id": entry_id, "new_owner": owner, **self._lease_parameters()}
+            return connection.execute(_TAKE_LEASE, values).rowcount == 1
 
     def renew_leases(self, owners: Sequence[str]) -> None:
         """Extend all leases of these owners."""
         with self._database.write() as connection:
-            lease_end = self._clock() + self.lease
-            connection.execute(_RENEW_LEASES, {"owners": owners, "lease_end": lease_end})
+            connection.execute(_RENEW_LEASES, {"owners": owners, **self._lease_parameters()})
 
     def release_lease(self, entry_id: int, owner: str) -> None:
         """Release the lease if it is the owner's."""
         with self._database.write() as connection:
             connection.execute(_RELEASE_LEASE, {"entry_id": entry_id, "old_owner": owner})
+
+    def _lease_parameters(self) -> dict[str, Any]:
+        return lease_parameters(self._clocks, self.lease)
 
     def _record(
         self, event: Event, entry_id: int, expected_owner: str | None = None, **columns: object
@@ -269,8 +552,36 @@ class Journal(JournalQueries):
         Returns:
             Whether the event applied; if not, nothing has changed.
         """
-        now = self._clock()
         values = {f"new_{name}": value for name, value in columns.items()}
         values |= {"entry_id": entry_id, "expected_owner": expected_owner}
-        values |= {"now": now, "lease_end": now + self.lease}
+        values |= self._lease_parameters()
         return connection.execute(STATEMENTS[event], values).rowcount == 1
+
+
+def _row(connection: sa.Connection, entry_id: int) -> sa.RowMapping | None:
+    return connection.execute(_BY_ROW, {"entry_id": entry_id}).mappings().first()
+
+
+def _row_of_task(connection: sa.Connection, task_id: str, gateway: str) -> sa.RowMapping | None:
+    """The newest row of a gateway's task."""
+    rows = connection.execute(BY_TASK_ID, {"task_id": task_id}).mappings()
+    return next((row for row in rows if gateway_of(row["base_url"]) == gateway), None)
+
+
+def _check_settling(row: sa.RowMapping, task_id: str, twins: Sequence[sa.RowMapping]) -> None:
+    """Raise `InvalidInput` if a row cannot get this task id."""
+    if row["state"] != State.UNKNOWN.value or row["forgotten_at"] is not None:
+        known = f" It is task {row['task_id']}." if row["task_id"] else ""
+        raise InvalidInput(
+            "task",
+            f"#{row['id']} does not wait for a task id.{known}",
+            "Only a request whose outcome is unknown can get one.",
+        )
+    for twin in twins:
+        if twin["fingerprint"] is not None and twin["forgotten_at"] is None:
+            raise InvalidInput(
+                "task_id",
+                f"{task_id} is already the task of another request, #{twin['id']}.",
+                "Compare the prompt and the time in the gateway's own list, and use the id of this "
+                "request.",
+            )

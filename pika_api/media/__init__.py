@@ -1,5 +1,6 @@
 """Pictures and videos: encodes what is sent, and inspects what is received."""
 
+from .completeness import is_complete
 from .containers import check_structure
 from .frames import Frames, Sound, earlier_frames_digest, encode_frames
 from .images import (
@@ -11,14 +12,17 @@ from .images import (
     encode_image,
     prepare_image,
 )
+from .kinds import FileKind, kind_of_file
 from .pictures import read_image_file
 from .probe import (
     PICTURES,
     DecodeLimits,
+    Inspection,
     MediaKind,
     Probe,
     check_size,
     first_frame,
+    inspect_file,
     open_picture,
     probe_file,
 )
@@ -42,7 +46,9 @@ __all__ = [
     "PICTURES",
     "WHOLE",
     "DecodeLimits",
+    "FileKind",
     "Frames",
+    "Inspection",
     "Media",
     "MediaKind",
     "NotMedia",
@@ -61,6 +67,9 @@ __all__ = [
     "encode_image",
     "file_digest",
     "first_frame",
+    "inspect_file",
+    "is_complete",
+    "kind_of_file",
     "open_picture",
     "part_digest",
     "prepare_image",

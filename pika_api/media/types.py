@@ -28,8 +28,7 @@ class Media:
         width, height: Pixels.
         data: The encoded bytes, or the file that contains them.
         size: Size of `data` in bytes.
-        earlier_digest: The digest that version 0.1.0 had for this input; empty if it is the same.
-            A request that was paid for then is found by it.
+        earlier_digest: The digest that version 0.1.0 computed; empty if it is the same.
     """
 
     digest: str

@@ -10,7 +10,7 @@ from .aspect_ratio import (
 )
 from .checks import check_choice, check_url
 from .extra import parse_extra
-from .fingerprint import describe_body, request_fingerprint
+from .fingerprint import describe_body, earlier_fingerprints, request_fingerprint
 from .payload import Payload
 from .values import (
     CAMERA_MOVES,
@@ -49,6 +49,7 @@ __all__ = [
     "check_choice",
     "check_url",
     "describe_body",
+    "earlier_fingerprints",
     "parse_aspect_ratio",
     "parse_extra",
     "request_fingerprint",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..media import Media
@@ -58,7 +58,14 @@ class Payload:
         return self._length
 
     def __iter__(self) -> Iterator[bytes]:
+        """The body from its start. Raises as `chunks`."""
+        return self.chunks(lambda: None)
+
+    def chunks(self, confirm: Callable[[], None]) -> Iterator[bytes]:
         """The body from its start.
+
+        Args:
+            confirm: Called before the last bytes; may raise, and then the body is never complete.
 
         Raises:
             InvalidInput: A media file changed meanwhile.
@@ -70,6 +77,7 @@ class Payload:
             for chunk in part.base64_chunks() if isinstance(part, Media) else (part,):
                 yield chunk
                 self.sent += len(chunk)
+        confirm()
         # Set before the last bytes leave: from here on the whole body may have arrived.
         self.complete = True
         yield self._end

@@ -6,17 +6,25 @@ import random
 import time
 import uuid
 from dataclasses import dataclass
+from pathlib import Path
 
-from ..errors import InvalidInput, JournalError, NotAccepted, SubmitUnknown
+from ..errors import FeedError, InvalidInput, JournalError, NotAccepted, SubmitUnknown
 from ..gateway import Client, resend_delay
-from ..journal import SUBMITTING, Claim, Entry, Intent, Journal
+from ..journal import SUBMITTING, Claim, Entry, Intent, Journal, Slot, State
 from ..log import log
 from ..progress import NO_OBSERVER, Progress, ProgressObserver, pause
-from ..request import GenerateRequest, Payload, describe_body, request_fingerprint
+from ..request import (
+    GenerateRequest,
+    Payload,
+    describe_body,
+    earlier_fingerprints,
+    request_fingerprint,
+)
 from ..settings import Settings
 from ..text import format_duration, format_size
 from . import messages
 from .policy import ServicePolicy
+from .poll import Poller
 from .workers import Workers
 
 
@@ -27,10 +35,13 @@ class Submitted:
     Attributes:
         task_id: The gateway's id.
         reused: Whether the task existed already: nothing was sent or charged by this call.
+        replaced: The earlier task of the same request that this new one replaces, because the
+            gateway does not know it with the current key; empty if there is none.
     """
 
     task_id: str
     reused: bool
+    replaced: str = ""
 
 
 class _OwnershipLost(Exception):
@@ -48,12 +59,14 @@ class Submitter:
         settings: Settings,
         client: Client,
         journal: Journal,
+        poller: Poller,
         workers: Workers,
         policy: ServicePolicy,
     ) -> None:
         self._settings = settings
         self._client = client
         self._journal = journal
+        self._poller = poller
         self._workers = workers
         self._policy = policy
         self._random = random.Random()
@@ -70,9 +83,7 @@ class Submitter:
         body = request.body()
         settings = self._settings
         intent = Intent(
-            fingerprint=request_fingerprint(
-                body, base_url=settings.base_url, key_id=settings.key_id, take=take
-            ),
+            fingerprint=request_fingerprint(body, gateway=settings.gateway, take=take),
             base_url=settings.base_url,
             key_id=settings.key_id,
             take=take,
@@ -80,15 +91,22 @@ class Submitter:
             request=describe_body(body),
             node_id=node_id,
             prompt_id=prompt_id,
+            earlier=lambda base_url, key_id: earlier_fingerprints(
+                body, base_url=base_url, key_id=key_id, take=take
+            ),
         )
         payload = Payload(body, data_uri=settings.base64_style == "data-uri")
         owner = str(uuid.uuid4())
+        replaced = ""
         with self._workers.keeper.keeping(owner):
             while True:
                 claim = await self._claim(intent, owner, observer)
                 entry = claim.entry
                 if not claim.acquired:
-                    return self._reuse(entry)
+                    if await self._reuse(entry, intent, observer):
+                        return Submitted(entry.task_id or "", reused=True)
+                    replaced = entry.task_id or ""
+                    continue
                 try:
                     task_id = await self._send(entry, payload, owner, observer)
                 except _OwnershipLost:
@@ -99,13 +117,33 @@ class Submitter:
                     self._workers.start(self._journal.mark_withdrawn, entry.id, owner)
                     raise
                 else:
-                    return Submitted(task_id, reused=False)
+                    return Submitted(task_id, reused=False, replaced=replaced)
 
-    def _reuse(self, entry: Entry) -> Submitted:
+    async def _reuse(self, entry: Entry, intent: Intent, observer: ProgressObserver) -> bool:
+        """Whether the request's task can be reused. If not, its claim is released.
+
+        A task of another key is reused if the gateway knows it with the current key.
+
+        Raises:
+            SubmitUnknown: It is unknown whether there is a task.
+            FeedError: The gateway does not say whether it knows the task.
+        """
         if entry.task_id is None:
             raise messages.earlier_submit_unknown(entry, self._journal.home)
+        if entry.key_id != intent.key_id and not _has_file(entry):
+            observer.report(Progress(f"Looking up task {entry.task_id} with the new key"))
+            try:
+                known = await self._poller.is_known(entry, observer)
+            except FeedError as error:
+                raise messages.other_key_unclear(entry, error, self._journal.home) from error
+            if not known:
+                reason = "The gateway does not know it with the key that was set later."
+                log.info("task %s: %s", entry.task_id, reason)
+                await self._workers.disk(observer, self._journal.replace, entry.id, intent, reason)
+                return False
+            await self._workers.disk(observer, self._journal.mark_key, entry.id, intent.key_id)
         log.debug("task %s: reused, no new charge", entry.task_id)
-        return Submitted(entry.task_id, reused=True)
+        return True
 
     async def _claim(self, intent: Intent, owner: str, observer: ProgressObserver) -> Claim:
         """The claim on this request, once no other worker is sending it."""
@@ -142,11 +180,15 @@ class Submitter:
 
     def _send_once(self, entry: Entry, payload: Payload, owner: str) -> str:
         """Journal, POST, journal: all in one thread, so that no interrupt can come between."""
-        with self._workers.keeper.keeping(owner):
+        with self._workers.keeper.keeping(owner), self._journal.reserve() as slot:
             if not self._journal.mark_sent(entry.id, owner):
-                raise _OwnershipLost
+                raise self._ownership_lost(entry)
             try:
-                task_id = self._client.submit(payload)
+                task_id = self._client.submit(payload, lambda: self._confirm(entry, owner))
+            except _OwnershipLost as error:
+                # The last bytes were not sent.
+                self._journal.mark_rejected(entry.id, owner, "It was not sent completely.")
+                raise self._ownership_lost(entry) from error
             except NotAccepted as error:
                 self._journal.mark_unsent(entry.id, owner, error.what)
                 raise
@@ -156,31 +198,72 @@ class Submitter:
                 raise
             except SubmitUnknown as error:
                 try:
-                    self._journal.mark_unknown(entry.id, error.what)
+                    self._journal.mark_unknown(entry.id, owner, error.what, error.answer)
                 except JournalError as failure:
                     # The row's state is SENT, which without an answer has the same meaning.
                     log.warning(
                         "request #%d: outcome unknown, and not recorded: %s", entry.id, failure.what
                     )
                 raise messages.submit_unknown(
-                    error.what, entry, self._journal.home, error.status
+                    error.what,
+                    entry,
+                    self._journal.home,
+                    error.status,
+                    answer=error.answer,
+                    task_ids=error.task_ids,
                 ) from error
-            self._record(entry, task_id)
+            self._record(entry, task_id, slot)
         log.info("task %s: submitted (request #%d)", task_id, entry.id)
         return task_id
 
-    def _record(self, entry: Entry, task_id: str) -> None:
-        """Write the id to the journal, and try again for some seconds if that fails."""
-        for delay in (*self._policy.record_retries, None):
+    def _confirm(self, entry: Entry, owner: str) -> None:
+        """Raise `_OwnershipLost` if the request may not be completed any more.
+
+        This process may have been suspended since it began to send it.
+        """
+        try:
+            may_be_sent = self._journal.may_be_sent(entry.id, owner)
+        except JournalError as error:
+            what = f"The request was not sent completely. {error.what}"
+            raise NotAccepted(what, hint=error.hint) from error
+        if not may_be_sent:
+            raise _OwnershipLost
+
+    def _ownership_lost(self, entry: Entry) -> Exception:
+        current = self._journal.find_by_id(entry.id)
+        forgotten = (
+            current is not None
+            and current.fingerprint == entry.fingerprint
+            and current.forgotten_at is not None
+        )
+        return messages.forgotten(entry) if forgotten else _OwnershipLost()
+
+    def _record(self, entry: Entry, task_id: str, slot: Slot | None) -> None:
+        """Write the id to the journal, and try again for some seconds if that fails.
+
+        Meanwhile and afterwards it is in the spool.
+        """
+        path = None
+        for attempt, delay in enumerate((*self._policy.record_retries, None)):
             try:
-                self._journal.mark_submitted(entry.id, task_id)
+                if attempt:
+                    self._journal.take_over()
+                else:
+                    self._journal.record_task(entry, task_id)
             except JournalError as error:
                 log.warning("task %s: paid, and not recorded: %s", task_id, error.what)
+                if not attempt:
+                    path = self._journal.keep_task(entry, task_id, slot)
                 if delay is None:
-                    raise messages.id_not_recorded(task_id, error) from error
+                    raise messages.id_not_recorded(task_id, error, path) from error
                 time.sleep(delay)
             else:
                 return
+
+
+def _has_file(entry: Entry) -> bool:
+    """Whether its file is here, so that the gateway need not be asked."""
+    return entry.state is State.SAVED and Path(entry.file_path).is_file()
 
 
 def _upload_observer(payload: Payload, observer: ProgressObserver) -> ProgressObserver:

@@ -29,7 +29,7 @@ def sent(journal: Journal, name: str = "f", owner: str = "me") -> int:
 def submitted(journal: Journal, name: str = "f", task_id: str = "t") -> int:
     """The number of an entry with a task."""
     number = sent(journal, name)
-    journal.mark_submitted(number, task_id)
+    journal.record_task(journal.get(number), task_id)
     return number
 
 
@@ -68,8 +68,8 @@ def test_sent_request_is_not_withdrawn(journal: Journal) -> None:
 @pytest.mark.parametrize(
     "move",
     [
-        lambda j: j.mark_unknown(1, "reset"),
-        lambda j: j.mark_submitted(1, "t-9"),
+        lambda j: j.mark_unknown(1, "me", "reset"),
+        lambda j: j.record_task(j.get(1), "t-9"),
         lambda j: j.record_error(1, "broke off"),
         lambda j: j.forget(1),
         lambda j: j.acquire_lease(1, "somebody"),
@@ -96,8 +96,8 @@ def test_one_of_two_takes_over_an_abandoned_entry(journal: Journal, clock: Clock
     with journal._database.write() as connection:
         query = "SELECT * FROM pika_tasks"
         seen = connection.exec_driver_sql(query).mappings().one()
-        assert journal._settle(connection, seen, "one")
-        assert not journal._settle(connection, seen, "two")
+        assert journal._settle_lapsed(connection, seen, intent("f"), "one")
+        assert not journal._settle_lapsed(connection, seen, intent("f"), "two")
     assert journal.get(number).owner == "one"
     assert journal.claim(intent("f"), "two") == Claim(journal.get(number), acquired=False)
 
@@ -112,7 +112,7 @@ def test_each_step_of_the_owner_extends_its_lease(journal: Journal, clock: Clock
     clock.now += 1
     journal.mark_sent(number, "me")
     assert journal.get(number).lease_until == clock.now + LEASE
-    journal.mark_submitted(number, "t")
+    journal.record_task(journal.get(number), "t")
     clock.now += 1
     journal.acquire_lease(number, "me")
     assert journal.get(number).lease_until == clock.now + LEASE
@@ -171,12 +171,12 @@ def test_entry_is_not_forgotten_while_it_is_being_sent(journal: Journal, clock: 
 
 def test_newer_of_two_entries_has_the_task_id(journal: Journal) -> None:
     """A task was adopted by hand, and then its own answer came after all."""
-    adopted = journal.adopt("t", "https://a", "k")
+    adopted = journal.adopt("t", "https://api.gpt.ge", "k")
     assert journal.find_by_task_id("t") == adopted
     number = submitted(journal, task_id="t")
     entry = journal.find_by_task_id("t")
     assert entry is not None
-    assert entry.id == journal.adopt("t", "https://a", "k").id == number != adopted.id
+    assert entry.id == journal.adopt("t", "https://api.gpt.ge", "k").id == number != adopted.id
 
 
 def test_entry_is_found_by_its_number(journal: Journal) -> None:
@@ -191,7 +191,7 @@ def test_last_error_is_cleared_when_the_task_goes_on(journal: Journal) -> None:
     """It is about a current problem: an id, and a file, end it."""
     number = sent(journal)
     journal.record_error(number, "no answer")
-    journal.mark_submitted(number, "t")
+    journal.record_task(journal.get(number), "t")
     assert journal.get(number).last_error == ""
     journal.record_error(number, "broke off")
     assert journal.get(number).last_error == "broke off"
@@ -235,7 +235,7 @@ def test_time_of_change_grows_with_each_change(journal: Journal, clock: Clock, s
         times.append(max(entry.changed_at for entry in journal.entries(forgotten=True)))
     assert times == sorted(set(times))
     clock.now = 2_000_000_000.0
-    journal.mark_submitted(number, "t")
+    journal.record_task(journal.get(number), "t")
     assert journal.get(number).changed_at == clock.now
 
 

@@ -93,7 +93,7 @@ def test_each_step_of_a_task_is_one_change(journal: Journal, tmp_path: Path) -> 
     steps: list[Callable[[], object]] = [
         lambda: enter(journal, "a"),
         lambda: journal.mark_sent(1, "me"),
-        lambda: journal.mark_submitted(1, "t"),
+        lambda: journal.record_task(journal.get(1), "t"),
         lambda: journal.mark_running(1, 50),
         lambda: journal.mark_finished(1, "https://cdn.example/v.mp4"),
         lambda: journal.mark_saved(1, tmp_path / "v.mp4"),
@@ -252,7 +252,7 @@ def test_read_finishes_while_another_process_writes(
     with closing(Journal(url)) as journal:
         number = journal.claim(intent(), "me").entry.id
         journal.mark_sent(number, "me")
-        journal.mark_submitted(number, "t-1")
+        journal.record_task(journal.get(number), "t-1")
         before = read(journal)
         with closing(Journal(url)) as another, write_lock(tmp_path) as other:
             assert read(journal if opened else another) == before

@@ -7,13 +7,22 @@ import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
-from pika_api.errors import JournalError
-from pika_api.journal import LEASE, REUSABLE, SCHEMA_VERSION, SUBMITTING, Claim, Journal, State
+from pika_api.journal import (
+    LEASE,
+    REUSABLE,
+    SCHEMA_VERSION,
+    SUBMITTING,
+    Claim,
+    Intent,
+    Journal,
+    State,
+)
 from pika_api.settings import sqlite_url
 from support.api import Clock, claim_in_process, intent
 
@@ -29,7 +38,7 @@ def sent(journal: Journal, fingerprint: str = "f" * 64, owner: str = "me") -> in
 def submitted(journal: Journal, fingerprint: str = "f" * 64, task_id: str = "t-1") -> int:
     """The number of an entry with a task."""
     number = sent(journal, fingerprint)
-    journal.mark_submitted(number, task_id)
+    journal.record_task(journal.get(number), task_id)
     return number
 
 
@@ -50,7 +59,7 @@ def test_entry_goes_through_all_states(journal: Journal, clock: Clock) -> None:
     seen = []
     for step in (
         lambda: journal.mark_sent(entry.id, "me"),
-        lambda: journal.mark_submitted(entry.id, "t-1"),
+        lambda: journal.record_task(journal.get(entry.id), "t-1"),
         lambda: journal.mark_running(entry.id, 40),
         lambda: journal.mark_finished(entry.id, "https://cdn/x"),
         lambda: journal.mark_saved(entry.id, Path("/out/x.mp4")),
@@ -93,7 +102,7 @@ def test_states_do_not_go_back(journal: Journal) -> None:
     journal.mark_running(number, 5)
     journal.mark_failed(number, "no")
     journal.mark_rejected(number, "me", "no")
-    journal.mark_unknown(number, "no")
+    journal.mark_unknown(number, "me", "no")
     assert journal.get(number).state is State.FINISHED
     journal.mark_saved(number, Path("x"))
     journal.mark_finished(number, "u2")
@@ -120,7 +129,7 @@ def test_end_releases_the_claim(journal: Journal, end: str, arguments: tuple[str
 def test_unknown_keeps_its_claim_until_it_is_forgotten(journal: Journal) -> None:
     """It is not sent again by accident."""
     number = sent(journal)
-    journal.mark_unknown(number, "reset")
+    journal.mark_unknown(number, "me", "reset")
     claim = journal.claim(intent(), "other")
     assert (claim.entry.id, claim.entry.state) == (number, State.UNKNOWN)
     assert not claim.acquired
@@ -131,17 +140,43 @@ def test_unknown_keeps_its_claim_until_it_is_forgotten(journal: Journal) -> None
 def test_late_id_settles_an_unknown(journal: Journal) -> None:
     """The answer came after the entry was given up: the task is reused."""
     number = sent(journal)
-    journal.mark_unknown(number, "given up")
-    journal.mark_submitted(number, "t-9")
+    journal.mark_unknown(number, "me", "given up")
+    journal.record_task(journal.get(number), "t-9")
     claim = journal.claim(intent(), "other")
     assert (claim.entry.task_id, claim.entry.state) == ("t-9", State.SUBMITTED)
     assert not claim.acquired
 
 
-def test_id_without_an_entry_is_an_error(journal: Journal) -> None:
-    """The error names the task, which would be lost otherwise."""
-    with pytest.raises(JournalError, match="t-1"):
-        journal.mark_submitted(99, "t-1")
+@pytest.mark.parametrize("state", ["gone", "of another request", "refused", "of another task"])
+def test_task_whose_row_does_not_wait_gets_a_row_of_its_own(journal: Journal, state: str) -> None:
+    """The journal was replaced by another one, or the row has ended: the paid id is not lost, and
+    no other row gets it. It answers for its request if nothing else does."""
+    entry = journal.get(sent(journal, "a"))
+    if state == "gone":
+        entry = replace(entry, id=99, fingerprint="c")
+    if state == "of another request":
+        entry = replace(entry, fingerprint="c")
+    if state == "refused":
+        journal.mark_rejected(entry.id, "me", "no")
+    if state == "of another task":
+        journal.record_task(entry, "t-0")
+    before = journal.find_by_id(1)
+    recorded = journal.record_task(entry, "t-1")
+    assert journal.find_by_id(1) == before
+    assert (recorded.state, recorded.task_id) == (State.SUBMITTED, "t-1")
+    assert recorded.prompt == entry.prompt
+    assert recorded.submitted_at is not None
+    assert journal.record_task(entry, "t-1") == recorded
+    claim = journal.claim(intent(entry.fingerprint or ""), "other")
+    assert not claim.acquired
+    assert claim.entry.task_id == ("t-0" if state == "of another task" else "t-1")
+
+
+def test_id_that_is_recorded_twice_is_recorded_once(journal: Journal) -> None:
+    """The answer to a commit was lost: the same id again is the same row."""
+    entry = journal.get(sent(journal))
+    assert journal.record_task(entry, "t-1") == journal.record_task(entry, "t-1")
+    assert len(journal.entries()) == 1
 
 
 def test_unsent_entry_keeps_its_owner(journal: Journal) -> None:
@@ -226,7 +261,8 @@ def test_task_from_elsewhere_is_adopted_once(journal: Journal) -> None:
     assert len({row.id for row in rows}) == 1
     assert rows[0].state is State.SUBMITTED
     number = submitted(journal)
-    assert journal.adopt("t-1", "https://a", "k").id == number
+    assert journal.adopt("t-1", "https://API.gpt.ge./", "k").id == number
+    assert journal.adopt("t-1", "https://a", "k").id != number
     assert journal.find_by_task_id("absent") is None
 
 
@@ -244,8 +280,10 @@ def test_claim_that_is_released_meanwhile_is_acquired(tmp_path: Path, clock: Clo
     """The entry was there at first and gone later, as can happen on PostgreSQL."""
 
     class Overlapping(Journal):
-        def _settle(self, connection: sa.Connection, row: sa.RowMapping, owner: str) -> bool:
-            assert not super()._settle(connection, row, owner)
+        def _settle_lapsed(
+            self, connection: sa.Connection, row: sa.RowMapping, request: Intent, owner: str
+        ) -> bool:
+            assert not super()._settle_lapsed(connection, row, request, owner)
             connection.exec_driver_sql("UPDATE pika_tasks SET claim = NULL, state = 'refused'")
             return False
 

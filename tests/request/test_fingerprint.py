@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from pika_api.request import (
@@ -17,20 +20,19 @@ from pika_api.request import (
     Options,
     Parameters,
     describe_body,
+    earlier_fingerprints,
     request_fingerprint,
 )
 from pika_api.settings import Settings
 from support.api import KEY, ask, from_picture_file, from_pixels, picture
 
+GATEWAY = "https://api.gpt.ge"
+TABLE = json.loads(Path(__file__).with_name("fingerprints.json").read_text("utf-8"))
 
-def fingerprint(request: GenerateRequest, **identity: Any) -> str:
-    """The fingerprint, by default at one gateway and account."""
-    values: dict[str, Any] = {
-        "base_url": "https://api.gpt.ge",
-        "key_id": "0123456789abcdef",
-        "take": 0,
-    }
-    return request_fingerprint(request.body(), **(values | identity))
+
+def fingerprint(request: GenerateRequest, *, gateway: str = GATEWAY, take: int = 0) -> str:
+    """The fingerprint, by default at one gateway."""
+    return request_fingerprint(request.body(), gateway=gateway, take=take)
 
 
 def gradient() -> Any:
@@ -39,16 +41,66 @@ def gradient() -> Any:
     return values / 255.0
 
 
-def test_fingerprint_of_the_specification_example_is_frozen() -> None:
-    """Another value would charge every user again for finished tasks."""
-    request = GenerateRequest("Apple evaporates", pikaffect="Dissolve")
-    assert (
-        fingerprint(request) == "a7c574192d153d6a0cdbb944a50351146d2d305bf46eba15babe4088685d7140"
-    )
+@pytest.mark.parametrize("row", TABLE, ids=[row["name"] for row in TABLE])
+def test_fingerprints_are_frozen(row: dict[str, Any]) -> None:
+    """No version of the pack, of Python or of a library may change one: users would pay again for
+    the tasks that they have. The table only grows."""
+    body, take = row["body"], row["take"]
+    assert request_fingerprint(body, gateway=GATEWAY, take=take) == row["fingerprint"]
+    account = {"base_url": GATEWAY, "key_id": "0123456789abcdef"}
+    assert earlier_fingerprints(body, **account, take=take) == [row["earlier"]]
+
+
+@pytest.mark.parametrize("name", ["line ends", "composed characters", "blanks at the end"])
+def test_differences_that_nobody_can_see_do_not_count(name: str) -> None:
+    """Another editor, operating system or keyboard writes the same text in other characters."""
+    same = [row["fingerprint"] for row in TABLE if row["name"].startswith(name)]
+    assert len(same) == 3
+    assert len(set(same)) == 1
+
+
+def test_all_other_rows_of_the_table_differ() -> None:
+    """One fingerprint for each of the three texts above, one for 1 and 1.0, and one for each other
+    row."""
+    assert len({row["fingerprint"] for row in TABLE}) == len(TABLE) - 3 * 2 - 1
+
+
+VISIBLE = [
+    "one two",
+    "one  two",
+    " one two",
+    "one\ntwo",
+    "one\n\ntwo",
+    "onetwo",
+    "one\u3000two",
+    "one two.",
+    "One two",
+    "one tw\u00f6",
+    "one two\u0301",
+    "\uff4fne two",
+    "one two\ufe0f",
+    "one\u200dtwo",
+    "one\u200ctwo",
+]
+
+
+def test_differences_that_can_be_seen_count() -> None:
+    """Blanks within a line, empty lines, accents, letters of full width, joiners."""
+    assert len({fingerprint(ask(text)) for text in VISIBLE}) == len(VISIBLE)
+
+
+@given(text=st.text(min_size=1), take=st.integers(0, 2**64 - 1))
+def test_identity_of_a_text_is_stable(text: str, take: int) -> None:
+    """What was made visible once stays the same; line ends and composition do not count."""
+    body = {"promptText": text}
+    expected = request_fingerprint(body, gateway=GATEWAY, take=take)
+    for same in (text.replace("\r\n", "\n").replace("\r", "\n"), text + " ", text + "\ufeff\r\n"):
+        other = request_fingerprint({"promptText": same}, gateway=GATEWAY, take=take)
+        assert other == expected
 
 
 def test_fingerprint_with_a_picture_is_frozen() -> None:
-    """As above, with a picture, options and a take."""
+    """With the pixels of a picture, and a take."""
     request = ask(
         image=from_pixels(gradient()),
         options=Options(
@@ -56,14 +108,30 @@ def test_fingerprint_with_a_picture_is_frozen() -> None:
         ),
         extra={"b": [1, 2.5, None], "a": "ü"},
     )
+    account = {"base_url": GATEWAY, "key_id": "0123456789abcdef"}
+    assert earlier_fingerprints(request.body(), **account, take=2**63) == [
+        "61b340f2292ad5f84785bc3b3ba08d0f362939d01379ce222f9ea594c97ca0e9"
+    ]
     assert (
         fingerprint(request, take=2**63)
-        == "61b340f2292ad5f84785bc3b3ba08d0f362939d01379ce222f9ea594c97ca0e9"
+        == "297c195769d9226a572b2b235a999e498fbf83a4a5469b30435917fb61316e28"
     )
 
 
+def test_earlier_digest_counts_for_earlier_fingerprints_only() -> None:
+    """A journal of version 0.1.0 has the digest of that time, or the one of today."""
+    media = replace(from_pixels(gradient()), earlier_digest="e" * 64)
+    now = ask(image=media).body()
+    then = {**now, "image": {"sha256": "e" * 64}}
+    account = {"base_url": GATEWAY, "key_id": "0123456789abcdef", "take": 0}
+    earlier = earlier_fingerprints(now, **account)
+    assert earlier[:1] == earlier_fingerprints(then, **account)
+    assert earlier[1:] == earlier_fingerprints(ask(image=from_pixels(gradient())).body(), **account)
+    assert fingerprint(ask(image=media)) == fingerprint(ask(image=from_pixels(gradient())))
+
+
 def test_key_id_is_frozen() -> None:
-    """It is part of every fingerprint."""
+    """It is part of every fingerprint of version 0.1.0."""
     assert Settings(api_key="test-key").key_id == "daf239b4f2a6adf4"
 
 
@@ -107,11 +175,9 @@ def test_each_single_difference_changes_the_fingerprint() -> None:
     assert len(set(fingerprints.values())) == len(fingerprints)
 
 
-@pytest.mark.parametrize(
-    "other", [{"take": 1}, {"base_url": "http://127.0.0.1:1"}, {"key_id": "f" * 16}]
-)
-def test_take_gateway_and_account_change_the_fingerprint(other: dict[str, Any]) -> None:
-    """Another seed, gateway or account is another task."""
+@pytest.mark.parametrize("other", [{"take": 1}, {"gateway": "http://127.0.0.1:1"}])
+def test_take_and_gateway_change_the_fingerprint(other: dict[str, Any]) -> None:
+    """Another seed or gateway is another task."""
     assert fingerprint(ask(), **other) != fingerprint(ask())
 
 

@@ -97,7 +97,7 @@ def add_task_of_another_gateway(comfy: Comfy, prompt: str) -> int:
     number = add_entry(comfy, "elsewhere", base_url="https://elsewhere.example", prompt=prompt)
     with closing(journal_of(comfy)) as journal:
         journal.mark_sent(number, "another")
-        journal.mark_submitted(number, f"theirs-{number}")
+        journal.record_task(journal.get(number), f"theirs-{number}")
     return number
 
 

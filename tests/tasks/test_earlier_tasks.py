@@ -25,7 +25,9 @@ def test_error_with_status_200_does_not_end_a_task(harness: ServiceHarness) -> N
     harness.gateway.fault("feed", body=trouble, times=2)
     task_id = harness.submit()
     assert run(harness.service.status(task_id)).status is Status.UNKNOWN
-    assert harness.journal.adopt(task_id, "", "").state is State.RUNNING
+    entry = harness.journal.find_by_task_id(task_id)
+    assert entry is not None
+    assert entry.state is State.RUNNING
     assert run(harness.service.collect(task_id)).path.is_file()
     assert harness.submit() == task_id
     assert harness.posts == 1
@@ -117,7 +119,7 @@ def test_file_saved_before_a_crash_is_found(harness: ServiceHarness) -> None:
     before = len(harness.gateway.requests(server="cdn"))
     assert run(service.collect(task_id)).path == found.path
     assert len(harness.gateway.requests(server="cdn")) == before
-    assert service.journal.adopt(task_id, "", "").state is State.SAVED
+    assert service.journal.adopt(task_id, harness.gateway.url, "").state is State.SAVED
 
 
 def test_file_cut_after_saving_is_downloaded_again(harness: ServiceHarness) -> None:
@@ -137,7 +139,9 @@ def test_relative_output_folder_is_recorded_as_absolute(
     service = harness.another(output=Path("clips"))
     task_id = run(service.submit(ask())).task_id
     run(service.collect(task_id))
-    assert Path(service.journal.adopt(task_id, "", "").file_path).is_absolute()
+    entry = service.journal.find_by_task_id(task_id)
+    assert entry is not None
+    assert Path(entry.file_path).is_absolute()
 
 
 def test_request_that_is_being_sent_cannot_be_forgotten(harness: ServiceHarness) -> None:

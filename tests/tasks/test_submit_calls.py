@@ -41,7 +41,7 @@ def only(harness: ServiceHarness) -> Entry:
 
 def same_request(entry: Entry) -> Intent:
     """What another process that wants the same would journal."""
-    return intent(str(entry.fingerprint))
+    return intent(str(entry.fingerprint), base_url=entry.base_url, key_id=entry.key_id)
 
 
 def test_row_describes_the_request(harness: ServiceHarness) -> None:
@@ -50,7 +50,8 @@ def test_row_describes_the_request(harness: ServiceHarness) -> None:
     run(service.submit(request, take=7, node_id="12", prompt_id="queue-3"))
     entry, settings = only(harness), service.settings
     whose = {"base_url": settings.base_url, "key_id": settings.key_id, "take": 7}
-    assert entry.fingerprint == request_fingerprint(request.body(), **whose)
+    fingerprint = request_fingerprint(request.body(), gateway=settings.gateway, take=7)
+    assert entry.fingerprint == fingerprint
     assert {name: getattr(entry, name) for name in whose} == whose
     assert (entry.prompt, entry.request) == ("A pear", describe_body(request.body()))
     assert (entry.node_id, entry.prompt_id) == ("12", "queue-3")
@@ -140,7 +141,7 @@ def test_request_sent_by_another_process_is_reused(harness: ServiceHarness) -> N
             ) as other:
                 if other.claim(same_request(self.get(entry_id)), "other").acquired:
                     assert other.mark_sent(entry_id, "other")
-                    other.mark_submitted(entry_id, "t-other")
+                    other.record_task(other.get(entry_id), "t-other")
             return super().mark_sent(entry_id, owner)
 
     service = harness.another(journal=HeldUp(sqlite_url(harness.home)))

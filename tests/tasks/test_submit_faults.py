@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pika_api.errors import JournalError, NotAccepted, SubmitUnknown
-from pika_api.journal import Journal, State
+from pika_api.journal import Entry, Journal, State
 from pika_api.settings import sqlite_url
 from pika_api.tasks import ServicePolicy
 from support.api import ServiceHarness, ask, impatient, run
@@ -27,15 +27,15 @@ class Forgetful(Journal):
 
     broken: tuple[str, ...] = ()
 
-    def mark_submitted(self, entry_id: int, task_id: str) -> None:
+    def record_task(self, entry: Entry, task_id: str) -> Entry:
         if "submitted" in self.broken:
             raise JournalError("disk full")
-        super().mark_submitted(entry_id, task_id)
+        return super().record_task(entry, task_id)
 
-    def mark_unknown(self, entry_id: int, reason: str) -> None:
+    def mark_unknown(self, entry_id: int, owner: str, reason: str, answer: str = "") -> None:
         if "unknown" in self.broken:
             raise JournalError("disk full")
-        super().mark_unknown(entry_id, reason)
+        super().mark_unknown(entry_id, owner, reason, answer)
 
 
 def test_unrecorded_id_is_in_the_error(harness: ServiceHarness) -> None:
