@@ -114,12 +114,14 @@ def _part_of(video: Input.Video, probe: Probe) -> Part | None:
     part = _trim_window(video)
     if part.start < 0:  # counted from the end
         part = replace(part, start=max(probe.duration + part.start, 0.0))
+    if set(video.get_dimensions()) != {probe.width, probe.height}:
+        return None
+    if not probe.duration:  # as a browser records it; ComfyUI would decode all to know it
+        return part
     expected = probe.duration - part.start
     if part.duration:
         expected = min(expected, part.duration)
-    sides = {probe.width, probe.height}
-    same = abs(video.get_duration() - expected) < _SAME and set(video.get_dimensions()) == sides
-    return part if same else None
+    return part if abs(video.get_duration() - expected) < _SAME else None
 
 
 def _trim_window(video: Input.Video) -> Part:

@@ -91,6 +91,9 @@ ENCODED: dict[str, tuple[str, dict[str, Any]]] = {
     "VP9 in MP4": ("a.mp4", {"codec": "libvpx-vp9"}),
     "VP9 in WebM": ("a.webm", {"codec": "libvpx-vp9", "sound": "libopus"}),
     "VP8 in WebM, mono": ("a.webm", {"codec": "libvpx", "sound": "libopus", "layout": "mono"}),
+    "WebM of a browser, without a duration": (
+        "a.webm", {"codec": "libvpx", "sound": "libopus", "options": {"live": "1"}},
+    ),
     "full range": ("a.webm", {"codec": "libvpx-vp9", "colour_range": 2}),
     "odd sizes": ("a.mp4", {"codec": "mpeg4", "size": (63, 47), "sound": "aac"}),
     "ProRes": ("a.mov", {"codec": "prores_ks", "form": "yuv422p10le", "sound": "pcm_s24le"}),
@@ -235,6 +238,18 @@ def test_pixels_that_are_not_square_stay_so(tmp_path: Path, prepare: Prepare) ->
         with av.open(str(new)) as container:
             aspect = container.streams.video[0].sample_aspect_ratio
             assert Fraction(aspect.numerator, aspect.denominator) == expected
+
+
+@pytest.mark.parametrize(("codec", "form"), [("ffv1", "yuv420p"), ("mjpeg", "yuvj422p")])
+def test_frames_of_a_codec_for_editing_are_not_all_key_frames(
+    tmp_path: Path, prepare: Prepare, codec: str, form: str
+) -> None:
+    """Each frame of the original is a key frame. The new file would be several times as large."""
+    new = prepare(write_clip(tmp_path / "a.mkv", codec=codec, form=form, moving=True)).media.data
+    assert isinstance(new, Path)
+    with av.open(str(new)) as container:
+        video = container.streams.video[0]
+        assert sum(packet.is_keyframe for packet in container.demux(video) if packet.size) == 1
 
 
 @pytest.mark.parametrize(

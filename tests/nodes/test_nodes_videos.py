@@ -45,6 +45,12 @@ KINDS: dict[str, tuple[str, dict[str, Any], str, bool]] = {
     ),
     "timecode": ("a.mov", {"timecode": True, "sound": "aac"}, "upright", False),
     "VP9 in MP4": ("a.mp4", {"codec": "libvpx-vp9"}, "upright", False),
+    "WebM of a browser, without a duration": (
+        "a.webm",
+        {"codec": "libvpx", "sound": "libopus", "options": {"live": "1"}},
+        "upright",
+        False,
+    ),
     "WebM": ("a.webm", {"codec": "libvpx-vp9", "sound": "libopus"}, "upright", False),
 }  # fmt: skip
 
