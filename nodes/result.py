@@ -222,6 +222,7 @@ def _output(found: Collected, frame: npt.NDArray[np.float32]) -> io.NodeOutput:
 def _describe(found: Collected) -> str:
     seen = found.probe
     size = f"{seen.width}x{seen.height}"
-    if seen.kind == "image":
-        return f"{size} · {found.task_id}"
-    return f"{seen.duration:.1f} s · {size} · {seen.frame_rate:g} fps · {found.task_id}"
+    parts = [size, found.task_id]
+    if seen.kind == "video":
+        parts = [f"{seen.duration:.1f} s", size, f"{seen.frame_rate:g} fps", found.task_id]
+    return " · ".join([*parts, found.note] if found.note else parts)

@@ -15,9 +15,11 @@ from ..errors import (
     TaskFailed,
     TaskNotFound,
     TaskTimeout,
+    TaskUnclear,
 )
 from ..gateway import Task
 from ..journal import Entry
+from ..media import Inspection, NotMedia
 from ..text import format_duration
 
 
@@ -34,11 +36,21 @@ def _new_take_hint(name: str | int, home: str) -> str:
     )
 
 
-def submit_unknown(what: str, entry: Entry, home: str, status: int | None = None) -> SubmitUnknown:
+def submit_unknown(
+    what: str,
+    entry: Entry,
+    home: str,
+    status: int | None = None,
+    *,
+    answer: str = "",
+    task_ids: tuple[str, ...] = (),
+) -> SubmitUnknown:
     """A submit with an unknown outcome."""
     return SubmitUnknown(
         what,
         status=status,
+        answer=answer,
+        task_ids=task_ids,
         charge_note="It may have been accepted and charged, so it is not sent again automatically.",
         hint="Look for the task in the gateway's own list. If it is there, enter its id in the "
         f"Pika tab of the sidebar (on the command line: {_command(home)} settle {entry.id} "
@@ -102,6 +114,19 @@ def task_failed(task: Task) -> TaskFailed:
     )
 
 
+def task_unclear(task: Task, seconds: float) -> TaskUnclear:
+    """The feed has reported an error for a while, with a status word that is not known."""
+    return TaskUnclear(
+        task.id,
+        f"The gateway has reported an error for task {task.id} for {format_duration(seconds)}, "
+        f"with the status «{task.raw_status}», which does not say whether the task has ended: "
+        f"{task.error}",
+        charge_note="The task is kept, and nothing is sent again automatically.",
+        hint="To continue waiting, queue the same workflow again: this costs nothing. If the error "
+        "stays, look at the task in the gateway's own list.",
+    )
+
+
 def timed_out(task_id: str, waited: float, last: str) -> TaskTimeout:
     """The task was not finished within the time limit."""
     return TaskTimeout(
@@ -122,6 +147,16 @@ def task_not_found(task_id: str, what: str) -> TaskNotFound:
         charge_note="Nothing was charged. The task stays in the journal.",
         hint="Check the id. Check that the key and PIKA_BASE_URL are those that the task was "
         "created with.",
+    )
+
+
+def id_not_known(entry_id: int, task_id: str, what: str) -> TaskNotFound:
+    """The gateway does not know the id that the user has for a request of unknown outcome."""
+    return TaskNotFound(
+        task_id,
+        f"The gateway does not know task {task_id}. {what}",
+        charge_note=f"Nothing was charged. Request #{entry_id} has not changed.",
+        hint="Compare the id with the gateway's own list. The key must be one of the same account.",
     )
 
 
@@ -173,4 +208,28 @@ def file_not_opened(task_id: str, path: Path, reason: str) -> DownloadFailed:
         hint="The file may be damaged or hostile. To download and inspect it again, move it "
         "elsewhere and queue the same workflow again. This costs nothing.",
         retryable=False,
+    )
+
+
+def file_unreadable(task_id: str, path: Path, reason: NotMedia) -> DownloadFailed:
+    """The complete file of a finished task is kept, and nothing of it can be read here."""
+    return DownloadFailed(
+        task_id,
+        f"Task {task_id} is finished and its file is complete, but it cannot be read here: "
+        f"{reason}. The file is at {path}.",
+        charge_note="The task is paid for and its file is kept. Nothing was charged now.",
+        hint="Try to open the file with a video player or another program. To download it again, "
+        "delete it and queue the same workflow again. This costs nothing.",
+        retryable=False,
+    )
+
+
+def odd_file(path: Path, inspection: Inspection) -> str:
+    """A note about a file that is returned although something is odd about it."""
+    place = f"{path.parent.name}/{path.name}"
+    if not inspection.damaged:
+        return f"The file was not checked to its end: {inspection.problem}. It is {place}."
+    return (
+        f"The file is damaged: {inspection.problem}. It is kept as {place}. To download it again, "
+        "delete it and queue the same workflow again."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..gateway import RetryPolicy, SizeLimits, Timeouts
+from ..media import DecodeLimits
 
 
 @dataclass(frozen=True)
@@ -17,14 +18,18 @@ class ServicePolicy:
         retry: How long a submit that was not accepted is repeated.
         row_check: Between two looks at a journal row that another worker holds.
         record_retries: Before each further attempt to record the id of a paid task.
-        new_task_grace: How long the feed of a new task may answer that it does not exist.
-        max_misses: How many 404 answers in a row mean that the gateway does not know an older task.
+        new_task_grace: How long the feed of a task that this journal submitted may answer that it
+            does not exist.
+        max_misses: How many such answers in a row mean that the gateway does not know any other
+            task.
+        unclear_patience: How long the feed may report an error with a status that is not known.
         rate_limit_pause: How long nothing is sent after a 429 without a Retry-After header.
         exit_grace: How long the process waits at exit for the answers to submits in progress.
         download_attempts: How often a download is started before it is an error.
         refused_links: How many links the media host may refuse before it is an error.
         download_pause: Before the second download attempt; it doubles with each further one.
         relink_timeout: How long the feed is asked for a fresh link.
+        decode_limits: Limits of what is decoded when a file is inspected.
     """
 
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -34,9 +39,11 @@ class ServicePolicy:
     record_retries: tuple[float, ...] = (0.1, 0.5, 2.0, 5.0)
     new_task_grace: float = 60.0
     max_misses: int = 3
+    unclear_patience: float = 60.0
     rate_limit_pause: float = 2.0
     exit_grace: float = 5.0
     download_attempts: int = 5
     refused_links: int = 2
     download_pause: float = 0.5
     relink_timeout: float = 60.0
+    decode_limits: DecodeLimits = field(default_factory=DecodeLimits)

@@ -84,7 +84,7 @@ def test_a_take_is_exact(value: int) -> None:
 )  # fmt: skip
 def test_invalid_take_is_refused(value: object) -> None:
     """The error names the input and the range, and is short whatever the value."""
-    with pytest.raises(InvalidInput, match="^seed: ") as caught:
+    with pytest.raises(InvalidInput, match=r"^seed: ") as caught:
         check_take("seed", value)
     assert f"Use 0 to {MAX_TAKE}." in str(caught.value)
     assert len(str(caught.value)) < 300

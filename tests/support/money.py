@@ -7,9 +7,11 @@ import json
 import os
 import queue
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,7 @@ from pika_api.journal import Entry, Journal, State
 from pika_api.tasks import ServicePolicy
 from simulator import Simulator
 from support.api import ServiceHarness, ask, run
+from support.waiting import until
 
 #: What becomes of the same request, queued again.
 SENDS, REUSES, UNKNOWN = "sends again", "reuses", "is refused as unknown"
@@ -68,7 +71,8 @@ def assert_nothing_lost(gateway: Simulator, kept: Journal, begin: str = "") -> N
 
 
 def assert_nothing_paid_twice(gateway: Simulator, kept: Journal, begin: str = "") -> None:
-    """No prompt has two charges, unless the earlier task failed, or was forgotten on purpose.
+    """No prompt has two charges to one account, unless the earlier task failed, or was forgotten
+    on purpose.
 
     One prompt must be one request and one seed: the seed is not on the wire.
     """
@@ -83,8 +87,9 @@ def assert_nothing_paid_twice(gateway: Simulator, kept: Journal, begin: str = ""
         forgotten = [entry for entry in mine if entry.forgotten_at is not None]
         nameless -= sum(entry.state in MAY_BE_CHARGED for entry in forgotten)
         over = {*failed, *(entry.task_id for entry in forgotten)}
-        live = [task_id for task_id in made if task_id in ids - over]
-        assert len(live) + max(nameless, 0) <= 1, f"«{prompt}» was paid twice: {made}, {mine}"
+        live = Counter(gateway.tasks[task_id].account for task_id in made if task_id in ids - over)
+        most = max(live.values(), default=0)
+        assert most + max(nameless, 0) <= 1, f"«{prompt}» was paid twice: {made}, {mine}"
 
 
 def assert_key_not_kept(key: str, home: Path) -> None:
@@ -163,9 +168,13 @@ class Worker:
             self._answers.put(json.loads(line))
         self._answers.put({"gone": True})
 
-    def open(self, gateway: Simulator, home: Path) -> Worker:
-        """Give it a gateway and a journal, or others than before; returns itself."""
-        self.tell("open", key=gateway.key, base_url=gateway.url, home=str(home), lease=LEASE)
+    def open(self, gateway: Simulator, home: Path, clock: float = 0.0) -> Worker:
+        """Give it a gateway and a journal, or others than before; returns itself.
+
+        Its wall clock is wrong by `clock` seconds.
+        """
+        values = {"key": gateway.key, "base_url": gateway.url, "home": str(home), "lease": LEASE}
+        self.tell("open", clock=clock, **values)
         assert self.answer() == {"open": True}
         return self
 
@@ -216,6 +225,24 @@ class Worker:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         self._process.stdout.close()
+
+
+def hold(worker: Worker, harness: ServiceHarness) -> None:
+    """Stop a process while it writes nothing: the journal's file would be locked for all."""
+
+    def held() -> bool:
+        worker.stop()
+        with contextlib.closing(
+            sqlite3.connect(harness.home / "journal.sqlite3", timeout=0.0)
+        ) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                worker.go_on()
+                return False
+        return True
+
+    until(held, what="a moment without a write")
 
 
 @contextlib.contextmanager
