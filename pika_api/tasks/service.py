@@ -10,7 +10,7 @@ from ..errors import InvalidInput
 from ..gateway import Client, Task
 from ..journal import Entry, Journal
 from ..progress import NO_OBSERVER, Progress, ProgressObserver
-from ..request import GenerateRequest
+from ..request import GenerateRequest, check_take
 from ..settings import Settings
 from ..text import is_task_id, sanitize
 from .collect import Collected, Collector
@@ -87,16 +87,18 @@ class Service:
         """Create a task for the request, or reuse the task that it already has.
 
         Args:
-            take: Which take of the request this is. Another take is another task and another
-                charge.
+            take: Which take of the request this is, 0 to `MAX_TAKE`. Another take is another task
+                and another charge.
             node_id, prompt_id: ComfyUI's ids, for the journal.
 
         Raises:
             SettingsError, JournalError: Nothing was sent.
+            InvalidInput: The take is not valid. Nothing was sent.
             NotAccepted: It was sent and provably not accepted.
             SubmitUnknown: It was sent, now or earlier, and the outcome is unknown.
         """
         self.settings.require_key()
+        take = check_take("seed", take)
         if not self._loss_checked:
             self._loss_checked = True
             if loss := await self._workers.disk(observer, self.journal.report_loss, self.output):

@@ -113,6 +113,32 @@ def test_one_task_through_status_result_tasks_and_forget(gateway: Simulator, she
     assert len(gateway.charged) == 2
 
 
+def test_every_seed_is_a_take_of_its_own(
+    gateway: Simulator,
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """0 to 2**64 - 1 are exact: neighbours are different tasks, and each is reused."""
+    seeds = (0, 2**53, 2**53 + 1, 2**63, 2**64 - 2, 2**64 - 1)
+    for _ in range(2):
+        for seed in seeds:
+            arguments = ("generate", PROMPT, "--seed", str(seed))
+            assert shell.inside(*arguments, monkeypatch=monkeypatch, capsys=capsys)[0] == 0
+    assert len(gateway.charged) == len(seeds)
+    with closing(Journal(sqlite_url(shell.home))) as journal:
+        assert sorted(entry.take for entry in journal.entries(limit=99)) == list(seeds)
+
+
+def test_invalid_seed_names_the_option_and_the_range(shell: Shell) -> None:
+    """The error is short, and says which option is wrong and what it takes."""
+    for seed in ("-1", "9" * 5000, "7.5"):
+        last = shell("generate", PROMPT, "--seed", seed, code=2).stderr.splitlines()[-1]
+        assert "--seed" in last
+        assert str(2**64 - 1) in last
+        assert len(last) < 300
+
+
 def test_image_and_video_files_are_sent(gateway: Simulator, shell: Shell, tmp_path: Path) -> None:
     """A JPEG is sent as PNG with its own aspect ratio, an MP4 as it is."""
     Image.new("RGB", (64, 64)).save(tmp_path / "p.jpg")
@@ -132,6 +158,10 @@ def test_image_and_video_files_are_sent(gateway: Simulator, shell: Shell, tmp_pa
         ((), 2),
         (("generate",), 2),
         (("generate", PROMPT, "--pikaffect", "Nope"), 2),
+        *(
+            (("generate", PROMPT, "--seed", seed), 2)
+            for seed in ("-1", str(2**64), "9" * 5000, "7.0", "1e3", "True", "", "seven", "nan")
+        ),
         (("generate", " "), 1),
         (("generate", PROMPT, "--aspect-ratio", "wide"), 1),
         (("generate", PROMPT, "--image", "absent.png"), 1),

@@ -36,7 +36,7 @@ export function locale() {
 }
 
 /**
- * @param {"info" | "error"} severity
+ * @param {"info" | "warn" | "error"} severity
  * @param {string} summary
  * @param {string} [detail]
  */
