@@ -11,6 +11,7 @@ from ..pika_api.errors import InvalidInput, PikaError, TaskFailed
 from ..pika_api.media import first_frame
 from ..pika_api.text import is_task_id, sanitize
 from . import host, progress
+from .notices import announce_end
 from .sockets import CATEGORY
 
 if TYPE_CHECKING:
@@ -179,9 +180,10 @@ class PikaResult(io.ComfyNode):
             )
         async with progress.display(cls.hidden.unique_id) as (display, service):
             try:
-                found = await service.collect(
+                collecting = service.collect(
                     task_id, timeout=timeout_minutes * 60.0 or None, observer=display.observer
                 )
+                found = await announce_end(service, task_id, collecting)
             except TaskFailed as error:
                 if on_failure == STOP:
                     raise
