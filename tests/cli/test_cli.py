@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -128,6 +129,27 @@ def test_every_seed_is_a_take_of_its_own(
     assert len(gateway.charged) == len(seeds)
     with closing(Journal(sqlite_url(shell.home))) as journal:
         assert sorted(entry.take for entry in journal.entries(limit=99)) == list(seeds)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HTTPS_PROXY", "socks5://user:proxy-password@127.0.0.1:1080"),
+     ("ALL_PROXY", "http//user:proxy-password@127.0.0.1"), ("REQUESTS_CA_BUNDLE", "absent.pem")],
+)  # fmt: skip
+def test_unusable_environment_ends_each_command_at_once(
+    gateway: Simulator, shell: Shell, name: str, value: str
+) -> None:
+    """generate, result and doctor name the variable, without the password in it. They do not try
+    for 20 s."""
+    env = {name: value, "PIKA_BASE_URL": "https://localhost:9"}
+    started = time.monotonic()
+    for command in (("generate", PROMPT), ("result", "some-task"), ("doctor",)):
+        done = shell(*command, code=1, **env)
+        text = done.stdout + done.stderr
+        assert f"{name} is " in text
+        assert "proxy-password" not in text
+    assert time.monotonic() - started < 18.0
+    assert gateway.log == []
 
 
 def test_invalid_seed_names_the_option_and_the_range(shell: Shell) -> None:
