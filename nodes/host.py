@@ -16,7 +16,7 @@ import folder_paths
 from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_execution.utils import get_executing_context
 
-from ..pika_api.settings import FOLDER, Settings, load_settings
+from ..pika_api.settings import FOLDER, Settings, load_settings, register_home
 
 if TYPE_CHECKING:
     from ..pika_api.journal import Journal
@@ -36,6 +36,11 @@ def home() -> Path:
     """The pack's private folder: ComfyUI's system user directory, which no route serves."""
     # ComfyUI 0.3.64 has no function for it; the path is the same.
     return Path(folder_paths.get_user_directory()) / FOLDER
+
+
+def register() -> None:
+    """Write down the private folder, so that the command line uses the same journal."""
+    register_home(home())
 
 
 def output_folder() -> Path:

@@ -32,6 +32,8 @@ _SYSTEM: Final = "the proxy settings of the system"
 _HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 #: How http.client reports a proxy that refuses to connect.
 _REFUSAL: Final = re.compile(r"Tunnel connection failed: ((\d{3}).*)")
+#: How PySocks reports the answer of a proxy that does not connect.
+_SOCKS_REFUSAL: Final = re.compile("0x[0-9a-fA-F]{2}: ")
 #: Longest part of a value that is quoted, in characters.
 _MAX_VALUE: Final = 120
 
@@ -101,6 +103,11 @@ class Route:
             return None
         where = f"the proxy {without_password(self.proxy)} ({_source(self.proxy)})"
         refusal = _REFUSAL.search(cause)
+        if _SOCKS_REFUSAL.match(cause):
+            hint = "The proxy runs, and does not connect: check it, or set NO_PROXY to the host."
+            return RouteError(
+                f"{where} answered {cause}", hint=_with_no_proxy(hint), permanent=False
+            )
         if refusal is None:
             hint = f"Start the proxy, or correct the variable, {_EXAMPLE}."
             if "SSL" in cause:

@@ -24,6 +24,7 @@ from ..gateway import HealthCheck, Verdict, odd_no_proxy_entries, route_problem
 from ..journal import SCHEMA_VERSION, Journal, is_journal, misread_paths
 from ..settings import RawSetting, load_settings, read_settings_file, resolve_settings
 from ..text import format_size
+from .homes import HomeChoice
 from .redaction import Redactor, redact_user_text
 
 #: Packages that pika_api needs. Only the nodes need torch.
@@ -66,6 +67,7 @@ def run_diagnostics(
     connect: bool,
     host_versions: Mapping[str, str] | None = None,
     environ: Mapping[str, str] = os.environ,
+    choice: HomeChoice | None = None,
 ) -> Diagnostics:
     """Run all checks. A problem becomes a line of the report, never an exception.
 
@@ -74,12 +76,13 @@ def run_diagnostics(
         output: The folder for finished files.
         connect: Whether to ask the gateway if it accepts the key; costs nothing.
         host_versions: Versions of the host application, by name.
+        choice: How the command line has chosen the private folder.
     """
     sections: Mapping[str, Sequence[_Check]] = {
         "Versions": [*_versions(host_versions or {})],
         "Settings": [*_settings(home, environ)],
         "Environment": [*_environment(home, environ)],
-        "Journal": [*_journal(home, output, environ)],
+        "Journal": [*_journal(home, output, environ), *_folders(choice)],
         "Output folder": [*_output(output)],
         **({"Connection": [*_connection(home, environ)]} if connect else {}),
     }
@@ -196,6 +199,20 @@ def _journal(home: Path, output: Path, environ: Mapping[str, str]) -> Iterator[_
     for entry in failed_entries:
         name = f"{entry.task_id[:8]}…" if entry.task_id else f"#{entry.id}"
         yield _Check(f"{entry.state.value} {name}: {redact_user_text(entry.last_error, entry)}")
+
+
+def _folders(choice: HomeChoice | None) -> Iterator[_Check]:
+    """The private folders that are known."""
+    if choice is None:
+        return
+    for folder in choice.folders:
+        yield _Check(f"known folder: {folder}")
+    if choice.conflict:
+        yield _Check(
+            f"used: {choice.home}",
+            f"It is not clear which folder is meant: {choice.conflict}. Name it, with --home or "
+            "PIKA_HOME.",
+        )
 
 
 def _other_journals(file: Path | None) -> Iterator[_Check]:
