@@ -86,7 +86,7 @@ def test_unusable_variable_is_named_on_the_node_and_in_the_settings(
     assert run.error is not None
     assert time.monotonic() - started < 10.0
     assert run.error.type != "pika.SettingsError"
-    tested = post_ok(elsewhere, "/pika/connection", {})
+    tested = post_ok(elsewhere, "connection")
     for text in (run.error.message, tested["message"]):
         assert "ALL_PROXY is socks5://127.0.0.1:1080" in text
         assert "PySocks" in text
