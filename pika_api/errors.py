@@ -143,11 +143,17 @@ class Unreachable(NotAccepted):
     Attributes:
         connected: Whether there was a connection. Only a request without one is resent
             automatically.
+
+    Args:
+        permanent: Whether the user has to change something before another attempt can succeed, such
+            as a proxy variable.
     """
 
-    def __init__(self, what: str, *, connected: bool = False, hint: str = "") -> None:
+    def __init__(
+        self, what: str, *, connected: bool = False, permanent: bool = False, hint: str = ""
+    ) -> None:
         self.connected = connected
-        self.retryable = not connected
+        self.retryable = not (connected or permanent)
         super().__init__(what, hint=hint)
 
 
@@ -220,7 +226,7 @@ class FeedError(GatewayError):
 
 
 class FeedRefused(FeedError):
-    """The feed rejects this key or address."""
+    """The feed rejects this key or address, or the environment lets no request to it out."""
 
     retryable = False
 

@@ -20,6 +20,7 @@ from ..text import sanitize, without_queries
 from .exchange import Exchange
 from .limits import OVERHEAD, SizeLimits, Timeouts
 from .network_guard import ConnectionCheck, GuardedAdapter
+from .route import Route
 
 #: Everything that a failed request may raise. ValueError: a Location header that is not a URL.
 TRANSPORT_ERRORS: Final = (requests.RequestException, TransportError, OSError, ValueError)
@@ -133,8 +134,12 @@ def send(
         kwargs: As `requests.Session.request`.
 
     Raises:
+        RouteError: A variable for proxies or certificates cannot work, and nothing was sent, or the
+            proxy did not connect.
         TRANSPORT_ERRORS: No head of a response arrived within the limits.
     """
+    route = Route.of(session, url)
+    route.check()
     try:
         with exchange:
             return session.request(
@@ -145,8 +150,10 @@ def send(
                 stream=True,
                 **kwargs,
             )
-    except BaseException:
+    except BaseException as error:
         exchange.abort()
+        if failure := route.failure(cause_chain(error), root_cause(error)):
+            raise failure from None
         raise
 
 

@@ -4,7 +4,7 @@ from .clocks import BootTime, Clocks, SystemClocks
 from .entries import Claim, Entry, Intent, Page
 from .leases import LeaseKeeper
 from .limits import Limits
-from .location import is_journal, misread_paths
+from .location import count_tasks, is_journal, misread_paths
 from .schema import SCHEMA_VERSION
 from .spool import Slot
 from .states import ACTIVE, REUSABLE, SUBMITTING, State
@@ -28,6 +28,7 @@ __all__ = [
     "Slot",
     "State",
     "SystemClocks",
+    "count_tasks",
     "is_journal",
     "misread_paths",
 ]

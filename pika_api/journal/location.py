@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from ..errors import JournalError
 from ..log import log
 from .schema import TASKS
+from .states import State
 
 #: The path in the URL of a SQLite database. SQLAlchemy 2.1 decodes it, and 2.0 does not.
 _RAW_PATH: Final = re.compile(r"sqlite(?:\+\w+)?://[^/?]*/([^?]*)")
@@ -81,6 +82,26 @@ def is_journal(path: Path) -> bool:
             return database.execute(query, (TASKS.name,)).fetchone() is not None
     except sqlite3.Error:
         return False
+
+
+def count_tasks(path: Path) -> int | None:
+    """How many tasks a SQLite journal has, also those whose outcome is unknown.
+
+    Returns:
+        0 if there is no file, None if there is one that cannot be read.
+    """
+    query = f"SELECT count(*) FROM {TASKS.name} WHERE task_id IS NOT NULL OR state IN (?, ?)"  # noqa: S608
+    try:
+        if not path.exists():
+            return 0
+        # Without a log nobody has it open. SQLite would create one, and leave it there.
+        has_log = path.with_name(f"{path.name}-wal").exists()
+        uri = read_only(path) if has_log else read_only(path, "immutable=1")
+        with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:
+            states = (State.SENT.value, State.UNKNOWN.value)
+            return int(database.execute(query, states).fetchone()[0])
+    except (OSError, sqlite3.Error):
+        return None
 
 
 def read_only(path: Path, option: str = "mode=ro") -> str:

@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import Image
 from devtools import ROOT
 from pika_api.cli import main
 from pika_api.journal import Journal
-from pika_api.settings import sqlite_url
+from pika_api.settings import register_home, sqlite_url
 from simulator import Simulator
 from support.api import KEY, PROMPT, intent, write_video
 from support.gateway import result_name
@@ -128,6 +129,55 @@ def test_every_seed_is_a_take_of_its_own(
     assert len(gateway.charged) == len(seeds)
     with closing(Journal(sqlite_url(shell.home))) as journal:
         assert sorted(entry.take for entry in journal.entries(limit=99)) == list(seeds)
+
+
+def test_empty_journal_beside_another_one_with_tasks_pays_nothing(
+    gateway: Simulator, shell: Shell, tmp_path: Path
+) -> None:
+    """`generate` lists the folders and asks for one, before anything is sent or created. The other
+    commands say which folder they use; doctor reports it as a problem. With --home or PIKA_HOME
+    nothing is asked."""
+    shell("generate", PROMPT)  # PIKA_HOME is set, and new
+    env = {"PIKA_HOME": "", "HOME": str(tmp_path), "USERPROFILE": str(tmp_path),
+           "XDG_CONFIG_HOME": str(tmp_path / "config")}  # fmt: skip
+    register_home(shell.home, env, tmp_path / "other-pack")
+    done = shell("generate", PROMPT, code=1, **env)
+    assert done.stdout == ""
+    assert "Nothing was sent" in done.stderr
+    assert f"{shell.home} (tasks: 1)" in done.stderr
+    assert not (tmp_path / ".pika").exists()
+    listed = shell("tasks", **env)
+    assert listed.stdout == ""
+    assert str(shell.home) in listed.stderr
+    report = shell("doctor", code=1, **env).stdout
+    assert "It is not clear which folder is meant" in report
+    assert "known folder: " in report
+    assert len(gateway.charged) == 1
+    again = shell("--home", str(shell.home), "generate", PROMPT, **env)
+    assert "no new charge" in again.stderr
+    assert shell("--home", str(tmp_path / "new"), "generate", PROMPT, **env).stdout.strip()
+    assert len(gateway.charged) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HTTPS_PROXY", "socks5://user:proxy-password@127.0.0.1:1080"),
+     ("ALL_PROXY", "http//user:proxy-password@127.0.0.1"), ("REQUESTS_CA_BUNDLE", "absent.pem")],
+)  # fmt: skip
+def test_unusable_environment_ends_each_command_at_once(
+    gateway: Simulator, shell: Shell, name: str, value: str
+) -> None:
+    """generate, result and doctor name the variable, without the password in it. They do not try
+    for 20 s."""
+    env = {name: value, "PIKA_BASE_URL": "https://localhost:9"}
+    started = time.monotonic()
+    for command in (("generate", PROMPT), ("result", "some-task"), ("doctor",)):
+        done = shell(*command, code=1, **env)
+        text = done.stdout + done.stderr
+        assert f"{name} is " in text
+        assert "proxy-password" not in text
+    assert time.monotonic() - started < 18.0
+    assert gateway.log == []
 
 
 def test_invalid_seed_names_the_option_and_the_range(shell: Shell) -> None:
