@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pika_api.errors import FeedError, SubmitUnknown
+from pika_api.errors import FeedError, SubmitUnknown, TaskFailed
 from pika_api.tasks import ServicePolicy, Submitted
 from support.api import ServiceHarness, ask, run
 
@@ -44,6 +44,71 @@ def test_key_of_another_account_creates_a_task_and_says_why(harness: ServiceHarn
         assert run(service.submit(ask())) == Submitted(task_id, reused=True)
     assert harness.posts == 2
     assert harness.gateway.charged == [first, second.task_id]
+
+
+@pytest.mark.usefixtures("_soon_old")
+@pytest.mark.parametrize("back", ["first", "rotated", "rotated before", "third account"])
+def test_no_task_of_the_request_is_paid_again_after_a_detour(
+    harness: ServiceHarness, back: str
+) -> None:
+    """Another account's key made a task in between. Back at the first account, its task is reused,
+    whichever key of the account it is read with; a third account has none, and gets one."""
+    first = harness.submit()
+    harness.gateway.add_key("rotated-key")
+    harness.gateway.add_key("second-key", "second")
+    harness.gateway.add_key("third-key", "third")
+    if back == "rotated before":
+        assert run(harness.another(api_key="rotated-key").submit(ask())).reused
+    second = run(harness.another(api_key="second-key").submit(ask()))
+    assert (second.reused, second.replaced) == (False, first)
+    keys = {"rotated": "rotated-key", "third account": "third-key"}
+    service = harness.another(api_key=keys.get(back, harness.gateway.key))
+    expected = Submitted(first, reused=True)
+    if back == "third account":
+        third = run(service.submit(ask()))
+        assert (third.reused, third.replaced) == (False, second.task_id)
+        expected = Submitted(third.task_id, reused=True)
+    assert run(service.submit(ask())) == expected
+    assert harness.posts == 2 + (back == "third account")
+    assert run(harness.another(api_key="second-key").submit(ask())).task_id == second.task_id
+
+
+@pytest.mark.usefixtures("_soon_old")
+@pytest.mark.parametrize("over", ["failed", "forgotten"])
+def test_task_of_the_first_key_is_reused_when_that_of_the_second_is_over(
+    harness: ServiceHarness, over: str
+) -> None:
+    """The second account's task failed or was forgotten: that releases the request, and the first
+    account still has its task."""
+    first = harness.submit()
+    harness.gateway.add_key("second-key", "second")
+    other = harness.another(api_key="second-key")
+    harness.gateway.fault("task", error="NSFW")
+    second = run(other.submit(ask())).task_id
+    if over == "failed":
+        with pytest.raises(TaskFailed):
+            run(other.wait(second))
+    else:
+        entry = harness.journal.find_by_task_id(second)
+        assert entry is not None
+        assert harness.journal.forget(entry.id)
+    assert run(harness.service.submit(ask())) == Submitted(first, reused=True)
+    assert harness.posts == 2
+
+
+def test_failure_that_the_feed_takes_back_is_not_paid_again(harness: ServiceHarness) -> None:
+    """The feed said "failed", and later that the task is finished: the request reuses it, unless
+    it was paid again in the meantime."""
+    for take, meanwhile in enumerate((False, True)):
+        task_id = harness.submit(take=take)
+        harness.gateway.fault("feed", body={"videos": [{"status": "error", "error": "busy"}]})
+        with pytest.raises(TaskFailed):
+            run(harness.service.wait(task_id))
+        expected = harness.submit(take=take) if meanwhile else task_id
+        run(harness.service.collect(task_id))
+        found = run(harness.service.submit(ask(), take=take))
+        assert found == Submitted(expected, reused=True)
+    assert harness.posts == 3
 
 
 def test_unknown_of_another_key_is_not_resent(harness: ServiceHarness) -> None:
