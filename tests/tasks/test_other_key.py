@@ -155,8 +155,25 @@ def test_new_task_is_not_taken_for_unknown(harness: ServiceHarness) -> None:
         "<html><body><h1>404 Not Found</h1><hr>nginx</body></html>",
         {"error": {"message": "Invalid URL (GET /pika/feed/x)", "type": "invalid_request_error"}},
         {"message": "no Route matched with those values"},
+        {"message": "Not Found"},
+        {"detail": "Not Found"},
+        {"statusCode": 404, "message": "Cannot GET /pika/feed/task-1", "error": "Not Found"},
+        {"timestamp": 1, "status": 404, "error": "Not Found", "path": "/pika/feed/task-1"},
+        {"code": 404, "message": "page not found"},
+        {"error": {"code": "model_not_found", "message": "no channel for this video model"}},
     ],
-    ids=["empty", "nginx", "new-api", "Kong"],
+    ids=[
+        "empty",
+        "nginx",
+        "new-api",
+        "Kong",
+        "API gateway",
+        "FastAPI",
+        "Nest",
+        "Spring",
+        "Go",
+        "new-api, other key group",
+    ],
 )
 def test_404_that_is_not_about_the_task_pays_nothing(harness: ServiceHarness, body: object) -> None:
     """A new task is created only if the gateway itself says that it does not know the old one."""
@@ -167,6 +184,28 @@ def test_404_that_is_not_about_the_task_pays_nothing(harness: ServiceHarness, bo
     with pytest.raises(FeedError, match=task_id):
         run(harness.another(api_key="rotated-key").submit(ask()))
     assert harness.posts == 1
+
+
+@pytest.mark.usefixtures("_soon_old")
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"error": {"message": "There is no such task", "code": "x"}},
+        {"detail": "Task t-1 not found"},
+        {"message": "video does not exist"},
+        {"code": "JobNotFound", "message": "not found"},
+        {"error": "record not found"},
+        {"msg": "该任务不存在或已过期"},
+    ],
+)
+def test_404_about_the_task_is_believed(harness: ServiceHarness, body: object) -> None:
+    """In whatever words the gateway says that it does not know the task: the key is of another
+    account, so a new task is created."""
+    task_id = harness.submit()
+    harness.gateway.add_key("second-key", "second")
+    harness.gateway.fault("feed", task_id=task_id, status=404, body=body, times=None)
+    found = run(harness.another(api_key="second-key").submit(ask()))
+    assert (found.reused, found.replaced) == (False, task_id)
 
 
 def test_saved_file_is_reused_without_asking_with_the_new_key(harness: ServiceHarness) -> None:
