@@ -270,7 +270,7 @@ class TaskNotFound(TaskError):
     """The gateway does not know the task id.
 
     Attributes:
-        stated: Whether the gateway itself says so, in its own error format. A 404 without that can
+        stated: Whether the gateway itself says so, in an error about the task. Any other 404 can
             come from a proxy, or from an address where there is no gateway.
     """
 

@@ -32,7 +32,7 @@ TASKS: Final = sa.Table(
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("fingerprint", sa.String(64)),
+    sa.Column("fingerprint", sa.String(64), index=True),
     # The fingerprint while this row answers for it, else NULL. NULLs do not collide.
     sa.Column("claim", sa.String(64), unique=True),
     sa.Column("owner", sa.String(36)),
@@ -99,6 +99,7 @@ UPGRADES: Final[Mapping[int, Sequence[str]]] = {
         "ALTER TABLE pika_tasks ADD COLUMN lease_boot VARCHAR(64)",
         "ALTER TABLE pika_tasks ADD COLUMN lease_boot_until FLOAT(53)",
         "ALTER TABLE pika_tasks ADD COLUMN sha256 VARCHAR(64) NOT NULL DEFAULT ''",
+        "CREATE INDEX ix_pika_tasks_fingerprint ON pika_tasks (fingerprint)",
     ),
 }
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -56,18 +56,18 @@ _INSERT_CLAIM: Final = {
 _BY_CLAIM: Final = sa.select(TASKS).where(TASKS.c.claim == sa.bindparam("fingerprint"))
 _claims: Final[sa.BindParameter[Any]] = sa.bindparam("claims", expanding=True)
 _BY_CLAIMS: Final = sa.select(TASKS).where(TASKS.c.claim.in_(_claims))
-#: The newest task of a request and a key that has lost its claim to a task of another key.
-_REPLACED: Final = (
+#: The tasks of a request that do not hold its claim: that of another key did, or they had failed
+#: and were finished after all. First those of a key, then the newest.
+_UNCLAIMED: Final = (
     sa.select(TASKS)
     .where(
         TASKS.c.fingerprint.in_(_claims),
-        TASKS.c.key_id == sa.bindparam("key_id"),
         TASKS.c.state.in_([state.value for state in REUSABLE]),
-        TASKS.c.claim.is_(None),
+        # Not `is_(None)`: SQLite would read all rows without a claim, by that index.
+        sa.func.coalesce(TASKS.c.claim, "") == "",
         TASKS.c.forgotten_at.is_(None),
     )
-    .order_by(TASKS.c.id.desc())
-    .limit(1)
+    .order_by(TASKS.c.key_id != sa.bindparam("key_id"), TASKS.c.id.desc())
 )
 _BY_ROW: Final = sa.select(TASKS).where(TASKS.c.id == sa.bindparam("entry_id"))
 _INSERT_TASK: Final = sa.insert(TASKS).values(changed_at=CHANGED_AT)
@@ -175,8 +175,14 @@ class Journal(JournalQueries):
             ages.append(boot.seconds - (entry.lease_boot_until - self.lease))
         return max(min(ages), 0.0)
 
-    def claim(self, intent: Intent, owner: str, limits: Limits = NO_LIMITS) -> Claim:
-        """Enter a request, unless an entry holds its fingerprint already.
+    def claim(
+        self,
+        intent: Intent,
+        owner: str,
+        limits: Limits = NO_LIMITS,
+        passed: Collection[int] = (),
+    ) -> Claim:
+        """Enter a request, unless an entry holds its fingerprint already, or has a task of it.
 
         An entry whose owner's lease has lapsed is settled: it is taken over if it was never sent,
         and becomes unknown if it was.
@@ -184,6 +190,7 @@ class Journal(JournalQueries):
         Args:
             owner: Who asks, for the lease.
             limits: What a new entry must not exceed.
+            passed: Entries whose tasks the gateway does not know with the intent's key.
 
         Raises:
             LimitReached: It would be a new entry, and exceed a limit. None was entered.
@@ -191,7 +198,7 @@ class Journal(JournalQueries):
         while True:
             with contextlib.suppress(Replaced):  # claim in the file that is there now
                 self.take_over()
-                claim = self._try_claim(intent, owner, limits)
+                claim = self._try_claim(intent, owner, limits, passed)
                 if claim is None:
                     continue
                 # Another process may have its task id in the spool.
@@ -249,7 +256,9 @@ class Journal(JournalQueries):
             log.info("task %s: recorded from the spool", record.task_id)
         return len(records)
 
-    def _try_claim(self, intent: Intent, owner: str, limits: Limits) -> Claim | None:
+    def _try_claim(
+        self, intent: Intent, owner: str, limits: Limits, passed: Collection[int]
+    ) -> Claim | None:
         """Claim in one transaction. None if another transaction released the fingerprint between
         two statements of this one, which is possible on PostgreSQL.
         """
@@ -271,7 +280,10 @@ class Journal(JournalQueries):
         with self._database.write() as connection:
             acquired = False
             limits.lock(connection)
-            row = self._earlier_claim(connection, intent)
+            earlier = self._earlier_fingerprints(connection, intent)
+            row = self._claimed(connection, intent, earlier)
+            if row is None:
+                row = self._reclaimed(connection, intent, earlier, passed)
             if row is None:
                 times = self._lease_parameters()
                 times |= {"created_at": times["now"], "lease_until": times["lease_end"]}
@@ -286,14 +298,13 @@ class Journal(JournalQueries):
                 limits.check(connection, row["id"], intent.prompt_id, self._clocks.wall())
         return None if row is None or row["claim"] is None else Claim(Entry.of(row), acquired)
 
-    def _earlier_claim(self, connection: sa.Connection, intent: Intent) -> sa.RowMapping | None:
-        """The row that holds this request's claim since before schema 4; None if there is none.
+    def _claimed(
+        self, connection: sa.Connection, intent: Intent, earlier: Sequence[str]
+    ) -> sa.RowMapping | None:
+        """The row that holds this request's claim; None if there is none.
 
-        The key was part of the fingerprint then, so there may be a row for each key.
+        The key was part of the fingerprint before schema 4, so there may be a row for each key.
         """
-        earlier = self._earlier_fingerprints(connection, intent)
-        if not earlier:
-            return None
         claims = {"claims": [*earlier, intent.fingerprint]}
         rows = connection.execute(_BY_CLAIMS, claims).mappings().all()
 
@@ -304,6 +315,27 @@ class Journal(JournalQueries):
             return state not in REUSABLE, state is State.UNKNOWN, other_key, -row["id"]
 
         return min(rows, key=rank, default=None)
+
+    def _reclaimed(
+        self,
+        connection: sa.Connection,
+        intent: Intent,
+        earlier: Sequence[str],
+        passed: Collection[int],
+    ) -> sa.RowMapping | None:
+        """Give the claim to a task that this request has; None if it has none.
+
+        Each key of another account has made the request's task another one, and a failed task may
+        have been finished after all. Before the request is paid again, each of them is tried.
+        """
+        values = {"claims": [*earlier, intent.fingerprint], "key_id": intent.key_id}
+        for row in connection.execute(_UNCLAIMED, values).mappings().all():
+            if row["id"] not in passed:
+                # On PostgreSQL, another transaction may enter the request at the same moment.
+                with contextlib.suppress(sa.exc.IntegrityError), connection.begin_nested():
+                    self._apply(connection, Event.RECLAIMED, row["id"], claim=row["fingerprint"])
+                    return _row(connection, row["id"])
+        return None
 
     def _earlier_fingerprints(self, connection: sa.Connection, intent: Intent) -> list[str]:
         if self._earlier_accounts is None:
@@ -328,24 +360,13 @@ class Journal(JournalQueries):
             self._apply(connection, Event.ABANDONED, row["id"], last_error=_ABANDONED)
         return False
 
-    def replace(self, entry_id: int, intent: Intent, reason: str) -> None:
-        """Release the claim of a task that the gateway does not know with the intent's key.
-
-        If the request has a task of this key from before the key was changed, that task gets the
-        claim back.
+    def release(self, entry_id: int, reason: str) -> None:
+        """Release the claim of a task that the gateway does not know with the current key.
 
         Args:
-            reason: Why it is released, for the released entry.
+            reason: Why it is released, for the entry.
         """
-        with self._database.write() as connection:
-            self._apply(connection, Event.RELEASED, entry_id, last_error=reason)
-            fingerprints = [*self._earlier_fingerprints(connection, intent), intent.fingerprint]
-            claims = {"claims": fingerprints}
-            if connection.execute(_BY_CLAIMS, claims).first() is not None:
-                return  # another worker was faster
-            row = connection.execute(_REPLACED, claims | {"key_id": intent.key_id}).first()
-            if row is not None:
-                self._apply(connection, Event.RECLAIMED, row.id, claim=row.fingerprint)
+        self._record(Event.RELEASED, entry_id, last_error=reason)
 
     def adopt(self, task_id: str, base_url: str, key_id: str) -> Entry:
         """The entry of a task of this gateway. A task that was submitted elsewhere gets a new one.

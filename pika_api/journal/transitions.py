@@ -116,7 +116,8 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
         leased=True,
     ),
     Event.RUNNING: Transition(ACTIVE, State.RUNNING, sets=("progress",)),
-    # Also after a failure, which the gateway may take back. The fingerprint stays released.
+    # Also after a failure, which the gateway may take back. The fingerprint stays released until
+    # the request is queued again.
     Event.FINISHED: Transition(
         ACTIVE | {State.FINISHED, State.FAILED},
         State.FINISHED,

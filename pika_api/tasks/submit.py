@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -99,14 +100,16 @@ class Submitter:
         payload = Payload(body, data_uri=settings.base64_style == "data-uri")
         owner = str(uuid.uuid4())
         replaced = ""
+        unknown: set[int] = set()  # entries of tasks that the gateway does not know with this key
         with self._workers.keeper.keeping(owner):
             while True:
-                claim = await self._claim(intent, owner, observer)
+                claim = await self._claim(intent, owner, unknown, observer)
                 entry = claim.entry
                 if not claim.acquired:
                     if await self._reuse(entry, intent, observer):
                         return Submitted(entry.task_id or "", reused=True)
-                    replaced = entry.task_id or ""
+                    unknown.add(entry.id)
+                    replaced = replaced or entry.task_id or ""
                     continue
                 try:
                     task_id = await self._send(entry, payload, owner, observer)
@@ -140,17 +143,19 @@ class Submitter:
             if not known:
                 reason = "The gateway does not know it with the key that was set later."
                 log.info("task %s: %s", entry.task_id, reason)
-                await self._workers.disk(observer, self._journal.replace, entry.id, intent, reason)
+                await self._workers.disk(observer, self._journal.release, entry.id, reason)
                 return False
             await self._workers.disk(observer, self._journal.mark_key, entry.id, intent.key_id)
         log.debug("task %s: reused, no new charge", entry.task_id)
         return True
 
-    async def _claim(self, intent: Intent, owner: str, observer: ProgressObserver) -> Claim:
+    async def _claim(
+        self, intent: Intent, owner: str, passed: Collection[int], observer: ProgressObserver
+    ) -> Claim:
         """The claim on this request, once no other worker is sending it."""
         while True:
             claim = await self._workers.disk(
-                observer, self._journal.claim, intent, owner, self._limits
+                observer, self._journal.claim, intent, owner, self._limits, passed
             )
             if claim.acquired or claim.entry.state not in SUBMITTING:
                 return claim
