@@ -13,6 +13,7 @@ from ..pika_api.media import NotMedia, first_frame, last_frame
 from ..pika_api.text import is_task_id, sanitize
 from . import host, progress
 from .metadata import texts_of
+from .notices import announce_end
 from .sockets import CATEGORY
 
 if TYPE_CHECKING:
@@ -225,12 +226,13 @@ class PikaResult(io.ComfyNode):
         delivery = _delivery(cls.hidden, filename_prefix)
         async with progress.display(cls.hidden.unique_id) as (display, service):
             try:
-                found = await service.collect(
+                collecting = service.collect(
                     task_id,
                     timeout=timeout_minutes * 60.0 or None,
                     delivery=delivery,
                     observer=display.observer,
                 )
+                found = await announce_end(service, task_id, collecting)
             except TaskFailed as error:
                 if on_failure == STOP:
                     raise

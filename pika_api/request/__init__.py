@@ -8,7 +8,7 @@ from .aspect_ratio import (
     AspectRatio,
     parse_aspect_ratio,
 )
-from .checks import MAX_TAKE, check_choice, check_take, check_url
+from .checks import MAX_TAKE, as_integer, check_choice, check_take, check_url
 from .extra import parse_extra
 from .fingerprint import describe_body, earlier_fingerprints, request_fingerprint
 from .payload import Payload
@@ -47,6 +47,7 @@ __all__ = [
     "Options",
     "Parameters",
     "Payload",
+    "as_integer",
     "check_choice",
     "check_take",
     "check_url",

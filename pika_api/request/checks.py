@@ -39,24 +39,29 @@ def check_url(url: str, name: str) -> str:
 
 
 def check_take(name: str, value: Any) -> int:
-    """The number of a take: an integer from 0 to `MAX_TAKE`.
+    """The number of a take: an integer from 0 to `MAX_TAKE`. As `as_integer`."""
+    return as_integer(name, value, 0, MAX_TAKE)
 
-    Integers of numpy and torch count, since a node may output them as INT. The journal and the
-    fingerprint need Python's own.
+
+def as_integer(name: str, value: Any, low: int, high: int) -> int:
+    """The value as Python's own integer, which the journal and the fingerprint need.
+
+    Integers of numpy and torch count, since a node may output them as INT.
 
     Args:
         name: The input that the value comes from.
         value: Of any type: ComfyUI does not check what arrives over a link.
+        low, high: The smallest and the largest valid value.
 
     Raises:
         InvalidInput: It is not such an integer.
     """
     try:
-        take = value if isinstance(value, bool) else operator.index(value)
+        number = value if isinstance(value, bool) else operator.index(value)
     except (TypeError, ValueError, RuntimeError):  # torch has its own errors for larger tensors
-        take = value
-    check_integer(name, take, 0, MAX_TAKE)
-    return int(take)
+        number = value
+    check_integer(name, number, low, high)
+    return int(number)
 
 
 def check_integer(name: str, value: object, low: int, high: int) -> None:

@@ -304,6 +304,16 @@ test("a seed that the editor may have rounded is warned about, typed or loaded",
   }
 });
 
+test("so is the first seed of Pika Prompts, which has no control", () => {
+  const widget = { name: "first_seed", value: 2 ** 60 };
+  const node = { comfyClass: "PikaPrompts", widgets: [{ name: "takes", value: 2 ** 60 }, widget] };
+  extension("pika.nodes").nodeCreated(node);
+  assert.equal(warnings(() => extension("pika.nodes").loadedGraphNode(node)).length, 1);
+  assert.equal(warnings(() => widget.callback(2 ** 60)).length, 1);
+  widget.value = 7;
+  assert.deepEqual(warnings(() => extension("pika.nodes").loadedGraphNode(node)), []);
+});
+
 test("a linked seed, and another pack's, are not warned about", () => {
   const inputs = [{ widget: { name: "seed" }, link: 0 }];
   const { node } = seedNode(2 ** 60, { inputs });

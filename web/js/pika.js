@@ -11,20 +11,32 @@ import { fixSeed, setPreviewType, showVideoInsteadOfPreview } from "./workaround
 await loadStrings();
 
 /**
+ * The input with the seed, by the class of the node.
+ * @type {Record<string, string>}
+ */
+const SEEDS = { PikaGenerate: "seed", PikaPrompts: "first_seed" };
+
+/** @param {GraphNode} node */
+function seedWidget(node) {
+  const name = SEEDS[node.comfyClass ?? ""];
+  return name ? node.widgets?.find((widget) => widget.name === name) : undefined;
+}
+
+/**
  * Warns that the editor may have rounded a node's seed: another seed is another paid task.
  * @param {GraphNode} node
  */
 function warnOfRounding(node) {
-  const seed = node.widgets?.find((widget) => widget.name === "seed");
-  const isLinked = node.inputs?.some((input) => input.widget?.name === "seed" && input.link != null);
-  if (isLinked || !(Number(seed?.value) > Number.MAX_SAFE_INTEGER)) return;
-  const values = { seed: String(seed?.value), max: Number.MAX_SAFE_INTEGER };
+  const seed = seedWidget(node);
+  const isLinked = node.inputs?.some((input) => input.widget?.name === seed?.name && input.link != null);
+  if (!seed || isLinked || !(Number(seed.value) > Number.MAX_SAFE_INTEGER)) return;
+  const values = { seed: String(seed.value), max: Number.MAX_SAFE_INTEGER };
   showToast("warn", t("seed.title"), t("seed.rounded", values));
 }
 
 /** @param {GraphNode} node */
 function watchSeed(node) {
-  const seed = node.widgets?.find((widget) => widget.name === "seed");
+  const seed = seedWidget(node);
   if (!seed) return;
   const { callback } = seed;
   seed.callback = (...values) => {
@@ -37,10 +49,8 @@ app.registerExtension({
   name: "pika.nodes",
 
   nodeCreated(node) {
-    if (node.comfyClass === "PikaGenerate") {
-      fixSeed(node);
-      watchSeed(node);
-    }
+    if (node.comfyClass === "PikaGenerate") fixSeed(node);
+    watchSeed(node);
     if (node.comfyClass === "PikaResult") showVideoInsteadOfPreview(node);
   },
 
@@ -49,7 +59,7 @@ app.registerExtension({
    * @param {GraphNode} node
    */
   loadedGraphNode(node) {
-    if (node.comfyClass === "PikaGenerate") warnOfRounding(node);
+    warnOfRounding(node);
   },
 
   /**

@@ -8,6 +8,7 @@ import { loadStyle } from "./dom.mjs";
 import { addressField, choiceField, connectionField, numberField } from "./fields.mjs";
 import { loadStrings, t } from "./i18n.mjs";
 import { keyField } from "./key_field.mjs";
+import { notificationField } from "./notification_field.mjs";
 
 loadStyle();
 // The names are translated here, and not by a settings.json in locales/: see node_texts.js.
@@ -39,6 +40,7 @@ app.registerExtension({
     setting("Base64Style", "base64_style", "requests", 30, () => choiceField("base64_style")),
     setting("MaxRequests", "max_requests", "requests", 20, () => numberField("max_requests")),
     setting("MaxBodyMb", "max_body_mb", "requests", 10, () => numberField("max_body_mb")),
+    setting("Notifications", "notifications", "notices", 5, notificationField),
     setting("Diagnostics", "diagnostics", "help", 0, diagnosticsField),
   ],
 });

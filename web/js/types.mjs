@@ -95,6 +95,7 @@
 
 /** @typedef {NonNullable<Parameters<NonNullable<ComfyExtension["nodeCreated"]>>[0]>} GraphNode */
 /** @typedef {NonNullable<GraphNode["graph"]>} Graph */
+/** @typedef {NonNullable<GraphNode["widgets"]>[number]} Widget */
 /** @typedef {ComfyApp["canvas"]} GraphCanvas */
 
 /**
