@@ -154,7 +154,10 @@ class PikaGenerate(io.ComfyNode):
         try:
             with host.use_service() as service:
                 released = service.journal.count_released(prompt_text)
-                return f"{released} {service.settings.gateway} {service.settings.key_id}"
+                account = f"{service.settings.gateway} {service.settings.key_id}"
+                # ComfyUI adds this value to the prompt, which its savers write to their files: only
+                # a number of this process.
+                return hash(f"{released} {account}")
         except PikaError:
             return float("nan")  # run the node, which then reports the error
 

@@ -67,6 +67,43 @@ def is_output(path: Path) -> bool:
     return path.is_relative_to(folder_paths.get_output_directory())
 
 
+def output_root() -> Path:
+    """ComfyUI's output folder, below which a user can choose where a file is saved."""
+    return Path(folder_paths.get_output_directory())
+
+
+def writes_metadata() -> bool:
+    """Whether the workflow may be written to files: the option ``--disable-metadata``."""
+    from comfy.cli_args import args
+
+    return not args.disable_metadata
+
+
+def is_output_linked(index: int) -> bool:
+    """Whether an output of the node that is being executed is connected to another node.
+
+    Also in `fingerprint_inputs`, which has no hidden inputs. True where it is not known: in a node
+    that another one has created, and outside of ComfyUI's queue.
+    """
+    from server import PromptServer
+
+    context = get_executing_context()
+    if context is None:
+        return True
+    try:
+        running = list(PromptServer.instance.prompt_queue.currently_running.values())
+        prompt = next((item[2] for item in running if item[1] == context.prompt_id), {})
+        if context.node_id not in prompt:
+            return True
+        return any(
+            [context.node_id, index] == value
+            for node in prompt.values()
+            for value in node["inputs"].values()
+        )
+    except (AttributeError, KeyError, TypeError, RuntimeError):
+        return True
+
+
 def listen_addresses() -> Sequence[str]:
     """The addresses and names given to ComfyUI's option ``--listen``."""
     from comfy.cli_args import args

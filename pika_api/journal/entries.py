@@ -82,6 +82,7 @@ class Entry:
     answer: str = ""
     lease_boot: str | None = None
     lease_boot_until: float | None = None
+    sha256: str = ""
 
     @property
     def gateway(self) -> str:

@@ -67,6 +67,8 @@ TASKS: Final = sa.Table(
     sa.Column("lease_owner", sa.String(36)),
     sa.Column("lease_boot", sa.String(64)),
     sa.Column("lease_boot_until", sa.Float(53)),
+    # SHA-256 of the file as the media host sent it, before the workflow was added to it.
+    sa.Column("sha256", sa.String(64), nullable=False, server_default=""),
 )
 
 #: From each schema version to the next, statement by statement. Rows are never dropped.
@@ -96,6 +98,7 @@ UPGRADES: Final[Mapping[int, Sequence[str]]] = {
         "ALTER TABLE pika_tasks ADD COLUMN lease_owner VARCHAR(36)",
         "ALTER TABLE pika_tasks ADD COLUMN lease_boot VARCHAR(64)",
         "ALTER TABLE pika_tasks ADD COLUMN lease_boot_until FLOAT(53)",
+        "ALTER TABLE pika_tasks ADD COLUMN sha256 VARCHAR(64) NOT NULL DEFAULT ''",
     ),
 }
 

@@ -438,6 +438,8 @@ class Journal(JournalQueries):
         """Copy what is known of a task to its entry, and take its other entry off the lists."""
         if twin.result_url:
             self._apply(connection, Event.FINISHED, entry_id, result_url=twin.result_url)
+        if twin.sha256:
+            self._apply(connection, Event.RECEIVED, entry_id, sha256=twin.sha256)
         if twin.file_path:
             self._apply(connection, Event.SAVED, entry_id, file_path=twin.file_path)
         if twin.state is State.FAILED:
@@ -496,6 +498,10 @@ class Journal(JournalQueries):
     def mark_failed(self, entry_id: int, reason: str) -> None:
         """The gateway has ended it with an error. Releases the fingerprint."""
         self._record(Event.FAILED, entry_id, last_error=reason)
+
+    def mark_received(self, entry_id: int, sha256: str) -> None:
+        """Its file was received completely; the SHA-256 of its bytes, 64 hexadecimal digits."""
+        self._record(Event.RECEIVED, entry_id, sha256=sha256)
 
     def mark_saved(self, entry_id: int, path: Path) -> None:
         """Its file is completely on disk."""

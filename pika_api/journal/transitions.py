@@ -30,6 +30,7 @@ class Event(Enum):
     RUNNING = auto()
     FINISHED = auto()
     RELINKED = auto()
+    RECEIVED = auto()
     FAILED = auto()
     SAVED = auto()
     ERROR = auto()
@@ -124,6 +125,8 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
         time="finished_at",
     ),
     Event.RELINKED: Transition(frozenset({State.SAVED}), State.SAVED, sets=("result_url",)),
+    # The file is complete. It may be somewhere else, and have other bytes, when it is saved.
+    Event.RECEIVED: Transition(ACTIVE | {State.FINISHED, State.SAVED}, None, sets=("sha256",)),
     Event.FAILED: Transition(
         ACTIVE, State.FAILED, sets=("last_error",), clears=("claim",), time="finished_at"
     ),

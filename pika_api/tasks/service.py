@@ -14,6 +14,7 @@ from ..request import GenerateRequest, check_take
 from ..settings import Settings
 from ..text import is_task_id, sanitize
 from .collect import Collected, Collector
+from .delivery import PLAIN, Delivery
 from .policy import ServicePolicy
 from .poll import Poller
 from .submit import Submitted, Submitter
@@ -169,12 +170,17 @@ class Service:
         *,
         timeout: float | None = None,
         gateway: str | None = None,
+        delivery: Delivery = PLAIN,
         observer: ProgressObserver = NO_OBSERVER,
     ) -> Collected:
         """Wait for a task and save its file in the output folder, unless it is there already.
 
+        A file that is there already gets a further name if `delivery` asks for another place. It
+        keeps its earlier names.
+
         Args:
             timeout: Seconds to wait from now; None for no limit.
+            delivery: Where the file is saved, and what is added to it.
             gateway: The identity of the gateway that the task belongs to; None for the current one,
                 or for another one if only that has saved a task with this id.
 
@@ -183,7 +189,7 @@ class Service:
             TaskFailed, TaskTimeout, TaskNotFound, OtherGateway, FeedRefused: As `wait`.
         """
         self.settings.require_key()
-        return await self._collector.collect(task_id, timeout, observer, gateway)
+        return await self._collector.collect(task_id, timeout, observer, gateway, delivery)
 
     async def prepare(
         self,
