@@ -4,6 +4,7 @@ from .clocks import BootTime, Clocks, SystemClocks
 from .entries import Claim, Entry, Intent, Page
 from .leases import LeaseKeeper
 from .location import is_journal, misread_paths
+from .prices import Kind, Prices, SubmitMark
 from .schema import SCHEMA_VERSION
 from .spool import Slot
 from .states import ACTIVE, REUSABLE, SUBMITTING, State
@@ -21,10 +22,13 @@ __all__ = [
     "Entry",
     "Intent",
     "Journal",
+    "Kind",
     "LeaseKeeper",
     "Page",
+    "Prices",
     "Slot",
     "State",
+    "SubmitMark",
     "SystemClocks",
     "is_journal",
     "misread_paths",
