@@ -283,7 +283,7 @@ class Account:
     def _follow_up(self) -> None:
         """Read once more after a submit, so that the next request has a baseline."""
         with self._changed:
-            may, self._may_follow_up = self._may_follow_up, False
+            may, self._may_follow_up = self._may_follow_up and self._due is None, False
             due = max(self._next_read, self._last_submit + self._policy.account_settle)
         if may:
             self._read_at(due)

@@ -275,7 +275,9 @@ def _has_file(entry: Entry) -> bool:
     return entry.state is State.SAVED and Path(entry.file_path).is_file()
 
 
-def _upload_observer(payload: Payload, observer: ProgressObserver, cost: str) -> ProgressObserver:
+def _upload_observer(
+    payload: Payload, observer: ProgressObserver, cost: str = ""
+) -> ProgressObserver:
     """An observer that also reports how much of the request has been sent, and what it costs."""
     total = len(payload)
     end = f" · {cost}" if cost else ""
