@@ -251,7 +251,7 @@ class Account:
 
     def _learn(self, reading: _Reading) -> None:
         """Take the difference to the last reading as the price of the one request in between."""
-        if self._journal.prices.submit_mark() != reading.mark or reading.mark.in_flight:
+        if self._journal.prices.submit_mark() != reading.mark:
             self._rebase(None)  # something was sent meanwhile: the counter may have it or not
             return
         baseline = self._baseline
