@@ -201,7 +201,8 @@ class PikaGenerate(io.ComfyNode):
                 text = f"Reused task {submitted.task_id}, no new charge. "
                 text += "Another seed creates a new take."
             else:
-                parts = (f"task {submitted.task_id}", _replacement(submitted), composed.note)
+                cost = service.account.describe_cost(submitted.estimate)
+                parts = (f"task {submitted.task_id}", cost, _replacement(submitted), composed.note)
                 text = " · ".join(filter(None, parts))
             display.finish_with(text)
         return io.NodeOutput(

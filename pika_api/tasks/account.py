@@ -143,13 +143,17 @@ class Account:
         Args:
             estimate: What the task is expected to cost.
         """
-        currency, balance = self._settings.currency, self.balance
-        parts = []
-        if estimate is not None:
-            parts.append(f"about {format_amount(estimate, currency)}")
+        balance = self.balance
+        left = ""
         if balance is not None and balance.left is not None:
-            parts.append(f"{format_amount(balance.left, currency)} left")
-        return ", ".join(parts)
+            left = f"{format_amount(balance.left, self._settings.currency)} left"
+        return ", ".join(filter(None, (self.describe_cost(estimate), left)))
+
+    def describe_cost(self, estimate: float | None) -> str:
+        """What a task is expected to cost: ``about 0.25``; empty if that is not known."""
+        if estimate is None:
+            return ""
+        return f"about {format_amount(estimate, self._settings.currency)}"
 
     async def refresh(self, observer: ProgressObserver = NO_OBSERVER) -> AccountState:
         """Read the balance, unless that happened in the last minute and nothing was sent since.

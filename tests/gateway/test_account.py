@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
 import pytest
 
 from pika_api.errors import AccountError, AccountNotOffered
-from pika_api.gateway import Balance, SizeLimits, Timeouts
+from pika_api.gateway import Balance, HealthCheck, SizeLimits, Timeouts
+from pika_api.settings import Settings
 from pika_api.text import format_amount
 from simulator import Simulator
 from simulator.dialects import INDEX_PAGE
@@ -99,9 +99,9 @@ NOT_OFFERED = {
 def test_anything_else_is_no_balance(reply: bytes) -> None:
     """An answer without usable numbers means that the gateway reports none. It is no error of the
     gateway, no exception of Python, and never a number. No redirect is followed with the key."""
-    with RawServer(reply) as server, client_of(server.url) as client:
-        with pytest.raises(AccountNotOffered, match="does not report a balance"):
-            client.balance()
+    no_balance = pytest.raises(AccountNotOffered, match="does not report a balance")
+    with RawServer(reply) as server, client_of(server.url) as client, no_balance:
+        client.balance()
 
 
 ERRORS = {
@@ -127,10 +127,12 @@ def test_error_is_reported_within_limits_and_without_the_key(
     balance may be there the next time."""
     limits, timeouts = SizeLimits(response=65_536), Timeouts(head=1.0, read=0.5, response=1.0)
     started = time.monotonic()
-    with RawServer(reply) as server:
-        with client_of(server.url, limits=limits, timeouts=timeouts) as client:
-            with pytest.raises(AccountError) as caught:
-                client.balance()
+    with (
+        RawServer(reply) as server,
+        client_of(server.url, limits=limits, timeouts=timeouts) as client,
+        pytest.raises(AccountError) as caught,
+    ):
+        client.balance()
     assert time.monotonic() - started < 5
     assert not isinstance(caught.value, AccountNotOffered)
     assert caught.value.status == status
@@ -140,9 +142,9 @@ def test_error_is_reported_within_limits_and_without_the_key(
 
 def test_no_connection_is_an_error() -> None:
     """As every other exchange: one line with the reason."""
-    with client_of(f"http://127.0.0.1:{free_port()}") as client:
-        with pytest.raises(AccountError, match="does not report the balance"):
-            client.balance()
+    failure = pytest.raises(AccountError, match="does not report the balance")
+    with client_of(f"http://127.0.0.1:{free_port()}") as client, failure:
+        client.balance()
 
 
 def test_numbers_may_be_texts() -> None:
@@ -155,9 +157,9 @@ def test_numbers_may_be_texts() -> None:
 def test_refused_path_is_not_the_end() -> None:
     """A gateway that refuses one spelling with 403 may have another one."""
     token = {"data": {"total_granted": 10, "total_used": 4, "total_available": 6}}
-    with RawServer(answer(403), answer(403), answer(200, json.dumps(token).encode())) as server:
-        with client_of(server.url) as client:
-            assert client.balance() == Balance(4, 10, 6, "token")
+    script = (answer(403), answer(403), answer(200, token))
+    with RawServer(*script) as server, client_of(server.url) as client:
+        assert client.balance() == Balance(4, 10, 6, "token")
 
 
 @pytest.mark.parametrize(
@@ -171,3 +173,18 @@ def test_amounts_are_plain_numbers(amount: float, text: str) -> None:
     """Two decimals, more where a small price needs them; the currency only if there is one."""
     assert format_amount(amount) == text
     assert format_amount(amount, "CNY") == f"{text} CNY"
+
+
+def test_health_check_describes_the_balance() -> None:
+    """For *Test connection* and doctor: the numbers with the user's currency, or why there are
+    none. The key is not part of it."""
+    with Simulator(account="v1") as sim:
+        sim.spend(7.6)
+        settings = Settings(api_key=sim.key, base_url=sim.url, currency="CNY")
+        text = HealthCheck(settings).balance()
+        assert text == "Balance: 12.40 CNY of 20.00 CNY left, 7.60 CNY used."
+        sim.fault("account", status=500, body=f"broken for {sim.key}")
+        assert HealthCheck(settings).balance().endswith("broken for [key]")
+    with Simulator() as sim:
+        text = HealthCheck(Settings(api_key=sim.key, base_url=sim.url)).balance()
+    assert text == f"{sim.url.removeprefix('http://')} does not report a balance."
