@@ -29,6 +29,7 @@ class Intent:
         take: Which take of the same request it is, 0 to 2**64 - 1.
         request: The body, with media described instead of contained.
         node_id, prompt_id: ComfyUI's, where it comes from a workflow.
+        price: What the user says that a task costs; None to use the price that was learned.
         earlier: The fingerprints that the same request had in version 0.1.0.
     """
 
@@ -41,6 +42,7 @@ class Intent:
     node_id: str = ""
     prompt_id: str = ""
     earlier: EarlierFingerprints = _no_earlier
+    price: float | None = None
 
     @property
     def gateway(self) -> str:
@@ -52,6 +54,12 @@ class Intent:
 class Entry:
     """One row of the journal at the time it was read. Times are seconds since the epoch, None for
     what has not happened.
+
+    Attributes:
+        price: What this very task has cost, as the gateway's usage counter showed it; None if that
+            is not known.
+        estimate: What it was expected to cost when its request was entered; None if no price was
+            known then.
     """
 
     id: int
@@ -83,6 +91,8 @@ class Entry:
     lease_boot: str | None = None
     lease_boot_until: float | None = None
     sha256: str = ""
+    price: float | None = None
+    estimate: float | None = None
 
     @property
     def gateway(self) -> str:

@@ -29,6 +29,7 @@ from .clocks import Clocks, SystemClocks
 from .database import Database, Replaced
 from .entries import Claim, Entry, Intent
 from .limits import NO_LIMITS, Limits
+from .prices import Kind, Prices, known_price
 from .queries import BY_TASK_ID, JournalQueries
 from .schema import EARLIER_ACCOUNTS, TASKS
 from .spool import Slot, Spool
@@ -106,6 +107,7 @@ _COPIED_COLUMNS: Final = (
     "prompt_id",
     "created_at",
     "sent_at",
+    "estimate",
 )
 _ABANDONED: Final = "The process that sent it ended before an answer was written down."
 _UNSENT: Final = "Stopped before it was sent."
@@ -116,6 +118,9 @@ class Journal(JournalQueries):
     """The table of tasks. Opened at its first use; safe in threads and processes.
 
     Every method raises `JournalError` if the database does not answer.
+
+    Attributes:
+        prices: What tasks cost.
 
     Args:
         url: SQLAlchemy's URL of a SQLite or PostgreSQL database. The folder of a SQLite file is
@@ -144,6 +149,7 @@ class Journal(JournalQueries):
         self._spool = Spool(spool)
         self._clocks = clocks or SystemClocks()
         self.lease = lease
+        self.prices = Prices(database, self._clocks, lease)
         self._earlier_accounts: Sequence[tuple[str, str]] | None = None
 
     @classmethod
@@ -288,6 +294,7 @@ class Journal(JournalQueries):
                 times = self._lease_parameters()
                 times |= {"created_at": times["now"], "lease_until": times["lease_end"]}
                 times |= {"lease_boot": times["boot_id"], "lease_boot_until": times["boot_end"]}
+                times["estimate"] = _estimate(connection, intent)
                 insert = _INSERT_CLAIM[connection.dialect.name]
                 acquired = connection.execute(insert, values | times).rowcount == 1
                 row = connection.execute(_BY_CLAIM, holder).mappings().first()
@@ -591,6 +598,13 @@ class Journal(JournalQueries):
         values |= {"entry_id": entry_id, "expected_owner": expected_owner}
         values |= self._lease_parameters()
         return connection.execute(STATEMENTS[event], values).rowcount == 1
+
+
+def _estimate(connection: sa.Connection, intent: Intent) -> float | None:
+    """What a request will cost; None if that is not known."""
+    if intent.price is not None:
+        return intent.price
+    return known_price(connection, Kind.of(intent.gateway, intent.request))
 
 
 def _row(connection: sa.Connection, entry_id: int) -> sa.RowMapping | None:

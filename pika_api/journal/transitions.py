@@ -41,6 +41,7 @@ class Event(Enum):
     RELEASED = auto()
     RECLAIMED = auto()
     KEY_CHANGED = auto()
+    PRICED = auto()
 
 
 @dataclass(frozen=True)
@@ -164,6 +165,8 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
     Event.RECLAIMED: Transition(REUSABLE, None, sets=("claim",), constants={"last_error": ""}),
     # The gateway knows the task with this key, too.
     Event.KEY_CHANGED: Transition(REUSABLE, None, sets=("key_id",)),
+    # Its price was read from the gateway's usage counter.
+    Event.PRICED: Transition(_ALL - SUBMITTING, None, sets=("price",)),
 }
 
 _earlier: Final = TASKS.alias("earlier")
