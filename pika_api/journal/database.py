@@ -112,9 +112,13 @@ class Database:
         Raises:
             Replaced: The file at the path is another one now.
         """
-        with self._explained_errors(), self._begin(self._engine) as connection:
-            yield connection
-            if not self.is_open(self.file_of(connection)):
+        with self._explained_errors():
+            with self._begin(self._engine) as connection:
+                yield connection
+                file = self.file_of(connection)
+                if not self.is_open(file):
+                    raise self._replaced()
+            if not self.is_open(file):  # replaced during the commit
                 raise self._replaced()
 
     @staticmethod

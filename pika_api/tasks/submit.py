@@ -5,8 +5,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import FeedError, InvalidInput, JournalError, NotAccepted, SubmitUnknown
@@ -106,15 +105,14 @@ class Submitter:
         payload = Payload(body, data_uri=settings.base64_style == "data-uri")
         owner = str(uuid.uuid4())
         replaced = ""
-        unknown: set[int] = set()  # entries of tasks that the gateway does not know with this key
         with self._workers.keeper.keeping(owner):
             while True:
-                claim = await self._claim(intent, owner, unknown, observer)
+                claim = await self._claim(intent, owner, observer)
                 entry = claim.entry
                 if not claim.acquired:
                     if await self._reuse(entry, intent, observer):
                         return Submitted(entry.task_id or "", reused=True)
-                    unknown.add(entry.id)
+                    intent = replace(intent, passed=intent.passed | {entry.id})
                     replaced = replaced or entry.task_id or ""
                     continue
                 try:
@@ -157,13 +155,11 @@ class Submitter:
         log.debug("task %s: reused, no new charge", entry.task_id)
         return True
 
-    async def _claim(
-        self, intent: Intent, owner: str, passed: Collection[int], observer: ProgressObserver
-    ) -> Claim:
+    async def _claim(self, intent: Intent, owner: str, observer: ProgressObserver) -> Claim:
         """The claim on this request, once no other worker is sending it."""
         while True:
             claim = await self._workers.disk(
-                observer, self._journal.claim, intent, owner, self._limits, passed
+                observer, self._journal.claim, intent, owner, self._limits
             )
             if claim.acquired or claim.entry.state not in SUBMITTING:
                 return claim
@@ -267,12 +263,13 @@ class Submitter:
                     self._journal.take_over()
                 else:
                     self._journal.record_task(entry, task_id)
-            except JournalError as error:
-                log.warning("task %s: paid, and not recorded: %s", task_id, error.what)
+            except Exception as error:  # whatever it is, the id is kept
+                failure = error if isinstance(error, JournalError) else JournalError(f"{error!r}.")
+                log.warning("task %s: paid, and not recorded: %s", task_id, failure.what)
                 if not attempt:
                     path = self._journal.keep_task(entry, task_id, slot)
                 if delay is None:
-                    raise messages.id_not_recorded(task_id, error, path) from error
+                    raise messages.id_not_recorded(task_id, failure, path) from error
                 time.sleep(delay)
             else:
                 return
