@@ -5,7 +5,7 @@
 import { app } from "../../../scripts/app.js";
 import { diagnosticsField } from "./diagnostics_field.mjs";
 import { loadStyle } from "./dom.mjs";
-import { addressField, choiceField, connectionField, numberField } from "./fields.mjs";
+import { addressField, choiceField, connectionField, numberField, textField } from "./fields.mjs";
 import { loadStrings, t } from "./i18n.mjs";
 import { keyField } from "./key_field.mjs";
 
@@ -37,6 +37,8 @@ app.registerExtension({
     setting("Base64Style", "base64_style", "requests", 30, () => choiceField("base64_style")),
     setting("MaxRequests", "max_requests", "requests", 20, () => numberField("max_requests")),
     setting("MaxBodyMb", "max_body_mb", "requests", 10, () => numberField("max_body_mb")),
+    setting("Price", "price", "cost", 8, () => numberField("price")),
+    setting("Currency", "currency", "cost", 6, () => textField("currency")),
     setting("Diagnostics", "diagnostics", "help", 0, diagnosticsField),
   ],
 });
