@@ -211,6 +211,7 @@ class PikaGenerate(io.ComfyNode):
             else:
                 parts = (
                     f"task {submitted.task_id}",
+                    service.account.describe_cost(submitted.estimate),
                     _rounded_seed(seed),
                     _replacement(submitted),
                     composed.note,

@@ -35,6 +35,8 @@ OF_OS = {"system", "popen", "startfile", "fork", "forkpty"}
 VARIABLES = {
     "PIKA_ALLOWED_HOSTS", "PIKA_API_KEY", "PIKA_BASE64_STYLE", "PIKA_BASE_URL", "PIKA_HOME",
     "PIKA_JOURNAL_URL", "PIKA_MAX_BODY_MB", "PIKA_MAX_REQUESTS",
+    "PIKA_DAILY_LIMIT",
+    "PIKA_RUN_LIMIT",
 }  # fmt: skip
 #: Types of sockets, whose names look like variables.
 SOCKETS = {"PIKA_CAMERA", "PIKA_OPTIONS", "PIKA_PARAMETERS"}

@@ -48,6 +48,7 @@ class Commands(NamedTuple):
     status: Command
     result: Command
     tasks: Command
+    balance: Command
     settle: Command
     forget: Command
     backup: Command
@@ -81,6 +82,8 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
     tasks.add_argument("--limit", type=int, default=20, help="how many tasks (default: 20)")
     tasks.add_argument("--all", action="store_true", help="also list forgotten tasks")
     tasks.add_argument("--json", action="store_true", help="one JSON object per line")
+    balance = add("balance", "print quota, usage and what is left of the key", commands.balance)
+    balance.add_argument("--json", action="store_true", help="one JSON object")
     settle = add("settle", "give a request with an unknown outcome its task id", commands.settle)
     settle.add_argument("task", help="the request's #number, as `tasks` prints it")
     settle.add_argument("task_id", help="the id that the gateway's own list shows")

@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from ..errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTimeout
+from ..gateway import Client
 from ..journal import REUSABLE, Entry, Journal, State
 from ..log import log
 from ..progress import Progress, ProgressObserver
 from ..settings import load_settings
 from ..support import HomeChoice, choose_home, run_diagnostics
 from ..tasks import Service
-from ..text import format_duration, sanitize
+from ..text import format_amount, format_duration, sanitize
 from .arguments import Commands, build_request, make_parser
 
 #: Exit codes by error class; the first that matches. Every other error is 1.
@@ -91,6 +92,23 @@ def tasks(args: argparse.Namespace, home: Path) -> int:
     return 0
 
 
+def balance(args: argparse.Namespace, home: Path) -> int:
+    """Print the balance of the key. A gateway that does not report one is an error."""
+    settings = load_settings(home)
+    settings.require_key()
+    with closing(Client(settings)) as client:
+        account = client.balance()
+    amounts = {"quota": account.quota, "used": account.used, "left": account.left}
+    if args.json:
+        extra = {"unlimited": account.unlimited, "currency": settings.currency}
+        _print(json.dumps(amounts | extra))
+        return 0
+    for name, amount in amounts.items():
+        text = "unlimited" if amount is None else format_amount(amount, settings.currency)
+        _print(f"{name:<6}{text}")
+    return 0
+
+
 def settle(args: argparse.Namespace, home: Path) -> int:
     """Give a request whose outcome is unknown the id of its task."""
 
@@ -141,7 +159,9 @@ def doctor(args: argparse.Namespace, home: Path) -> int:
     return 1 if diagnostics.problems else 0
 
 
-_COMMANDS: Final = Commands(generate, status, result, tasks, settle, forget, backup, doctor)
+_COMMANDS: Final = Commands(
+    generate, status, result, tasks, balance, settle, forget, backup, doctor
+)
 
 
 def _home(args: argparse.Namespace, choice: HomeChoice) -> Path:
@@ -235,4 +255,6 @@ def _as_json(entry: Entry) -> dict[str, object]:
         "file_path": entry.file_path,
         "last_error": entry.last_error,
         "answer": entry.answer,
+        "price": entry.price,
+        "estimate": entry.estimate,
     }

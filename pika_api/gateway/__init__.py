@@ -1,5 +1,6 @@
 """HTTP calls to the gateway and the media host. This package does not know the journal."""
 
+from .account import AccountReader, Balance
 from .client import Client
 from .exchange import cancellable
 from .feed import Status, Task
@@ -12,6 +13,8 @@ from .sessions import root_cause
 
 __all__ = [
     "HEALTH_TIMEOUTS",
+    "AccountReader",
+    "Balance",
     "Client",
     "HealthCheck",
     "HealthResult",

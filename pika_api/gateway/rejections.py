@@ -211,7 +211,7 @@ def feed_error(
             return TaskNotFound(task_id, what, stated=True)
         return WebPage(what, status=status, hint=_WEB_PAGE_HINT) if is_html(reply.text) else None
     if status == 404 or (400 <= status < 500 and meaning is Meaning.NO_TASK):
-        stated = problem is not None and meaning is not Meaning.NO_CALL
+        stated = problem is not None and problem.is_about_task
         return TaskNotFound(task_id, what, stated=stated)
     if 400 <= status < 500 and meaning is Meaning.CREDIT:
         return FeedRefused(what, status=status, hint=_CREDIT_HINT)

@@ -7,7 +7,6 @@ this, requests reports it like a broken network, and the pack would try again.
 from __future__ import annotations
 
 import functools
-import importlib.util
 import os
 import re
 import ssl
@@ -71,16 +70,16 @@ class Route:
     bundle: str = ""
 
     @classmethod
-    def of(cls, session: requests.Session, url: str) -> Route:
-        """The route that requests takes to a URL."""
+    def of(cls, url: str) -> Route:
+        """The route that requests takes to a URL if it reads the environment."""
         try:
-            merged = session.merge_environment_settings(url, {}, None, None, None)
-            proxy = requests.utils.select_proxy(url, merged["proxies"])
+            proxies = requests.utils.get_environ_proxies(url)
+            proxy = requests.utils.select_proxy(url, proxies)
         except ValueError:
             return cls()  # not a URL; requests reports it
-        verify = merged["verify"]
-        is_secure = url.lower().startswith("https:")
-        return cls(proxy or "", verify if is_secure and isinstance(verify, str) else "")
+        values = (os.environ.get(name) for name in _BUNDLE_VARIABLES)
+        bundle = next(filter(None, values), "") if url.lower().startswith("https:") else ""
+        return cls(proxy or "", bundle)
 
     def check(self) -> None:
         """Raise a `RouteError` if a variable cannot work."""
@@ -127,17 +126,22 @@ class Route:
         )
 
 
-def route_problem(url: str) -> str:
-    """Why the environment lets no request to a URL out; empty if it does, as far as is known."""
-    # As `sessions.open_session`: no proxy is used for plain http.
-    session = requests.Session()
-    session.trust_env = not url.startswith("http:")
+def reads_environment(base_url: str) -> bool:
+    """Whether requests to a gateway use proxies and certificates of the environment.
+
+    Plain http only goes to this machine. A proxy would carry the key unencrypted.
+    """
+    return not base_url.startswith("http:")
+
+
+def route_problem(base_url: str) -> str:
+    """Why the environment lets no request to a gateway out; empty if it does."""
+    if not reads_environment(base_url):
+        return ""
     try:
-        Route.of(session, url).check()
+        Route.of(base_url).check()
     except RouteError as error:
         return f"{error}. {error.hint}"
-    finally:
-        session.close()
     return ""
 
 
@@ -159,11 +163,11 @@ def _check_proxy(proxy: str) -> None:
     shown = f"{_source(proxy)} is {without_password(proxy)}"
     scheme, separator, _ = proxy.partition("://")
     scheme = scheme.lower() if separator else "http"
-    if scheme in _SOCKS_SCHEMES and importlib.util.find_spec("socks") is None:
+    if scheme in _SOCKS_SCHEMES and not _has_socks():
         raise RouteError(
             f"{shown}, and for a SOCKS proxy this Python needs the package PySocks",
-            hint="Install it with the Python that runs ComfyUI: python -m pip install PySocks. Or "
-            "use the HTTP port of the proxy.",
+            hint="Install it with the Python that runs ComfyUI: python -m pip install PySocks. "
+            "Then restart ComfyUI. Or use the HTTP port of the proxy.",
         )
     if scheme not in (*_HTTP_SCHEMES, *_SOCKS_SCHEMES):
         other = "socks5h" if scheme == "socks" else "http"
@@ -178,6 +182,11 @@ def _check_proxy(proxy: str) -> None:
         raise RouteError(f"{shown}, which is not the URL of a proxy", hint=hint)
 
 
+def _has_socks() -> bool:
+    """Whether requests can use SOCKS: without PySocks, it has a function that raises instead."""
+    return isinstance(getattr(requests.adapters, "SOCKSProxyManager", None), type)
+
+
 def _is_proxy_url(url: str) -> bool:
     if re.search(r"[\s\"'<>\\]", url):
         return False
@@ -190,20 +199,15 @@ def _is_proxy_url(url: str) -> bool:
 
 
 def _check_bundle(bundle: str) -> None:
-    source = next((name for name in _BUNDLE_VARIABLES if os.environ.get(name) == bundle), "verify")
+    source = next(name for name in _BUNDLE_VARIABLES if os.environ.get(name))
     shown = f"{source} is {_quoted(bundle)}"
-    path = Path(bundle)
+    path, problem = Path(bundle), ""
     try:
-        if path.is_dir():
-            problem = (
-                ""
-                if _has_hashed_files(path)
-                else ("a folder without certificates that are named by their hash")
-            )
-        else:
+        if not path.is_dir():
             stat = path.stat()
             _load_bundle(bundle, stat.st_mtime_ns, stat.st_size)
-            problem = ""
+        elif not _has_hashed_files(path):
+            problem = "a folder without certificates that are named by their hash"
     except (FileNotFoundError, NotADirectoryError):
         problem = "and there is no such file"
     except ssl.SSLError as error:

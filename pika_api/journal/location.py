@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from ..errors import JournalError
 from ..log import log
@@ -21,6 +22,14 @@ from .states import State
 _RAW_PATH: Final = re.compile(r"sqlite(?:\+\w+)?://[^/?]*/([^?]*)")
 _IN_MEMORY: Final = ":memory:"
 _SQLITE: Final = "sqlite"
+_OPEN_STATES: Final = (State.SENT.value, State.UNKNOWN.value)
+#: As SQL, since the file is opened without SQLAlchemy.
+_COUNT_TASKS: Final = str(
+    sa.select(sa.func.count())
+    .select_from(TASKS)
+    .where(sa.or_(TASKS.c.task_id.is_not(None), TASKS.c.state.in_(_OPEN_STATES)))
+    .compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+)
 
 
 def locate(address: str | sa.URL) -> sa.URL:
@@ -90,7 +99,6 @@ def count_tasks(path: Path) -> int | None:
     Returns:
         0 if there is no file, None if there is one that cannot be read.
     """
-    query = f"SELECT count(*) FROM {TASKS.name} WHERE task_id IS NOT NULL OR state IN (?, ?)"  # noqa: S608
     try:
         if not path.exists():
             return 0
@@ -98,8 +106,7 @@ def count_tasks(path: Path) -> int | None:
         has_log = path.with_name(f"{path.name}-wal").exists()
         uri = read_only(path) if has_log else read_only(path, "immutable=1")
         with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:
-            states = (State.SENT.value, State.UNKNOWN.value)
-            return int(database.execute(query, states).fetchone()[0])
+            return int(database.execute(_COUNT_TASKS).fetchone()[0])
     except (OSError, sqlite3.Error):
         return None
 

@@ -246,10 +246,13 @@ def _connection(home: Path, environ: Mapping[str, str]) -> Iterator[_Check]:
         yield _Check("not tested")  # the section on the environment says why
         return
     try:
-        result = HealthCheck(load_settings(home, environ)).run()
+        check = HealthCheck(load_settings(home, environ))
+        result = check.run()
     except SettingsError:
         yield _Check("not tested")  # the section on settings says why
         return
     # A missing key is a problem of the section on settings already.
     problem = "" if result.verdict in (Verdict.GOOD, Verdict.NO_KEY) else result.message
     yield _Check(f"{result.verdict.value}: {result.message}", problem)
+    if result.verdict is Verdict.GOOD:
+        yield _Check(check.balance())

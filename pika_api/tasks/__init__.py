@@ -1,5 +1,6 @@
 """Submit, wait for and collect tasks. The public API of the client is `Service`."""
 
+from .account import Account, AccountState
 from .collect import Collected
 from .current import CurrentService
 from .delivery import PLAIN, Delivery
@@ -10,6 +11,8 @@ from .submit import Submitted
 
 __all__ = [
     "PLAIN",
+    "Account",
+    "AccountState",
     "Collected",
     "CurrentService",
     "Delivery",

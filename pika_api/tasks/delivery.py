@@ -50,7 +50,7 @@ def add_to_file(
     except NoPlaceForTexts as error:
         return str(error)
     except OSError as error:
-        log.warning("%s stays without the workflow: %s", path, error)
+        log.warning("file: %s stays without the workflow: %s", path, error)
         return str(error.strerror or error)
     finally:
         with contextlib.suppress(OSError):

@@ -13,6 +13,7 @@ from ..progress import NO_OBSERVER, Progress, ProgressObserver
 from ..request import GenerateRequest, check_take
 from ..settings import Settings
 from ..text import is_task_id, sanitize
+from .account import Account
 from .collect import Collected, Collector
 from .delivery import PLAIN, Delivery
 from .policy import ServicePolicy
@@ -31,6 +32,9 @@ class Service:
     once: nothing here is bound to a loop. Blocking work runs in the service's own threads. Facts
     that must not be lost are recorded in the same thread call that learned them, so a cancelled
     coroutine loses nothing.
+
+    Attributes:
+        account: The balance of the key, and the price of a task.
 
     Args:
         settings: Key, base URL and limits.
@@ -58,9 +62,10 @@ class Service:
         self._workers = Workers(
             journal, settings.max_requests, policy.rate_limit_pause, policy.exit_grace
         )
+        self.account = Account(settings, self._client, journal, self._workers.backoff, policy)
         self._poller = Poller(settings, self._client, journal, self._workers, policy)
         self._submitter = Submitter(
-            settings, self._client, journal, self._poller, self._workers, policy
+            settings, self._client, journal, self._poller, self._workers, self.account, policy
         )
         self._collector = Collector(
             settings, self.output, self._client, journal, self._poller, self._workers, policy
@@ -74,6 +79,7 @@ class Service:
     def close(self) -> None:
         """Wait for the calls in progress, then release threads and sockets."""
         self._workers.close()
+        self.account.close()
         self._client.close()
 
     async def submit(

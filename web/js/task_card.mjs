@@ -6,6 +6,8 @@
 
 import { element, icon, iconButton } from "./dom.mjs";
 import { ago, t } from "./i18n.mjs";
+import { costOf } from "./money.mjs";
+import { currency } from "./settings_store.mjs";
 import { thumbnailUrl } from "./task_requests.mjs";
 import { hasFile, isUnderWay, isUnknown } from "./task_states.mjs";
 import { explanation, problemOf, promptOf, shortId, stateWord } from "./task_words.mjs";
@@ -112,7 +114,9 @@ export class Card {
   }
 
   updateAge() {
-    this.details.textContent = `${ago(this.#task.created_at)} · ${shortId(this.#task)}`;
+    const cost = costOf(this.#task, currency());
+    const parts = [ago(this.#task.created_at), cost, shortId(this.#task)];
+    this.details.textContent = parts.filter(Boolean).join(" · ");
   }
 
   /** @param {KnownTask} task */
