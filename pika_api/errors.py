@@ -4,6 +4,7 @@ PikaError                    base class; its text is shown to the user at the no
 ├── InvalidInput             the value of an input cannot be sent; nothing was sent
 ├── SettingsError            the key is missing or a setting is invalid; nothing was sent
 │   └── SettingLocked        the environment sets it, so it cannot be changed here
+├── LimitReached             a spending limit of the user; nothing was sent
 ├── JournalError             the journal cannot be opened, read or written
 ├── GatewayError             the gateway answered with an error or could not be reached
 │   ├── NotAccepted          a submit that certainly did not create a task: no charge
@@ -88,6 +89,18 @@ class SettingLocked(SettingsError):
     """The setting, or the key that it belongs to, is set by the environment."""
 
 
+class LimitReached(PikaError):
+    """A spending limit of the user. Raised before anything is sent.
+
+    Attributes:
+        name: The name of the setting.
+    """
+
+    def __init__(self, name: str, what: str, *, hint: str) -> None:
+        self.name = name
+        super().__init__(what, charge_note="Nothing was sent and nothing was charged.", hint=hint)
+
+
 class JournalError(PikaError):
     """The journal of tasks cannot be opened, read or written.
 
@@ -132,11 +145,17 @@ class Unreachable(NotAccepted):
     Attributes:
         connected: Whether there was a connection. Only a request without one is resent
             automatically.
+
+    Args:
+        permanent: Whether the user has to change something before another attempt can succeed, such
+            as a proxy variable.
     """
 
-    def __init__(self, what: str, *, connected: bool = False, hint: str = "") -> None:
+    def __init__(
+        self, what: str, *, connected: bool = False, permanent: bool = False, hint: str = ""
+    ) -> None:
         self.connected = connected
-        self.retryable = not connected
+        self.retryable = not (connected or permanent)
         super().__init__(what, hint=hint)
 
 
@@ -209,7 +228,7 @@ class FeedError(GatewayError):
 
 
 class FeedRefused(FeedError):
-    """The feed rejects this key or address."""
+    """The feed rejects this key or address, or the environment lets no request to it out."""
 
     retryable = False
 
@@ -280,7 +299,7 @@ class TaskNotFound(TaskError):
     """The gateway does not know the task id.
 
     Attributes:
-        stated: Whether the gateway itself says so, in its own error format. A 404 without that can
+        stated: Whether the gateway itself says so, in an error about the task. Any other 404 can
             come from a proxy, or from an address where there is no gateway.
     """
 

@@ -20,8 +20,8 @@ from ..gateway import Client
 from ..journal import REUSABLE, Entry, Journal, State
 from ..log import log
 from ..progress import Progress, ProgressObserver
-from ..settings import find_home, load_settings
-from ..support import run_diagnostics
+from ..settings import load_settings
+from ..support import HomeChoice, choose_home, run_diagnostics
 from ..tasks import Service
 from ..text import format_amount, format_duration, sanitize
 from .arguments import Commands, build_request, make_parser
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.verbose:
         log.setLevel(logging.DEBUG)
     try:
-        return int(args.func(args, args.home or find_home()))
+        return int(args.func(args, _home(args, choose_home(args.home))))
     except PikaError as error:
         _print(f"error: {error}", sys.stderr)
         return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)
@@ -152,7 +152,9 @@ def backup(args: argparse.Namespace, home: Path) -> int:
 
 def doctor(args: argparse.Namespace, home: Path) -> int:
     """Print the diagnostics; the exit code is 1 if there is a problem."""
-    diagnostics = run_diagnostics(home, args.output, connect=not args.no_connection)
+    diagnostics = run_diagnostics(
+        home, args.output, connect=not args.no_connection, choice=choose_home(args.home)
+    )
     _print(diagnostics.text)
     return 1 if diagnostics.problems else 0
 
@@ -160,6 +162,22 @@ def doctor(args: argparse.Namespace, home: Path) -> int:
 _COMMANDS: Final = Commands(
     generate, status, result, tasks, balance, settle, forget, backup, doctor
 )
+
+
+def _home(args: argparse.Namespace, choice: HomeChoice) -> Path:
+    """The private folder of a command.
+
+    Raises:
+        InvalidInput: The command may cost something, and another folder may have the task already.
+    """
+    if choice.conflict and args.func is not doctor:  # doctor reports it as a problem
+        folders = "\n".join(f"  {folder}" for folder in choice.folders)
+        hint = f"Name the folder, with --home or PIKA_HOME:\n{folders}"
+        if args.func is generate:
+            problem = f"{choice.conflict}. Nothing was sent: the task may be paid for already."
+            raise InvalidInput("--home", problem, hint)
+        _print(f"note: using {choice.home}, but {choice.conflict}. {hint}", sys.stderr)
+    return choice.home
 
 
 def _print(text: str, file: TextIO | None = None) -> None:

@@ -8,6 +8,7 @@ from .health import HEALTH_TIMEOUTS, HealthCheck, HealthResult, Verdict
 from .limits import SizeLimits, Timeouts
 from .partial import discard_part, part_info_path
 from .retry import RetryPolicy, SharedBackoff, poll_delay, resend_delay
+from .route import odd_no_proxy_entries, route_problem
 from .sessions import root_cause
 
 __all__ = [
@@ -26,8 +27,10 @@ __all__ = [
     "Verdict",
     "cancellable",
     "discard_part",
+    "odd_no_proxy_entries",
     "part_info_path",
     "poll_delay",
     "resend_delay",
     "root_cause",
+    "route_problem",
 ]

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
-from ..errors import FeedError
+from ..errors import FeedError, FeedRefused
 from ..request import Payload
 from ..settings import Settings
 from .account import AccountReader, Balance
@@ -21,7 +21,13 @@ from .feed import Task
 from .limits import DEFAULT_SIZE_LIMITS, DEFAULT_TIMEOUTS, OVERHEAD, SizeLimits, Timeouts
 from .masking import KeyMask
 from .network_guard import AddressCheck, is_private_connection, refuse_private
-from .rejections import broken_submit_error, connection_hint, feed_error, submit_error
+from .rejections import (
+    broken_submit_error,
+    connection_hint,
+    feed_error,
+    is_permanent,
+    submit_error,
+)
 from .responses import json_object
 from .sessions import (
     TRANSPORT_ERRORS,
@@ -148,7 +154,8 @@ class Client:
         try:
             reply = get_reply(self._feed_session, url, self._timeouts, self._limits)
         except TRANSPORT_ERRORS as error:
-            raise FeedError(
+            kind = FeedRefused if is_permanent(error) else FeedError
+            raise kind(
                 f"No response from {self._host}: {self._mask.text(root_cause(error))}.",
                 hint=connection_hint(error),
             ) from None

@@ -26,6 +26,7 @@ from .limits import DEFAULT_SIZE_LIMITS, SizeLimits, Timeouts
 from .masking import KeyMask
 from .rejections import redirect_target
 from .responses import error_message, is_html, json_object
+from .route import RouteError
 from .sessions import (
     TRANSPORT_ERRORS,
     Bearer,
@@ -182,6 +183,9 @@ class HealthCheck:
     def _judge_broken(self, error: Exception) -> HealthResult:
         """What it means that there was no complete response."""
         host, cause = self._host, root_cause(error)
+        if isinstance(error, RouteError):
+            message = f"No connection to {host}: {cause}.\n{error.hint}"
+            return HealthResult(Verdict.BAD_ADDRESS, message)
         if isinstance(error, requests.exceptions.SSLError):
             return HealthResult(
                 Verdict.BAD_ADDRESS,

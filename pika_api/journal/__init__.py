@@ -3,7 +3,8 @@
 from .clocks import BootTime, Clocks, SystemClocks
 from .entries import Claim, Entry, Intent, Page
 from .leases import LeaseKeeper
-from .location import is_journal, misread_paths
+from .limits import Limits
+from .location import count_tasks, is_journal, misread_paths
 from .prices import Kind, Prices, SubmitMark
 from .schema import SCHEMA_VERSION
 from .spool import Slot
@@ -24,12 +25,14 @@ __all__ = [
     "Journal",
     "Kind",
     "LeaseKeeper",
+    "Limits",
     "Page",
     "Prices",
     "Slot",
     "State",
     "SubmitMark",
     "SystemClocks",
+    "count_tasks",
     "is_journal",
     "misread_paths",
 ]

@@ -248,10 +248,7 @@ class Account:
             known = was_offered if offered is None else offered
             self._state = replace(self._state, problem=error.what, offered=known)
             self._paused_until = self._clock() + pause
-        if offered is False and was_offered is not False:
-            log.info("account: %s", error.what)  # once
-        else:
-            log.debug("account: %s", error.what)
+        log.debug("account: %s", error.what)
 
     def _learn(self, reading: _Reading) -> None:
         """Take the difference to the last reading as the price of the one request in between."""

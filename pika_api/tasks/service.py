@@ -10,11 +10,12 @@ from ..errors import InvalidInput
 from ..gateway import Client, Task
 from ..journal import Entry, Journal
 from ..progress import NO_OBSERVER, Progress, ProgressObserver
-from ..request import GenerateRequest
+from ..request import GenerateRequest, check_take
 from ..settings import Settings
 from ..text import is_task_id, sanitize
 from .account import Account
 from .collect import Collected, Collector
+from .delivery import PLAIN, Delivery
 from .policy import ServicePolicy
 from .poll import Poller
 from .submit import Submitted, Submitter
@@ -93,16 +94,18 @@ class Service:
         """Create a task for the request, or reuse the task that it already has.
 
         Args:
-            take: Which take of the request this is. Another take is another task and another
-                charge.
+            take: Which take of the request this is, 0 to `MAX_TAKE`. Another take is another task
+                and another charge.
             node_id, prompt_id: ComfyUI's ids, for the journal.
 
         Raises:
-            SettingsError, JournalError: Nothing was sent.
+            SettingsError, JournalError, LimitReached: Nothing was sent.
+            InvalidInput: The take is not valid. Nothing was sent.
             NotAccepted: It was sent and provably not accepted.
             SubmitUnknown: It was sent, now or earlier, and the outcome is unknown.
         """
         self.settings.require_key()
+        take = check_take("seed", take)
         if not self._loss_checked:
             self._loss_checked = True
             if loss := await self._workers.disk(observer, self.journal.report_loss, self.output):
@@ -173,12 +176,17 @@ class Service:
         *,
         timeout: float | None = None,
         gateway: str | None = None,
+        delivery: Delivery = PLAIN,
         observer: ProgressObserver = NO_OBSERVER,
     ) -> Collected:
         """Wait for a task and save its file in the output folder, unless it is there already.
 
+        A file that is there already gets a further name if `delivery` asks for another place. It
+        keeps its earlier names.
+
         Args:
             timeout: Seconds to wait from now; None for no limit.
+            delivery: Where the file is saved, and what is added to it.
             gateway: The identity of the gateway that the task belongs to; None for the current one,
                 or for another one if only that has saved a task with this id.
 
@@ -187,7 +195,7 @@ class Service:
             TaskFailed, TaskTimeout, TaskNotFound, OtherGateway, FeedRefused: As `wait`.
         """
         self.settings.require_key()
-        return await self._collector.collect(task_id, timeout, observer, gateway)
+        return await self._collector.collect(task_id, timeout, observer, gateway, delivery)
 
     async def prepare(
         self,

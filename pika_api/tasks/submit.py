@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import FeedError, InvalidInput, JournalError, NotAccepted, SubmitUnknown
 from ..gateway import Client, resend_delay
-from ..journal import SUBMITTING, Claim, Entry, Intent, Journal, Slot, State
+from ..journal import SUBMITTING, Claim, Entry, Intent, Journal, Limits, Slot, State
 from ..log import log
 from ..progress import NO_OBSERVER, Progress, ProgressObserver, pause
 from ..request import (
@@ -75,6 +75,7 @@ class Submitter:
         self._account = account
         self._policy = policy
         self._random = random.Random()
+        self._limits = Limits(settings.daily_limit, settings.run_limit)
 
     async def submit(
         self,
@@ -111,7 +112,8 @@ class Submitter:
                 if not claim.acquired:
                     if await self._reuse(entry, intent, observer):
                         return Submitted(entry.task_id or "", reused=True)
-                    replaced = entry.task_id or ""
+                    intent = replace(intent, passed=intent.passed | {entry.id})
+                    replaced = replaced or entry.task_id or ""
                     continue
                 try:
                     task_id = await self._send(entry, payload, owner, observer)
@@ -147,7 +149,7 @@ class Submitter:
             if not known:
                 reason = "The gateway does not know it with the key that was set later."
                 log.info("task %s: %s", entry.task_id, reason)
-                await self._workers.disk(observer, self._journal.replace, entry.id, intent, reason)
+                await self._workers.disk(observer, self._journal.release, entry.id, reason)
                 return False
             await self._workers.disk(observer, self._journal.mark_key, entry.id, intent.key_id)
         log.debug("task %s: reused, no new charge", entry.task_id)
@@ -156,7 +158,9 @@ class Submitter:
     async def _claim(self, intent: Intent, owner: str, observer: ProgressObserver) -> Claim:
         """The claim on this request, once no other worker is sending it."""
         while True:
-            claim = await self._workers.disk(observer, self._journal.claim, intent, owner)
+            claim = await self._workers.disk(
+                observer, self._journal.claim, intent, owner, self._limits
+            )
             if claim.acquired or claim.entry.state not in SUBMITTING:
                 return claim
             observer.report(Progress("The same request is being sent; waiting for its task"))
@@ -259,12 +263,13 @@ class Submitter:
                     self._journal.take_over()
                 else:
                     self._journal.record_task(entry, task_id)
-            except JournalError as error:
-                log.warning("task %s: paid, and not recorded: %s", task_id, error.what)
+            except Exception as error:  # whatever it is, the id is kept
+                failure = error if isinstance(error, JournalError) else JournalError(f"{error!r}.")
+                log.warning("task %s: paid, and not recorded: %s", task_id, failure.what)
                 if not attempt:
                     path = self._journal.keep_task(entry, task_id, slot)
                 if delay is None:
-                    raise messages.id_not_recorded(task_id, error, path) from error
+                    raise messages.id_not_recorded(task_id, failure, path) from error
                 time.sleep(delay)
             else:
                 return

@@ -51,6 +51,7 @@ RESULTS = {
     "pika_extend_and_join": Results(tasks=3, videos=3),
     # A node shows only the first video of a list.
     "pika_prompt_list": Results(tasks=3),
+    "pika_takes": Results(tasks=6, pictures=1),
     "pika_still_image": Results(videos=0, pictures=2),
     "pika_status": Results(videos=0, texts=("Status", "Complete response")),
     "pika_earlier_task": Results(tasks=0),

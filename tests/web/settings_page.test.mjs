@@ -275,8 +275,8 @@ test("every setting of the page has a name and a tooltip", async () => {
   assert.deepEqual(
     registered.map(({ id }) => id),
     [
-      ...["ApiKey", "BaseUrl", "Connection", "Base64Style", "MaxRequests", "MaxBodyMb"],
-      ...["Price", "Currency", "Diagnostics"],
+      ...["ApiKey", "BaseUrl", "Connection", "DailyLimit", "RunLimit", "Price", "Currency"],
+      ...["Base64Style", "MaxRequests", "MaxBodyMb", "Notifications", "Diagnostics"],
     ].map((id) => `Pika.${id}`),
   );
   for (const { name, tooltip, category, type } of registered) {

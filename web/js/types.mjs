@@ -98,6 +98,8 @@
  * @property {ChoiceSetting} base64_style
  * @property {NumberSetting} max_requests
  * @property {NumberSetting} max_body_mb
+ * @property {NumberSetting} daily_limit
+ * @property {NumberSetting} run_limit
  * @property {OptionalNumberSetting} price null where it is learned from the gateway
  * @property {Setting<string>} currency
  * @property {string} problem why the settings cannot be used; empty where they can
@@ -116,6 +118,7 @@
 
 /** @typedef {NonNullable<Parameters<NonNullable<ComfyExtension["nodeCreated"]>>[0]>} GraphNode */
 /** @typedef {NonNullable<GraphNode["graph"]>} Graph */
+/** @typedef {NonNullable<GraphNode["widgets"]>[number]} Widget */
 /** @typedef {ComfyApp["canvas"]} GraphCanvas */
 
 /**
