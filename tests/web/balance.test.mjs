@@ -24,9 +24,11 @@ test("amounts are written as on the nodes and the command line", () => {
 });
 
 test("a task's own price is exact, an estimate is marked, and a task that may be free has no cost", () => {
-  const cost = (changes) => costOf(task(1, changes), "CNY");
+  const cost = (changes) => costOf(task(1, changes), "CNY").cost;
   assert.equal(cost({ price: 0.25, estimate: 0.5 }), "0.25 CNY");
-  assert.equal(cost({ estimate: 0.5 }), t("balance.about", { amount: "0.50 CNY" }));
+  assert.equal(cost({ estimate: 0.5 }), "≈ 0.50 CNY");
+  assert.match(costOf(task(1, { estimate: 0.5 }), "").meaning, /expected.* 0\.50$/i);
+  assert.match(costOf(task(1, { price: 0.5 }), "").meaning, /^Price.* 0\.50$/);
   assert.equal(cost({}), "");
   assert.equal(cost({ price: undefined, estimate: undefined }), "");
   for (const state of ["intended", "refused", "unknown", "failed"]) assert.equal(cost({ state, estimate: 0.5 }), "");

@@ -23,14 +23,17 @@ export function amount(value, currency) {
 }
 
 /**
- * What a task has cost, or is expected to; empty where neither is known.
+ * What a task has cost, or is expected to, and what that means; both empty where neither is known.
  * @param {Pick<KnownTask, "state" | "price" | "estimate">} task
  * @param {string} currency
  */
 export function costOf({ state, price, estimate }, currency) {
-  if (WITHOUT_COST.has(state)) return "";
-  if (typeof price === "number") return amount(price, currency);
-  return typeof estimate === "number" ? t("balance.about", { amount: amount(estimate, currency) }) : "";
+  const value = price ?? estimate ?? null;
+  if (value === null || WITHOUT_COST.has(state)) return { cost: "", meaning: "" };
+  const text = amount(value, currency);
+  return typeof price === "number"
+    ? { cost: text, meaning: t("balance.exact", { amount: text }) }
+    : { cost: `≈ ${text}`, meaning: t("balance.estimate", { amount: text }) };
 }
 
 /**

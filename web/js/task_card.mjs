@@ -98,7 +98,6 @@ export class Card {
     this.root.ariaLabel = `${prompt}. ${state}. ${problem}`;
     this.prompt.title = prompt;
     this.prompt.textContent = prompt;
-    this.details.title = task.task_id ?? "";
     this.error.textContent = problem;
     this.error.title = [problem, explanation(task)].filter(Boolean).join("\n\n");
     this.state.textContent = state;
@@ -114,9 +113,10 @@ export class Card {
   }
 
   updateAge() {
-    const cost = costOf(this.#task, currency());
+    const { cost, meaning } = costOf(this.#task, currency());
     const parts = [ago(this.#task.created_at), cost, shortId(this.#task)];
     this.details.textContent = parts.filter(Boolean).join(" · ");
+    this.details.title = [this.#task.task_id, meaning].filter(Boolean).join("\n");
   }
 
   /** @param {KnownTask} task */
