@@ -253,6 +253,7 @@ def _as_json(entry: Entry) -> dict[str, object]:
         "created_at": entry.created_at,
         "result_url": entry.result_url,
         "file_path": entry.file_path,
+        "sha256": entry.sha256,
         "last_error": entry.last_error,
         "answer": entry.answer,
         "price": entry.price,

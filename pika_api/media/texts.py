@@ -14,7 +14,7 @@ import re
 import struct
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -168,14 +168,14 @@ def _mp4(reader: Reader, texts: Mapping[bytes, bytes]) -> Iterator[Piece]:
 
 def _moov(old: bytes, texts: Mapping[bytes, bytes]) -> bytearray:
     """An index with texts. They come first in its user data: the editor reads the first ones."""
-    reader = Reader(io.BytesIO(old))
+    reader = _reader(old)
     _, body, _ = next(iterate_boxes(reader, 0, len(old)))
     parts: list[bytes] = []
     position, added = body, False
     for kind, start, end in iterate_boxes(reader, body, len(old)):
         box = old[position:end]
         if kind == b"udta" and not added:
-            box, added = _box(b"udta", _meta(texts) + old[start:end]), True
+            box, added = _box(b"udta", _user_data(old[start:end], texts)), True
         parts.append(box)
         position = end
     if position != len(old):
@@ -196,7 +196,7 @@ def _move_chunks(moov: bytearray, insert: int, old: tuple[int, int]) -> None:
     import numpy as np
 
     start, end = old
-    for kind, body, stop in _chunk_tables(Reader(io.BytesIO(moov)), 8, len(moov)):
+    for kind, body, stop in _chunk_tables(_reader(moov), 8, len(moov)):
         (count,) = struct.unpack_from(">I", moov, body + 4)
         form = ">u4" if kind == b"stco" else ">u8"
         if body + 8 + count * np.dtype(form).itemsize > stop:
@@ -224,16 +224,61 @@ def _chunk_tables(
             yield kind, body, stop
 
 
-def _meta(texts: Mapping[bytes, bytes]) -> bytes:
-    """QuickTime's metadata: a list of names, and a list of values by the numbers of the names."""
-    handler = _box(b"hdlr", struct.pack(">8x4s13x", b"mdta"))
-    names = [_box(b"mdta", name) for name in texts]
-    keys = _box(b"keys", struct.pack(">4xI", len(names)) + b"".join(names))
-    values = [
-        _box(struct.pack(">I", number), _box(b"data", struct.pack(">I4x", _UTF8) + text))
-        for number, text in enumerate(texts.values(), 1)
-    ]
-    return _box(b"meta", bytes(4) + handler + keys + _box(b"ilst", b"".join(values)))
+def _user_data(old: bytes, texts: Mapping[bytes, bytes]) -> bytes:
+    """User data with texts in front. Metadata of the same form becomes a part of them."""
+    reader = _reader(old)
+    kept: list[bytes] = []
+    earlier: list[tuple[bytes, bytes]] = []
+    position = 0
+    for kind, start, end in iterate_boxes(reader, 0, len(old)):
+        items = _items(old[start:end]) if kind == b"meta" else None
+        if items is None:
+            kept.append(old[position:end])
+        else:
+            earlier += [item for item in items if item[0] not in texts]
+        position = end
+    # QuickTime ends the list with four zeros.
+    return _meta(texts, earlier) + b"".join(kept) + old[position:]
+
+
+def _items(meta: bytes) -> list[tuple[bytes, bytes]] | None:
+    """The names and values of QuickTime's metadata; None if a box of metadata is something else."""
+    reader = _reader(meta)
+    begin = 0 if meta[4:8] == b"hdlr" else 4
+    parts = {kind: meta[start:end] for kind, start, end in iterate_boxes(reader, begin, len(meta))}
+    keys, values = parts.get(b"keys"), parts.get(b"ilst")
+    if parts.get(b"hdlr", b"")[8:12] != b"mdta" or keys is None or values is None:
+        return None
+    names = [keys[start:end] for _, start, end in iterate_boxes(_reader(keys), 8, len(keys))]
+    items = []
+    for number, start, end in iterate_boxes(_reader(values), 0, len(values)):
+        index = int.from_bytes(number, "big") - 1
+        if index in range(len(names)):
+            items.append((names[index], values[start:end]))
+    return items
+
+
+def _reader(data: bytes | bytearray) -> Reader:
+    return Reader(io.BytesIO(data))
+
+
+def _meta(texts: Mapping[bytes, bytes], further: Sequence[tuple[bytes, bytes]] = ()) -> bytes:
+    """QuickTime's metadata: a list of names, and a list of values by the numbers of the names.
+
+    Args:
+        further: Further names, with the boxes of their values.
+    """
+    data = struct.pack(">I4x", _UTF8)
+    items = [(name, _box(b"data", data + text)) for name, text in texts.items()] + [*further]
+    names = b"".join(_box(b"mdta", name) for name, _ in items)
+    values = [_box(struct.pack(">I", number), value) for number, (_, value) in enumerate(items, 1)]
+    return _box(
+        b"meta",
+        bytes(4)
+        + _box(b"hdlr", struct.pack(">8x4s13x", b"mdta"))
+        + _box(b"keys", struct.pack(">4xI", len(items)) + names)
+        + _box(b"ilst", b"".join(values)),
+    )
 
 
 def _box(kind: bytes, content: bytes) -> bytes:

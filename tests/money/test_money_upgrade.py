@@ -97,6 +97,7 @@ ADDED_BY_SCHEMA_4 = {
     ("lease_owner", "VARCHAR(36)", 0, None, 0),
     ("lease_boot", "VARCHAR(64)", 0, None, 0),
     ("lease_boot_until", "FLOAT", 0, None, 0),
+    ("sha256", "VARCHAR(64)", 1, "''", 0),
     ("price", "FLOAT", 0, None, 0),
     ("estimate", "FLOAT", 0, None, 0),
 }
