@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ..errors import InvalidInput
 
+#: How deep it may be nested. Levels. Further code goes through it by recursion.
+MAX_DEPTH: Final = 100
 #: A decoded JSON object. It is merged over the part of the body that a value creates.
 Extra: TypeAlias = Mapping[str, Any]
 
@@ -38,14 +40,27 @@ def parse_extra(text: str, name: str = "extra_json") -> Extra:
     except ValueError as error:
         raise InvalidInput(name, f"{error}.", "Use ordinary numbers, or text in quotes.") from error
     except RecursionError as error:
-        raise InvalidInput(name, "it is nested too deeply.", "Write a flatter object.") from error
+        raise _too_deep(name) from error
     if not isinstance(value, dict):
         raise InvalidInput(
             name,
             f"a JSON object is required, but this is a {type(value).__name__}.",
             'Wrap it in braces with a name, such as {"name": …}, or leave it empty.',
         )
+    if _is_deeper(value, MAX_DEPTH):
+        raise _too_deep(name)
     return value
+
+
+def _too_deep(name: str) -> InvalidInput:
+    return InvalidInput(name, "it is nested too deeply.", "Write a flatter object.")
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    parts = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(part, levels - 1) for part in parts)
 
 
 def _refuse_constant(constant: str) -> float:
