@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -294,13 +293,14 @@ class Collector:
         yield from (path for path in dict.fromkeys(places) if path.is_file())
 
     def _in_output(self, path: Path, stem: str) -> Path:
-        """The file in the output folder. A file that was saved elsewhere is copied there."""
+        """The file in the output folder. One that was saved elsewhere gets a further name there."""
         if path.parent == self._output:
             return path
         target = self._output / (stem + _ending(path))
         self._output.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f"{target.name}.part")
-        shutil.copyfile(path, part)
+        part.unlink(missing_ok=True)
+        files.link_or_copy(path, part)
         files.replace_file(part, target)
         return target
 

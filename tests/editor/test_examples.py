@@ -49,6 +49,7 @@ RESULTS = {
     "pika_image_to_video": Results(),
     "pika_pikaffect": Results(),
     "pika_extend_and_join": Results(tasks=3, videos=3),
+    "pika_last_frame": Results(tasks=2, videos=2),
     # A node shows only the first video of a list.
     "pika_prompt_list": Results(tasks=3),
     "pika_takes": Results(tasks=6, pictures=1),
