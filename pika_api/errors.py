@@ -8,13 +8,15 @@ PikaError                    base class; its text is shown to the user at the no
 ├── GatewayError             the gateway answered with an error or could not be reached
 │   ├── NotAccepted          a submit that certainly did not create a task: no charge
 │   │   ├── Unreachable      no connection, or the request was not sent completely
-│   │   ├── Busy             429, or 503 with Retry-After: the submit may be sent again
+│   │   ├── Busy             429, or the gateway's own word for it: the submit may be sent again
 │   │   └── Refused          any other rejection
 │   ├── SubmitUnknown        a submit that may have created a task: never resent automatically
 │   └── FeedError            the feed could not be read this time
-│       └── FeedRefused      the feed rejects the key or the address
+│       ├── FeedRefused      the feed rejects the key or the address
+│       └── WebPage          a web page instead of the feed
 └── TaskError                about one task, which stays in the journal
     ├── TaskFailed           the gateway ended the task with an error
+    ├── TaskUnclear          the feed reports an error in words that are not known
     ├── TaskTimeout          the task was not finished when the waiting ended
     ├── TaskNotFound         the gateway does not know the task
     └── DownloadFailed       the task is finished, but its file could not be fetched or used
@@ -137,7 +139,7 @@ class Unreachable(NotAccepted):
 
 
 class Busy(NotAccepted):
-    """429, or 503 with a Retry-After: the gateway asks to be called later.
+    """429, or an error of the gateway that says that it takes no requests now.
 
     Attributes:
         retry_after: How long to wait, in seconds, as the gateway says; None if it does not.
@@ -160,7 +162,9 @@ class SubmitUnknown(GatewayError):
     """The request was sent, and no response proves whether it became a task.
 
     Attributes:
-        answer: The gateway's response, shortened and without the key; empty if there was none.
+        answer: The body of the response, bounded and without the key; empty if there was none.
+        task_ids: What may be the id of the task: texts in the places of an id, next to something
+            that contradicts them.
     """
 
     charged = None
@@ -173,8 +177,10 @@ class SubmitUnknown(GatewayError):
         charge_note: str = "",
         hint: str = "",
         answer: str = "",
+        task_ids: tuple[str, ...] = (),
     ) -> None:
         self.answer = answer
+        self.task_ids = task_ids
         super().__init__(what, status=status, charge_note=charge_note, hint=hint)
 
 
@@ -206,6 +212,10 @@ class FeedRefused(FeedError):
     retryable = False
 
 
+class WebPage(FeedError):
+    """A web page instead of the feed: the address is wrong, or the gateway is being maintained."""
+
+
 class TaskError(PikaError):
     """An error about one task. The task stays in the journal.
 
@@ -220,6 +230,13 @@ class TaskError(PikaError):
 
 class TaskFailed(TaskError):
     """The gateway ended the task with an error. A rejection by moderation is one, too."""
+
+
+class TaskUnclear(TaskError):
+    """The feed reports an error for the task, with a status word that is not known.
+
+    It does not end the task in the journal.
+    """
 
 
 class TaskTimeout(TaskError):

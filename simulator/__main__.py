@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from .dialects import DIALECTS
 from .log import Request
 from .server import Simulator
 
@@ -33,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             clip_seconds=options.clip_seconds,
             height=options.size,
             media_dir=options.media,
+            dialect=options.dialect,
         )
     except ValueError as error:
         return _fail(str(error))
@@ -84,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--clip-seconds", type=float, default=3, help="length of a clip (default: %(default)s)")
     add("--size", type=int, default=360, help="shorter side in pixels (default: %(default)s)")
     add("--media", type=Path, help="folder for the files (default: a temporary folder)")
+    add(
+        "--dialect",
+        choices=list(DIALECTS),
+        default="pika",
+        help="the shape of the answers, see simulator/dialects.py (default: %(default)s)",
+    )
     return parser
 
 

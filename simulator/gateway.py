@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from aiohttp import web
 
+from .dialects import DIALECTS, INDEX_PAGE
 from .fault import Fault, FaultQueue
 from .log import Request, RequestLog
 from .render_queue import RenderQueue
@@ -41,6 +43,7 @@ class Gateway:
         self._tasks = tasks
         self._renders = renders
         self._signer = signer
+        self._dialect = DIALECTS[settings.dialect]
         # Decoding media is slow, and the feed must still answer.
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="simulator-read")
 
@@ -51,19 +54,31 @@ class Gateway:
         app.router.add_get("/pika/feed/{task_id}", self._feed)
         app.router.add_post("/simulator/faults", self._add_fault)
         app.router.add_delete("/simulator/faults", self._clear_faults)
+        if self._dialect.serves_page:
+            app.router.add_route("*", "/{path:.*}", self._page)
         return app
 
     def close(self) -> None:
         """Stops the threads that check bodies."""
         self._readers.shutdown(wait=True, cancel_futures=True)
 
+    def _error(
+        self, message: str, status: int, code: str, headers: Mapping[str, str] | None = None
+    ) -> web.Response:
+        """An error in the shape of the dialect."""
+        body = self._dialect.error(message, code)
+        return web.json_response(body, status=status, headers=headers)
+
+    async def _page(self, _request: web.Request) -> web.Response:
+        return web.Response(text=INDEX_PAGE, content_type="text/html")
+
     def _unauthorized(self, request: web.Request) -> web.Response | None:
         """The 401 for a request without a key."""
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer" or not token:
-            return error_response("No token: send Authorization: Bearer <key>", 401, "no_token")
+            return self._error("No token: send Authorization: Bearer <key>", 401, "no_token")
         if not any(hmac.compare_digest(token.encode(), key.encode()) for key in self.accounts):
-            return error_response("Invalid token", 401, "invalid_token")
+            return self._error("Invalid token", 401, "invalid_token")
         return None
 
     def _account(self, request: web.Request) -> str:
@@ -82,7 +97,7 @@ class Gateway:
                 self._readers, _examine, raw, content_type, self._settings, entry
             )
         except RequestError as refusal:
-            return error_response(refusal.message, refusal.status, refusal.code)
+            return self._error(refusal.message, refusal.status, refusal.code)
         fault = self._faults.take("submit")
         if fault is None or not fault.replaces or fault.accept:
             answer = self._accept(generate, entry, self._account(request))
@@ -113,7 +128,7 @@ class Gateway:
         limit = self._settings.max_running
         if limit is not None and self._tasks.running() >= limit:
             message = f"Too many tasks at once: {limit} are running"
-            return error_response(message, 429, "too_many_tasks", {"Retry-After": "1"})
+            return self._error(message, 429, "too_many_tasks", {"Retry-After": "1"})
         task = self._tasks.accept(
             generate,
             self._settings.task_seconds,
@@ -122,7 +137,7 @@ class Gateway:
             account,
         )
         entry.task_id = task.id
-        return web.json_response({"id": task.id})
+        return web.json_response(self._dialect.submitted(task.id))
 
     async def _feed(self, request: web.Request) -> web.StreamResponse:
         if (error := self._unauthorized(request)) is not None:
@@ -138,8 +153,9 @@ class Gateway:
 
     def _feed_response(self, task: Task | None) -> web.Response:
         if task is None or task.hidden:
-            return error_response("There is no such task", 404, "task_not_found")
-        return web.json_response(task.feed(self.cdn_url, self._signer))
+            status, code = self._dialect.no_task
+            return self._error("There is no such task", status, code)
+        return web.json_response(self._dialect.feed(task.feed(self.cdn_url, self._signer)))
 
     async def _add_fault(self, request: web.Request) -> web.Response:
         try:

@@ -6,6 +6,8 @@ import ipaddress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from .dialects import DIALECTS
+
 MEGABYTE = 1024 * 1024
 
 
@@ -29,6 +31,8 @@ class Settings:
     `options.parameters.seed`; both are off because the API specification has neither. Without
     `media_dir`, files are in a temporary folder that is deleted when the simulator closes.
 
+    `dialect` is a name of `dialects.DIALECTS`.
+
     Raises ValueError on a host that is not loopback and on numbers out of range.
     """
 
@@ -44,6 +48,7 @@ class Settings:
     data_uri: bool = False
     allow_seed: bool = False
     media_dir: Path | None = None
+    dialect: str = "pika"
 
     def __post_init__(self) -> None:
         if not is_loopback(self.host):
@@ -54,5 +59,7 @@ class Settings:
             raise ValueError(f"height must be 64 to 2160 pixels, got {self.height}")
         if not 0 < self.clip_seconds <= 60:
             raise ValueError(f"clip_seconds must be over 0 and at most 60, got {self.clip_seconds}")
+        if self.dialect not in DIALECTS:
+            raise ValueError(f"dialect must be one of {', '.join(DIALECTS)}, got {self.dialect!r}")
         if self.task_seconds < 0:
             raise ValueError(f"task_seconds must not be negative, got {self.task_seconds}")

@@ -20,7 +20,9 @@ from pika_api.errors import (
     TaskFailed,
     TaskNotFound,
     TaskTimeout,
+    TaskUnclear,
     Unreachable,
+    WebPage,
 )
 
 #: Each error with `retryable` and `charged`.
@@ -33,6 +35,8 @@ FIELDS: dict[str, tuple[PikaError, bool, bool | None]] = {
     "broken connection": (Unreachable("", connected=True), False, False),
     "busy": (Busy("", status=429, retry_after=None), True, False),
     "refused": (Refused("", status=400), False, False),
+    "web page": (WebPage(""), True, False),
+    "unclear": (TaskUnclear("t", ""), False, False),
     "unknown": (SubmitUnknown(""), False, None),
     "feed": (FeedError(""), True, False),
     "feed refused": (FeedRefused(""), False, False),

@@ -6,15 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Final
 from urllib.parse import quote, urlsplit
 
 import requests
 
-from ..errors import FeedError, SubmitUnknown
+from ..errors import FeedError
 from ..request import Payload
 from ..settings import Settings
-from ..text import is_task_id
+from .dialects import new_task_id
 from .downloads import Downloader
 from .exchange import Exchange
 from .feed import Task
@@ -37,10 +36,6 @@ from .sessions import (
     send,
     small_exchange,
 )
-
-#: Fields that may contain the id of a new task: the one of the API specification, then those of
-#: other gateways.
-_ID_FIELDS: Final = ("id", "task_id", "taskId")
 
 
 class Client:
@@ -96,8 +91,8 @@ class Client:
             InvalidInput: A media file changed while it was sent. No task.
         """
         reply = self._post(payload, confirm)
-        if 200 <= reply.status < 300:
-            return self._new_task_id(reply)
+        if 200 <= reply.status < 300 and (task_id := new_task_id(json_object(reply.text))):
+            return task_id
         raise submit_error(reply, self._host, self._mask, payload, self._clock())
 
     def _post(self, payload: Payload, confirm: Callable[[], None]) -> Reply:
@@ -136,26 +131,13 @@ class Client:
     def _broken_submit(self, error: Exception, payload: Payload) -> Exception:
         return broken_submit_error(error, self._host, self._mask, payload)
 
-    def _new_task_id(self, reply: Reply) -> str:
-        body = json_object(reply.text) or {}
-        inner = body.get("data")
-        for fields in (body, inner if isinstance(inner, dict) else {}):
-            for name in _ID_FIELDS:
-                task_id = fields.get(name)
-                if isinstance(task_id, (str, int)) and is_task_id(str(task_id).strip()):
-                    return str(task_id).strip()
-        raise SubmitUnknown(
-            f"The gateway answered HTTP {reply.status} without a task id: "
-            f"{self._mask.excerpt(reply.text)}",
-            status=reply.status,
-        )
-
     def feed(self, task_id: str) -> Task:
         """Read the state of a task once.
 
         Raises:
-            TaskNotFound: 404: the task does not exist, or does not exist yet.
-            FeedRefused: The gateway rejects the key or the address.
+            TaskNotFound: The task does not exist, or does not exist yet.
+            FeedRefused: The gateway rejects the key or the address, or there is no credit left.
+            WebPage: The address serves a web page.
             FeedError: Any other error. It may be temporary.
         """
         url = f"{self._settings.base_url}/pika/feed/{quote(task_id, safe='')}"
@@ -166,8 +148,9 @@ class Client:
                 f"No response from {self._host}: {self._mask.text(root_cause(error))}.",
                 hint=connection_hint(error),
             ) from None
-        if reply.status != 200:
-            raise feed_error(task_id, reply, self._host, self._mask, self._clock())
+        failure = feed_error(task_id, reply, self._host, self._mask, self._clock())
+        if failure is not None:
+            raise failure
         response = json_object(reply.text)
         if response is None:
             message = self._mask.message(reply.text)

@@ -1,22 +1,18 @@
-"""The state of a task, as the feed ``GET /pika/feed/{task id}`` reports it.
-
-The shape of the response is that of the public reference pages of gateways of this family, read
-November 2026.
-"""
+"""The state of a task, as the feed ``GET /pika/feed/{task id}`` reports it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 from ..text import shorten
+from .dialects import FeedView, Word, read_feed
+from .dialects.feeds import MAX_LINK
 from .responses import message_in
 
-#: Maximum length of a link. Characters.
-MAX_LINK: Final = 8192
+__all__ = ["MAX_LINK", "Status", "Task"]
 
 
 class Status(str, Enum):
@@ -45,7 +41,8 @@ class Task:
         progress: Percent, 0…100. The gateway may leave it at 0 until the task is finished.
         result_url: Link to the file; empty until the task is finished.
         poster_url: Link to a picture of the video; empty if there is none.
-        error: The gateway's message if the task failed; else empty.
+        error: The gateway's words about what went wrong; empty if there are none. The task has
+            failed only if the status says so.
         response: The whole response.
     """
 
@@ -60,28 +57,25 @@ class Task:
 
     @classmethod
     def from_feed(cls, task_id: str, response: Mapping[str, Any]) -> Task:
-        """Read a response of the feed.
+        """Read a response of the feed, in any of the shapes in `dialects`.
 
-        Before a task is finished any field may be missing, and ``videos`` may be empty. Some
-        gateways wrap the response in ``data``. (Public reference pages.)
+        Before a task is finished any field may be missing, and ``videos`` may be empty. (Public
+        reference pages.)
         """
-        inner = response.get("data")
-        feed: Mapping[str, Any] = inner if isinstance(inner, Mapping) else response
-        videos = feed.get("videos")
-        first = videos[0] if isinstance(videos, list) and videos else {}
-        video: Mapping[str, Any] = first if isinstance(first, Mapping) else {}
-        # Only the status of the video can end a task. An error about the response as a whole, with
-        # HTTP 200, is a temporary error of the gateway.
-        raw = shorten(_text(video.get("status")) or _feed_trouble(feed)) or Status.QUEUED.value
-        url = _link(video.get("resultUrl"))
+        view = read_feed(task_id, response)
+        raw = view.raw
+        if not raw and not view.is_finished:
+            raw = _response_trouble(response)
+            view = replace(view, word=Word.UNKNOWN if raw else Word.QUEUED)
+        status = _status(view)
         return cls(
             id=task_id,
-            status=_status(raw, url),
-            raw_status=raw,
-            progress=_percent(video.get("progress")),
-            result_url=url,
-            poster_url=_link(video.get("videoPoster")) or _link(video.get("imageThumb")),
-            error=shorten(message_in(video.get("error"))),
+            status=status,
+            raw_status=shorten(raw) or status.value,
+            progress=view.progress,
+            result_url=view.link,
+            poster_url=view.poster,
+            error=shorten(view.error),
             response=response,
         )
 
@@ -92,37 +86,26 @@ class Task:
         return cls(task_id, status, status.value, 100, result_url, "", "", {})
 
 
-def _status(raw: str, url: str) -> Status:
-    try:
-        status = Status(raw.lower())
-    except ValueError:
-        return Status.UNKNOWN
-    if status is Status.FINISHED and not url:
-        return Status.PENDING  # the link may follow a moment later
-    return status
+#: The status for each word. A finished task without a link has `Word.ACTIVE`.
+_STATUS: Final = {
+    Word.QUEUED: Status.QUEUED,
+    Word.ACTIVE: Status.PENDING,
+    Word.FINISHED: Status.FINISHED,
+    Word.FAILED: Status.ERROR,
+    Word.UNKNOWN: Status.UNKNOWN,
+}
 
 
-def _feed_trouble(feed: Mapping[str, Any]) -> str:
-    """What a response without a video status says instead; empty if it says nothing."""
-    message = message_in(feed)
-    return f"no status: {message}" if message else _text(feed.get("status")) and "no status"
+def _status(view: FeedView) -> Status:
+    if view.is_finished:
+        return Status.FINISHED  # also with a word that is not known
+    return _STATUS[view.word]
 
 
-def _text(value: object) -> str:
-    return value.strip() if isinstance(value, str) else ""
-
-
-def _link(value: object) -> str:
-    text = _text(value)
-    try:
-        parts = urlsplit(text)
-        is_link = parts.scheme in ("https", "http") and parts.hostname and len(text) <= MAX_LINK
-        return text if is_link else ""
-    except ValueError:
-        return ""
-
-
-def _percent(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value != value:
-        return 0
-    return int(min(max(value, 0), 100))
+def _response_trouble(response: Mapping[str, Any]) -> str:
+    """What a response without a status says instead; empty if it says nothing."""
+    inner = response.get("data")
+    feed = inner if isinstance(inner, Mapping) else response
+    message = message_in(feed) or message_in(response)
+    has_status = isinstance(feed.get("status"), str)
+    return f"no status: {message}" if message else "no status" if has_status else ""

@@ -18,6 +18,7 @@ import requests
 
 from ..settings import Settings
 from ..text import mask_key
+from .dialects import Meaning, problem_in
 from .limits import DEFAULT_SIZE_LIMITS, SizeLimits, Timeouts
 from .rejections import redirect_target
 from .responses import error_message, is_html, json_object
@@ -38,6 +39,10 @@ HEALTH_TIMEOUTS: Final = Timeouts(connect=5.0, read=10.0, response=10.0)
 _TRY_LATER: Final = (
     "The gateway has a temporary problem, or a problem with the account; its message says which. "
     "Try again later."
+)
+_NO_CREDIT: Final = (
+    "The gateway knows the key. The account has no credit left, or the key has used up its quota: "
+    "top it up at the gateway."
 )
 _CHECK_ADDRESS: Final = "Check the base URL, the network, and the proxy variables (HTTPS_PROXY)."
 
@@ -108,6 +113,9 @@ class HealthCheck:
         """What the response to a request with the key says; None if a second request must tell."""
         status, host = reply.status, self._host
         observed = f"{host} answered HTTP {status}: {error_message(reply.text)}"
+        problem = problem_in(json_object(reply.text), failed=status >= 400)
+        if problem is not None and problem.means is Meaning.CREDIT:
+            return HealthResult(Verdict.TROUBLE, f"{observed}\n{_NO_CREDIT}")
         if _is_temporary(status):
             return HealthResult(Verdict.TROUBLE, f"{observed}\n{_TRY_LATER}")
         if 300 <= status < 400:

@@ -9,6 +9,8 @@ from .responses import error_message
 
 #: How deep a decoded response is kept. Levels.
 _MAX_DEPTH: Final = 100
+#: Maximum length of an answer that is stored because it leaves a doubt. Characters.
+MAX_ANSWER: Final = 4000
 
 
 class KeyMask:
@@ -33,6 +35,11 @@ class KeyMask:
     def excerpt(self, body: str) -> str:
         """The beginning of the body of a response, as it is: it may contain an unexpected id."""
         return shorten(self.text(body.strip())) or "(an empty response)"
+
+    def answer(self, body: str) -> str:
+        """The body of a response for the journal: sanitized, and cut at `MAX_ANSWER` characters."""
+        text = self.text(body.strip())
+        return text if len(text) <= MAX_ANSWER else text[: MAX_ANSWER - 1] + "…"
 
     def json(self, value: Any, depth: int = 0) -> Any:
         """A decoded JSON value, with all its texts and names cleaned."""

@@ -7,16 +7,31 @@ from urllib.parse import urlsplit
 
 import requests
 
-from ..errors import Busy, FeedError, FeedRefused, Refused, SubmitUnknown, TaskNotFound, Unreachable
+from ..errors import (
+    Busy,
+    FeedError,
+    FeedRefused,
+    Refused,
+    SubmitUnknown,
+    TaskNotFound,
+    Unreachable,
+    WebPage,
+)
 from ..request import Payload
 from ..text import format_size, shorten
+from .dialects import Meaning, Problem, named_ids, problem_in
 from .masking import KeyMask
+from .responses import is_html, json_object
 from .retry import parse_retry_after
 from .sessions import CERTIFICATE_HINT, Reply, is_untrusted_certificate, root_cause
 
-#: 4xx statuses of a submit that may come from a proxy on the way, so they do not prove that the
-#: gateway rejected the request.
-_UNPROVEN_4XX: Final = frozenset({408, 425, 499})
+#: 4xx statuses of a submit that may come from a proxy on the way after it forwarded the request, so
+#: they do not prove that the gateway rejected it. 408 and 425: RFC 9110 and RFC 8470. 460: AWS load
+#: balancers. 499: nginx. Any other 4xx is sent instead of handling the request (RFC 9110, section
+#: 15.5), by the gateway or by a proxy that did not forward it. 5xx says nothing of the kind: nginx,
+#: HAProxy and CDNs send 502, 503 and 504, with and without Retry-After, when the gateway does not
+#: answer them in time.
+_UNPROVEN_4XX: Final = frozenset({408, 425, 460, 499})
 #: Redirects of a submit that say that the request was not handled. 302 and 303 may follow a
 #: success.
 _MOVED: Final = frozenset({301, 307, 308})
@@ -31,49 +46,110 @@ _NO_TLS_HINT: Final = (
     "proxy, set REQUESTS_CA_BUNDLE to its certificate file."
 )
 _CHANGE_INPUT_HINT: Final = "Change the input that the message names, and queue again."
+_CREDIT_HINT: Final = (
+    "The account has no credit left, or the key has used up its quota: top it up at the gateway."
+)
 _HINT_BY_STATUS: Final = {
     401: "The gateway does not accept the key: check it in Settings → Pika, or PIKA_API_KEY.",
-    402: "The account has no credit left: top it up at the gateway.",
+    402: _CREDIT_HINT,
     403: "The gateway does not allow this with your key: check the key's rights and PIKA_BASE_URL.",
     404: "The gateway has no such address: check PIKA_BASE_URL.",
     405: "The gateway has no such call: check PIKA_BASE_URL.",
 }
+_HINT_BY_MEANING: Final = {
+    Meaning.CREDIT: _CREDIT_HINT,
+    Meaning.MODEL: "The gateway does not offer this model to your key: choose another model, or "
+    "leave model empty. The gateway's own list says which models the group of your key has.",
+    Meaning.PROMPT: "The gateway's filter rejects the prompt: change it, and queue again.",
+    Meaning.NO_CALL: _HINT_BY_STATUS[405],
+}
+_BUSY_HINT: Final = "The gateway is busy, or the account's limit is reached: try again later."
+_WEB_PAGE_HINT: Final = (
+    "This address serves a web page, not the API: check PIKA_BASE_URL, and whether a proxy or a "
+    "sign-in page is in between."
+)
 
 
 def submit_error(
     reply: Reply, host: str, mask: KeyMask, payload: Payload, now: float
 ) -> Busy | Refused | SubmitUnknown:
-    """The error for a response to a submit.
+    """The error for a response to a submit from which no task id can be taken.
 
     Args:
-        reply: A response whose status is not 2xx.
+        reply: The response.
         host: The gateway's host, for the message.
         payload: The request.
         now: Seconds since the epoch, for a Retry-After date.
     """
     status = reply.status
     what = f"HTTP {status} from {host}: {mask.message(reply.text)}"
-    retry_after = parse_retry_after(reply.headers.get("Retry-After"), now)
+    body = json_object(reply.text)
+    ids = tuple(mask.text(each) for each in named_ids(body))
+    proven = _is_refusal(reply)
+    meaning = _meaning(reply, body, proven=proven)
+    if ids or not (proven or meaning):
+        return _unknown(reply, what, ids, mask)
     if status == 413:
         return Refused(what, status=status, hint=_too_large_hint(payload))
-    if status == 429 or (status == 503 and retry_after is not None):
-        return Busy(
-            what,
-            status=status,
-            retry_after=retry_after,
-            hint="The gateway is busy, or the account's limit is reached: try again later.",
-        )
-    target = redirect_target(reply)
-    if status in _MOVED and target is not None:
+    if meaning is Meaning.BUSY or (status == 429 and meaning is None):
+        retry_after = parse_retry_after(reply.headers.get("Retry-After"), now)
+        return Busy(what, status=status, retry_after=retry_after, hint=_BUSY_HINT)
+    if meaning is not None:
+        return Refused(what, status=status, hint=_HINT_BY_MEANING[meaning])
+    if status in _MOVED:
         return Refused(
-            f"HTTP {status} from {host}: it redirects to {target}. A request with the key follows "
-            "no redirect.",
+            f"HTTP {status} from {host}: it redirects to {redirect_target(reply)}. A request with "
+            "the key follows no redirect.",
             status=status,
             hint="If you trust that address, set PIKA_BASE_URL to it.",
         )
-    if 400 <= status < 500 and status not in _UNPROVEN_4XX:
-        return Refused(what, status=status, hint=_HINT_BY_STATUS.get(status, _CHANGE_INPUT_HINT))
-    return SubmitUnknown(what, status=status)
+    if is_html(reply.text) and status not in (401, 402):
+        return Refused(what, status=status, hint=_WEB_PAGE_HINT)
+    return Refused(what, status=status, hint=_HINT_BY_STATUS.get(status, _CHANGE_INPUT_HINT))
+
+
+def _is_refusal(reply: Reply) -> bool:
+    """Whether the status alone proves that the request was not handled."""
+    if reply.status in _MOVED:
+        return redirect_target(reply) is not None
+    return 400 <= reply.status < 500 and reply.status not in _UNPROVEN_4XX
+
+
+def _meaning(reply: Reply, body: object, *, proven: bool) -> Meaning | None:
+    """What the gateway's own error means; None if it is not known, or not about a submit.
+
+    Args:
+        proven: Whether the request is known not to have been handled. Otherwise only a meaning that
+            proves it counts.
+    """
+    problem = problem_in(body, failed=reply.status >= 300)
+    if problem is None and proven and not is_html(reply.text):
+        problem = Problem((), reply.text.strip())
+    if problem is None:
+        return None
+    meaning = problem.means if proven else problem.proves
+    return meaning if meaning is Meaning.BUSY or meaning in _HINT_BY_MEANING else None
+
+
+def _unknown(reply: Reply, what: str, ids: tuple[str, ...], mask: KeyMask) -> SubmitUnknown:
+    """The error for a response that does not prove whether there is a task."""
+    if ids:
+        what += f" It names {' and '.join(ids)}, which may be the id of the new task."
+    elif 200 <= reply.status < 300 and is_html(reply.text):
+        # No proof: nginx can answer with a page and status 200 instead of an error of the gateway
+        # (error_page … =200), after it forwarded the request. If the base URL is wrong, nothing is
+        # lost: with the right one the same workflow is another request, which is not held back.
+        what += (
+            " This address serves a web page, not the API: check PIKA_BASE_URL. With another base "
+            "URL, the workflow is sent as a new request."
+        )
+    elif 200 <= reply.status < 300:
+        what = (
+            f"The gateway answered HTTP {reply.status} without a task id: "
+            f"{mask.excerpt(reply.text)}"
+        )
+    answer = mask.answer(reply.text)
+    return SubmitUnknown(what, status=reply.status, answer=answer, task_ids=ids)
 
 
 def broken_submit_error(
@@ -109,12 +185,24 @@ def redirect_target(reply: Reply) -> str | None:
 
 def feed_error(
     task_id: str, reply: Reply, host: str, mask: KeyMask, now: float
-) -> FeedError | TaskNotFound:
-    """The error for a response of the feed whose status is not 200."""
+) -> FeedError | TaskNotFound | None:
+    """The error for a response of the feed; None if it may be about the task.
+
+    A JSON answer with status 200 is an error only if it says that there is no such task: any other
+    error in it may be temporary.
+    """
     status = reply.status
     what = f"HTTP {status} from {host}: {mask.message(reply.text)}"
-    if status == 404:
+    problem = problem_in(json_object(reply.text), failed=status != 200)
+    meaning = problem.means if problem is not None else None
+    if status == 200:
+        if problem is not None and problem.proves is Meaning.NO_TASK:
+            return TaskNotFound(task_id, what)
+        return WebPage(what, status=status, hint=_WEB_PAGE_HINT) if is_html(reply.text) else None
+    if status == 404 or (400 <= status < 500 and meaning is Meaning.NO_TASK):
         return TaskNotFound(task_id, what)
+    if 400 <= status < 500 and meaning is Meaning.CREDIT:
+        return FeedRefused(what, status=status, hint=_CREDIT_HINT)
     if status in _TEMPORARY_4XX or status >= 500 or redirect_target(reply) is None:
         retry_after = parse_retry_after(reply.headers.get("Retry-After"), now)
         return FeedError(what, status=status, retry_after=retry_after)

@@ -21,6 +21,11 @@ _MAX_PAGE: Final = 16 * 1024
 #: How deep a message is searched for in nested JSON. Levels.
 _MAX_DEPTH: Final = 16
 
+#: The byte order mark, which some servers write before a JSON value or a page.
+_BOM: Final = "\ufeff"
+#: The beginning of an HTML page, behind comments.
+_PAGE: Final = re.compile(r"<(!doctype|html|head|body|title)\b", re.IGNORECASE)
+
 _FIELDS: Final = ("message", "detail", "msg", "error", "error_description", "title", "reason")
 
 
@@ -65,7 +70,7 @@ def message_in(value: object, depth: int = 0) -> str:
 def json_object(text: str) -> Mapping[str, Any] | None:
     """The JSON object in the body of a response; None if the body is anything else."""
     try:
-        value = json.loads(text)
+        value = json.loads(text.removeprefix(_BOM))
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -73,7 +78,10 @@ def json_object(text: str) -> Mapping[str, Any] | None:
 
 def is_html(text: str) -> bool:
     """Whether the body of a response is an HTML page."""
-    return bool(re.match(r"\s*<(!doctype|html|head|body)\b", text, re.IGNORECASE))
+    page = text[:_MAX_PAGE].removeprefix(_BOM).lstrip()
+    while page.startswith("<!--"):
+        page = page.partition("-->")[2].lstrip()
+    return bool(_PAGE.match(page))
 
 
 def _text_of_html(page: str) -> str:

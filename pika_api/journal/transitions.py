@@ -99,8 +99,9 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
         time="submitted_at",
     ),
     Event.RUNNING: Transition(ACTIVE, State.RUNNING, sets=("progress",)),
+    # Also after a failure, which the gateway may take back. The fingerprint stays released.
     Event.FINISHED: Transition(
-        ACTIVE | {State.FINISHED},
+        ACTIVE | {State.FINISHED, State.FAILED},
         State.FINISHED,
         sets=("result_url",),
         constants={"progress": 100},

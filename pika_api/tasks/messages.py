@@ -15,6 +15,7 @@ from ..errors import (
     TaskFailed,
     TaskNotFound,
     TaskTimeout,
+    TaskUnclear,
 )
 from ..gateway import Task
 from ..journal import Entry
@@ -34,11 +35,21 @@ def _new_take_hint(name: str | int, home: str) -> str:
     )
 
 
-def submit_unknown(what: str, entry: Entry, home: str, status: int | None = None) -> SubmitUnknown:
+def submit_unknown(
+    what: str,
+    entry: Entry,
+    home: str,
+    status: int | None = None,
+    *,
+    answer: str = "",
+    task_ids: tuple[str, ...] = (),
+) -> SubmitUnknown:
     """A submit with an unknown outcome."""
     return SubmitUnknown(
         what,
         status=status,
+        answer=answer,
+        task_ids=task_ids,
         charge_note="It may have been accepted and charged, so it is not sent again automatically.",
         hint="Look for the task in the gateway's own list. If it is there, enter its id in the "
         f"Pika tab of the sidebar (on the command line: {_command(home)} settle {entry.id} "
@@ -99,6 +110,19 @@ def task_failed(task: Task) -> TaskFailed:
         "again automatically.",
         hint="Change the input that the message names and queue again. Queueing the unchanged "
         "workflow creates a new task, which may be charged.",
+    )
+
+
+def task_unclear(task: Task, seconds: float) -> TaskUnclear:
+    """The feed has reported an error for a while, with a status word that is not known."""
+    return TaskUnclear(
+        task.id,
+        f"The gateway has reported an error for task {task.id} for {format_duration(seconds)}, "
+        f"with the status «{task.raw_status}», which does not say whether the task has ended: "
+        f"{task.error}",
+        charge_note="The task is kept, and nothing is sent again automatically.",
+        hint="To continue waiting, queue the same workflow again: this costs nothing. If the error "
+        "stays, look at the task in the gateway's own list.",
     )
 
 

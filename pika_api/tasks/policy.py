@@ -17,8 +17,11 @@ class ServicePolicy:
         retry: How long a submit that was not accepted is repeated.
         row_check: Between two looks at a journal row that another worker holds.
         record_retries: Before each further attempt to record the id of a paid task.
-        new_task_grace: How long the feed of a new task may answer that it does not exist.
-        max_misses: How many 404 answers in a row mean that the gateway does not know an older task.
+        new_task_grace: How long the feed of a task that this journal submitted may answer that it
+            does not exist.
+        max_misses: How many such answers in a row mean that the gateway does not know any other
+            task.
+        unclear_patience: How long the feed may report an error with a status that is not known.
         rate_limit_pause: How long nothing is sent after a 429 without a Retry-After header.
         exit_grace: How long the process waits at exit for the answers to submits in progress.
         download_attempts: How often a download is started before it is an error.
@@ -34,6 +37,7 @@ class ServicePolicy:
     record_retries: tuple[float, ...] = (0.1, 0.5, 2.0, 5.0)
     new_task_grace: float = 60.0
     max_misses: int = 3
+    unclear_patience: float = 60.0
     rate_limit_pause: float = 2.0
     exit_grace: float = 5.0
     download_attempts: int = 5

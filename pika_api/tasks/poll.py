@@ -7,7 +7,7 @@ import random
 import time
 from dataclasses import dataclass
 
-from ..errors import FeedError, FeedRefused, JournalError, TaskNotFound
+from ..errors import FeedError, FeedRefused, JournalError, TaskNotFound, WebPage
 from ..gateway import Client, Status, Task, poll_delay
 from ..journal import Entry, Journal
 from ..log import log
@@ -123,8 +123,9 @@ class Poller:
     async def wait(self, task_id: str, timeout: float | None, observer: ProgressObserver) -> Task:
         """See `Service.wait`."""
         started = time.monotonic()
-        age_at_start = _age(await self._own_entry(task_id, observer))
-        state = _PollState(age_at_start)
+        entry = await self._own_entry(task_id, observer)
+        age_at_start = _age(entry)
+        state = _PollState(age_at_start, is_own=_is_own(entry))
         while True:
             task = await self._read_and_report(task_id, state, observer)
             if task is not None and task.status is Status.FINISHED:
@@ -149,13 +150,16 @@ class Poller:
             task = await self._read(task_id, observer)
         except TaskNotFound as error:
             state.record_miss(error.what)
-            if state.age > policy.new_task_grace and state.misses >= policy.max_misses:
+            in_grace = state.is_own and state.age <= policy.new_task_grace
+            if not in_grace and state.misses >= policy.max_misses:
                 raise messages.task_not_found(task_id, error.what) from error
             observer.report(Progress("not known to the gateway yet", 0, task_id, state.age))
             return None
         except FeedRefused as error:
             raise messages.feed_unreadable(task_id, error) from error
         except FeedError as error:
+            if isinstance(error, WebPage) and not state.is_own:
+                raise messages.feed_unreadable(task_id, error) from error
             state.record_failure(error.what)
             # Logged once: a gateway may be unreachable for hours.
             level = logging.INFO if state.failures == 1 else logging.DEBUG
@@ -165,6 +169,12 @@ class Poller:
         state.record_reading(task)
         if task.status is Status.ERROR:
             raise messages.task_failed(task)
+        if task.status is Status.UNKNOWN and task.error and not task.result_url:
+            unclear = state.record_unclear()
+            if unclear >= policy.unclear_patience:
+                raise messages.task_unclear(task, unclear)
+        else:
+            state.unclear_since = None
         observer.report(_progress(task, state.age))
         return task
 
@@ -175,27 +185,45 @@ class _PollState:
 
     Attributes:
         age: Seconds since the task was submitted.
+        is_own: Whether the gateway at this address is known to have the task: this journal
+            submitted it there, or the feed has described it.
         failures: How many readings in a row failed.
         misses: How many answers in a row said that the task does not exist.
         last: The last status or problem, for the time-out error.
         progress: Per cent, from the last reading.
+        unclear_since: The age at which the feed began to report an error with a status that is not
+            known; None if it does not.
     """
 
     age: float
+    is_own: bool
     failures: int = 0
     misses: int = 0
     last: str = "no answer yet"
     progress: int = 0
+    unclear_since: float | None = None
 
     def record_reading(self, task: Task) -> None:
+        self.is_own = True
         self.failures, self.misses, self.progress = 0, 0, task.progress
         self.last = f"{task.raw_status}, {task.progress} %"
+
+    def record_unclear(self) -> float:
+        """Record an error with a status that is not known; returns since how many seconds."""
+        if self.unclear_since is None:
+            self.unclear_since = self.age
+        return self.age - self.unclear_since
 
     def record_miss(self, problem: str) -> None:
         self.failures, self.misses, self.last = 0, self.misses + 1, problem
 
     def record_failure(self, problem: str) -> None:
         self.failures, self.misses, self.last = self.failures + 1, 0, problem
+
+
+def _is_own(entry: Entry | None) -> bool:
+    """Whether this journal submitted the task; False for an id that was entered."""
+    return entry is not None and entry.submitted_at is not None
 
 
 def _age(entry: Entry | None) -> float:

@@ -119,7 +119,7 @@ class Workers:
         try:
             return call(*args)
         except (Busy, FeedError) as error:
-            if isinstance(error, Busy) or error.status == 429:
+            if error.retryable and (isinstance(error, Busy) or error.status == 429):
                 asked = error.retry_after
                 self.backoff.slow_down(self._rate_limit_pause if asked is None else asked)
             raise

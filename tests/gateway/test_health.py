@@ -43,6 +43,22 @@ def test_wrong_key_is_reported_in_the_gateways_words(simulator: Simulator) -> No
     assert len(simulator.log) == 1
 
 
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, {"error": {"message": "用户额度不足", "code": "insufficient_user_quota"}}),
+        (401, {"error": {"message": "该令牌额度已用尽", "type": "one_api_error"}}),
+        (429, {"code": 1102, "message": "Account balance not enough"}),
+    ],
+)
+def test_account_without_credit_has_a_good_key(status: int, body: object) -> None:
+    """The key is not to blame: the message says where to top up."""
+    with RawServer(answer(status, body)) as server:
+        result = check(server.url)
+    assert result.verdict == "trouble"
+    assert "top it up at the gateway" in result.message
+
+
 def test_without_a_key_nothing_is_sent(simulator: Simulator) -> None:
     """The message says how to set a key."""
     result = check(simulator.url, "")

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pika_api.gateway import Status, Task
-from pika_api.gateway.responses import error_message, json_object
+from pika_api.gateway.responses import error_message, is_html, json_object
 from pika_api.text import MAX_MESSAGE
 
 ANY = st.recursive(
@@ -78,6 +78,27 @@ def test_html_page_is_reduced_to_its_text() -> None:
 def test_json_without_a_message_is_shown_unchanged(value: object) -> None:
     """No information is dropped."""
     assert error_message(json.dumps(value)) == json.dumps(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_page"),
+    [
+        ("<!DOCTYPE html><html>", True),
+        ("\ufeff\n <HTML lang='zh'>", True),
+        ("<!-- a --> <!--b-->\n<head>", True),
+        ("<title>Sign in</title>", True),
+        ("<!-- <html>", False),
+        ("<!--" * 4000 + "<html>", False),
+        ("<!---->" * 2000 + "<html>", True),
+        ("<?xml version='1.0'?><Error/>", False),
+        ('{"html": "<html>"}', False),
+        ("<htmlx>", False),
+        ("", False),
+    ],
+)
+def test_web_page_is_recognized(text: str, is_page: bool) -> None:
+    """By its beginning, behind a byte order mark and comments."""
+    assert is_html(text) is is_page
 
 
 @pytest.mark.parametrize("text", ["x" * 5_000_000, json.dumps({"message": "y" * 5_000_000})])
@@ -178,7 +199,8 @@ def test_status_is_mapped_or_shown_as_it_is(raw: str, url: str, status: Status) 
 @pytest.mark.parametrize(
     ("value", "percent"),
     [(0, 0), (99.9, 99), (-5, 0), (1000, 100), (math.inf, 100), (math.nan, 0), (True, 0),
-     ("50", 0), (None, 0), (10**400, 100)],
+     ("50", 50), ("50%", 50), ("101%", 100), ("5O%", 0), ("", 0), ([50], 0), (None, 0),
+     (10**400, 100)],
 )  # fmt: skip
 def test_progress_is_limited_to_0_to_100(value: object, percent: int) -> None:
     """Whatever the gateway sends, the progress bar gets 0…100."""

@@ -83,13 +83,15 @@ def test_clear_rejection_is_refused(quick: Simulator, status: int) -> None:
 
 @pytest.mark.parametrize(
     ("status", "headers", "seconds"),
-    [(429, {}, None), (429, {"Retry-After": "7"}, 7.0), (503, {"Retry-After": "3"}, 3.0)],
-)
+    [(429, {}, None), (429, {"Retry-After": "7"}, 7.0), (503, {"Retry-After": "3"}, 3.0),
+     (503, {}, None)],
+)  # fmt: skip
 def test_busy_gateway_is_reported_with_its_retry_after(
     quick: Simulator, status: int, headers: dict[str, str], seconds: float | None
 ) -> None:
-    """429, and 503 with Retry-After, ask for another attempt."""
-    quick.fault("submit", status=status, headers=headers, body={"message": "Too many"})
+    """429, and the gateway's own error that it is overloaded, ask for another attempt."""
+    body = {"error": {"message": "Too many", "code": "system_cpu_overloaded"}}
+    quick.fault("submit", status=status, headers=headers, body=body)
     with at(quick) as client, pytest.raises(Busy, match="Too many") as caught:
         client.submit(payload())
     assert caught.value.retry_after == seconds
@@ -109,13 +111,14 @@ def test_busy_gateway_is_reported_with_its_retry_after(
     ],
 )
 @pytest.mark.parametrize("accept", [False, True])
+@pytest.mark.parametrize("headers", [{}, {"Retry-After": "0"}], ids=["", "Retry-After"])
 def test_status_that_proves_nothing_is_unknown(
-    quick: Simulator, status: int, body: Any, accept: bool
+    quick: Simulator, status: int, body: Any, accept: bool, headers: dict[str, str]
 ) -> None:
     """A proxy may send these although the gateway accepted the request. One request, and nothing is
     proven.
     """
-    quick.fault("submit", status=status, body=body, accept=accept)
+    quick.fault("submit", status=status, body=body, accept=accept, headers=headers)
     with at(quick) as client, pytest.raises(SubmitUnknown, match="Oops") as caught:
         client.submit(payload())
     assert caught.value.status == status

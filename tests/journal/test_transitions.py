@@ -48,7 +48,7 @@ TABLE: list[tuple[str, Call, list[State | None]]] = [
     (
         "finished",
         lambda j: j.mark_finished(1, "new"),
-        [None, None, F, None, None, F, F, None, V],
+        [None, None, F, None, None, F, F, F, V],
     ),
     ("failed", lambda j: j.mark_failed(1, "new"), [None, None, X, None, None, X, None, None, None]),
     (

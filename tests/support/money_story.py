@@ -14,13 +14,15 @@ HTML = "<html><body>Bad Gateway</body></html>"
 _MAYBE: list[dict[str, Any]] = [
     {"status": 500}, {"status": 502, "body": HTML}, {"status": 503}, {"status": 504},
     {"reset": True}, {"reset": True, "delay": 0.1}, {"body": HTML}, {"body": {"ok": True}},
-    {"status": 302}, {"body": '{"id": "c8'},
+    {"status": 302}, {"body": '{"id": "c8'}, {"body": {"id": "undefined"}},
+    {"status": 503, "headers": {"Retry-After": "0"}}, {"body": {"id": "t-0", "error": "timeout"}},
 ]  # fmt: skip
 #: Everything that may go wrong with a submit; what nobody can say, with a charge and without.
 SUBMIT_FAULTS: list[dict[str, Any]] = [
     {"status": 400}, {"status": 402}, {"status": 413}, {"status": 307},
     {"status": 429, "headers": {"Retry-After": "0"}},
-    {"status": 503, "headers": {"Retry-After": "0"}},
+    {"status": 503, "headers": {"Retry-After": "0"},
+     "body": {"error": {"message": "overloaded", "code": "system_cpu_overloaded"}}},
     {"delay": 0.05}, {"delay": 0.2}, {"cut": 3}, {"cut": 12},
     *_MAYBE, *({**each, "accept": True} for each in _MAYBE),
 ]  # fmt: skip

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from pika_api.errors import FeedRefused, TaskFailed, TaskNotFound, TaskTimeout
+from pika_api.errors import (
+    FeedRefused,
+    TaskFailed,
+    TaskNotFound,
+    TaskTimeout,
+    TaskUnclear,
+    WebPage,
+)
 from pika_api.gateway import Status, Task
 from pika_api.journal import State
 from pika_api.progress import Progress, ProgressObserver
@@ -128,6 +135,120 @@ def test_several_404s_for_an_old_task_mean_not_found(harness: ServiceHarness) ->
     assert len(feeds(harness, "nobody")) == harness.policy.max_misses
     assert "PIKA_BASE_URL" in str(caught.value)
     assert harness.journal.entries() == []
+
+
+TASK_NOT_EXIST = {"code": "task_not_exist", "message": "task_not_exist", "data": None}
+
+
+@pytest.mark.parametrize("fault", [{"status": 404}, {"status": 400, "body": TASK_NOT_EXIST}])
+def test_entered_id_that_is_not_known_is_reported_within_seconds(
+    harness: ServiceHarness, fault: dict[str, Any]
+) -> None:
+    """The grace of a new task is for tasks that this journal submitted. The answer of an earlier
+    reading, which added the id to the journal, makes no difference."""
+    harness.gateway.fault("feed", task_id="typed", times=None, **fault)
+    harness.journal.adopt("typed", harness.gateway.url, "key")
+    started = time.monotonic()
+    with pytest.raises(TaskNotFound, match="Check the id"):
+        run(harness.service.wait("typed"))
+    assert time.monotonic() - started < 5
+    assert len(feeds(harness, "typed")) == harness.policy.max_misses
+
+
+def test_new_task_may_not_exist_at_first(harness: ServiceHarness) -> None:
+    """400 task_not_exist is the same as 404, for longer than an entered id would be waited for."""
+    task_id = harness.submit()
+    harness.gateway.fault("feed", task_id=task_id, status=400, body=TASK_NOT_EXIST, times=4)
+    assert run(harness.service.wait(task_id)).status is Status.FINISHED
+
+
+PAGE = "<!doctype html><html><head><title>New API</title></head><body><div id='root'></div></body>"
+
+
+def test_web_page_for_an_entered_id_is_reported_at_once(harness: ServiceHarness) -> None:
+    """Nothing shows that there is a gateway at this address. One request; the text names the base
+    URL and has no HTML."""
+    harness.gateway.fault("feed", task_id="typed", body=PAGE, times=None)
+    with pytest.raises(WebPage, match="PIKA_BASE_URL") as caught:
+        run(harness.service.wait("typed"))
+    assert "<" not in str(caught.value)
+    assert len(feeds(harness, "typed")) == 1
+
+
+def test_web_page_for_a_paid_task_is_waited_out(harness: ServiceHarness) -> None:
+    """The address is right, because the task was submitted there: the page is temporary. The node
+    says what it is at once."""
+    task_id = harness.submit()
+    harness.gateway.fault("feed", task_id=task_id, body=PAGE, times=2)
+    reports: list[Progress] = []
+    assert all_waits(harness, [task_id], reports)[0].status is Status.FINISHED
+    assert any("New API" in report.text for report in reports)
+    assert not any("<" in report.text for report in reports)
+
+
+def video(**fields: Any) -> bytes:
+    """An answer of the feed about one video."""
+    return answer(200, {"videos": [fields]})
+
+
+def test_error_with_an_unknown_status_is_reported_after_a_while(harness: ServiceHarness) -> None:
+    """It does not end the task in the journal, and a task that goes on is not given up before."""
+    harness.policy = ServicePolicy(unclear_patience=1.0)
+    with RawServer(video(status="stalled", progress=40, error="GPU lost")) as server:
+        service = harness.another(base_url=server.url)
+        with pytest.raises(TaskUnclear, match=r"«stalled».*GPU lost") as caught:
+            run(service.wait("t"))
+        assert len(server.seen) > 1
+    assert "nothing is sent again" in str(caught.value)
+    assert harness.journal.entries()[0].state is State.RUNNING
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"status": "stalled", "progress": 50},
+        {"status": "pending", "error": "warning"},
+        {"status": "stalled", "error": "late", "resultUrl": "https://cdn.example/v.mp4"},
+    ],
+    ids=["no error", "known status", "link"],
+)
+def test_unknown_status_without_a_lasting_error_is_waited_out(
+    harness: ServiceHarness, other: dict[str, Any]
+) -> None:
+    """An error that passes, and an unknown word alone, end nothing."""
+    harness.policy = ServicePolicy(unclear_patience=1.5)
+    stalled = video(status="stalled", error="GPU lost")
+    done = video(status="finished", resultUrl="https://cdn.example/v.mp4")
+    with RawServer(stalled, video(**other), stalled, video(**other), done) as server:
+        assert run(harness.another(base_url=server.url).wait("t")).status is Status.FINISHED
+
+
+def test_failure_that_is_taken_back_is_finished(harness: ServiceHarness) -> None:
+    """The failed entry becomes finished, and then saved. Its request stays released."""
+    task_id = harness.submit()
+    failed = {"id": task_id, "videos": [{"status": "error", "error": "node lost"}]}
+    harness.gateway.fault("feed", task_id=task_id, body=failed)
+    with pytest.raises(TaskFailed, match="node lost"):
+        run(harness.service.wait(task_id))
+    assert harness.journal.entries()[0].state is State.FAILED
+    assert run(harness.service.wait(task_id)).status is Status.FINISHED
+    assert harness.journal.entries()[0].state is State.FINISHED
+    assert run(harness.service.collect(task_id)).path.is_file()
+    assert harness.journal.entries()[0].state is State.SAVED
+    assert harness.submit() != task_id
+
+
+def test_feed_without_credit_ends_the_waiting_and_pauses_nothing(harness: ServiceHarness) -> None:
+    """A 429 about credit is no rate limit: other requests go on at once."""
+    task_id = harness.submit()
+    body = {"error": {"message": "quota", "code": "insufficient_quota"}}
+    headers = {"Retry-After": "60"}
+    harness.gateway.fault("feed", task_id=task_id, status=429, body=body, headers=headers)
+    started = time.monotonic()
+    with pytest.raises(FeedRefused, match="top it up"):
+        run(harness.service.wait(task_id))
+    assert run(harness.service.wait(task_id)).status is Status.FINISHED
+    assert time.monotonic() - started < 20
 
 
 def test_task_submitted_elsewhere_gets_a_row(harness: ServiceHarness) -> None:

@@ -134,10 +134,11 @@ def test_rejected_request_is_recorded_and_released(harness: ServiceHarness) -> N
     assert harness.posts == 2
 
 
-def test_429_and_503_with_retry_after_are_retried(harness: ServiceHarness) -> None:
-    """429, 503 with Retry-After, then success: three requests, one task, one row."""
+def test_busy_gateway_is_retried(harness: ServiceHarness) -> None:
+    """429, its own 503 that it is overloaded, then success: three requests, one task, one row."""
+    overloaded = {"error": {"message": "overloaded", "code": "system_cpu_overloaded"}}
     harness.gateway.fault("submit", status=429, headers={"Retry-After": "0"})
-    harness.gateway.fault("submit", status=503, headers={"Retry-After": "0"})
+    harness.gateway.fault("submit", status=503, body=overloaded, headers={"Retry-After": "0"})
     task_id = harness.submit()
     assert harness.posts == 3
     assert harness.gateway.charged == [task_id]
