@@ -20,7 +20,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant
 from hypothesis.stateful import run_state_machine_as_test as run_stories
 
 from pika_api.errors import PikaError, SubmitUnknown
-from pika_api.journal import SUBMITTING, Entry
+from pika_api.journal import SUBMITTING, Entry, State
 from pika_api.progress import ProgressObserver
 from pika_api.tasks import Service
 from simulator import Simulator
@@ -42,7 +42,10 @@ from support.waiting import until
 
 #: A request and a seed; each pair has a prompt of its own, as the seed is not on the wire.
 which = st.tuples(st.integers(0, 1), st.integers(0, 2))
-who = st.integers(0, 1)
+#: The first service; one with a rotated key, and another spelling of the address; and one with the
+#: key of another account.
+who = st.integers(0, 2)
+same_account = st.integers(0, 1)
 what = st.sampled_from(["submit", "submit", "wait", "collect"])
 #: Whether trouble awaits the next submit that reaches the gateway, and its task.
 trouble = st.sampled_from([True, True, False])
@@ -63,7 +66,7 @@ BUDGET = settings(
 
 
 class Money(RuleBasedStateMachine):
-    """Two services and, at times, a process on one journal; the test gives gateway and folder."""
+    """Three services and, at times, a process on one journal; the test gives gateway and folder."""
 
     gateway: Simulator
     folder: Path
@@ -78,11 +81,19 @@ class Money(RuleBasedStateMachine):
         number = next(self.numbers)
         self.gateway.clear_faults()
         self.name = f"example {number:04}"
-        policy = replace(impatient(POLICY, 0.1), download_attempts=2, new_task_grace=0.2)
+        policy = replace(
+            impatient(POLICY, 0.1), download_attempts=2, new_task_grace=0.2, max_misses=4
+        )
         self.harness = ServiceHarness(
             self.gateway, self.folder / f"home-{number}", policy, lease=LEASE
         )
-        self.services = [self.harness.service, self.harness.another()]
+        self.gateway.add_key("rotated-key")
+        self.gateway.add_key("other-key", "other")
+        self.services = [
+            self.harness.service,
+            self.harness.another(api_key="rotated-key", base_url=f"{self.gateway.url}/./x/../"),
+            self.harness.another(api_key="other-key"),
+        ]
         self.threads = ThreadPoolExecutor(4)
         self.worker: Worker | None = None
         self.kills = 0
@@ -146,7 +157,7 @@ class Money(RuleBasedStateMachine):
         self.arm(fault)
         run(self.submit(key, self.services[by]))
 
-    @step(key=which, by=who, fault=trouble)
+    @step(key=which, by=same_account, fault=trouble)
     def twins_in_one_loop(self, key: Key, by: int, fault: bool) -> None:
         self.arm(fault)
 
@@ -156,14 +167,14 @@ class Money(RuleBasedStateMachine):
 
         assert len(set(run(both())) - {""}) <= 1
 
-    @step(key=which, by=who, fault=trouble)
+    @step(key=which, by=same_account, fault=trouble)
     def twins_in_two_threads(self, key: Key, by: int, fault: bool) -> None:
         self.arm(fault)
         pair = (self.services[0], self.services[by])
         found = self.threads.map(lambda each: run(self.submit(key, each)), pair)
         assert len(set(found) - {""}) <= 1
 
-    @step(key=which, by=who, fault=trouble)
+    @step(key=which, by=same_account, fault=trouble)
     def twins_in_two_processes(self, key: Key, by: int, fault: bool) -> None:
         self.arm(fault)
         worker = self.in_worker(key)
@@ -237,6 +248,25 @@ class Money(RuleBasedStateMachine):
         for entry in rows(self.harness.journal):
             if entry.prompt == self.prompt(key) and entry.forgotten_at is None:
                 self.harness.journal.forget(entry.id)
+
+    @step(key=which, by=same_account)
+    def one_settles(self, key: Key, by: int) -> None:
+        """The user finds the charged task of an unknown request in the gateway's list."""
+        journal = self.harness.journal
+        listed = [task for task in self.gateway.tasks.values() if task.account == "first"]
+        known = {entry.task_id for entry in rows(journal)}
+        charged = [t.id for t in listed if t.body["promptText"] == self.prompt(key)]
+        for entry in journal.entries([State.UNKNOWN]):
+            nameless = [task_id for task_id in charged if task_id not in known]
+            if entry.prompt != self.prompt(key) or not nameless:
+                continue
+            try:
+                settled = run(self.services[by].settle(entry.id, nameless[0]))
+            except PikaError as error:
+                self.tells(error, nameless[0])
+            else:
+                assert (settled.id, settled.task_id) == (entry.id, nameless[0])
+            return
 
     # --- what must hold ---
 
