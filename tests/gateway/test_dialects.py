@@ -142,7 +142,7 @@ def submitted(journal: Journal, base_url: str) -> int:
     """An entry for the task, as if this journal had submitted it there."""
     entry = journal.claim(intent(base_url=base_url), "me").entry
     journal.mark_sent(entry.id, "me")
-    journal.mark_submitted(entry.id, TASK)
+    journal.record_task(entry, TASK)
     return entry.id
 
 
