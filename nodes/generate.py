@@ -19,7 +19,17 @@ from ..pika_api.request import (
     parse_extra,
 )
 from . import host, outgoing, progress
-from .sockets import CATEGORY, NONE, OptionsSocket, check_extra_json, choice, extra_json
+from .lists import STOP, Ending, Outcome, may_skip, skip_message
+from .sockets import (
+    CATEGORY,
+    NONE,
+    OptionsSocket,
+    check_extra_json,
+    check_on_failure,
+    choice,
+    extra_json,
+    on_failure_input,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -116,6 +126,12 @@ class PikaGenerate(io.ComfyNode):
                     tooltip="What to do if the image does not have the aspect_ratio of the video: "
                     '"as is" sends it unchanged, "crop" cuts off the edges, "pad" adds black bars.',
                 ),
+                on_failure_input(
+                    "What to do if the gateway refuses this request, for example after moderation. "
+                    '"stop" ends the run. "skip" skips only the nodes that depend on this request; '
+                    "the other prompts of a list continue. Errors that are not about this request, "
+                    "such as a missing key or no credit, always end the run."
+                ),
             ],
             outputs=[
                 io.String.Output(
@@ -140,16 +156,22 @@ class PikaGenerate(io.ComfyNode):
         return "the prompt is blank. Say what the video should show."
 
     @classmethod
-    def fingerprint_inputs(cls, prompt_text: str | None = None, **_others: Any) -> Any:
+    def fingerprint_inputs(
+        cls, prompt_text: str | None = None, on_failure: str | None = STOP, **_others: Any
+    ) -> Any:
         """Changes when a task of this prompt fails or is forgotten, or the gateway or key changes.
 
         ComfyUI caches a node's output while its inputs stay the same. Without this method it would
         keep returning the id of a failed task, and the node could not create a new one.
+
+        An output for which a request with an unknown outcome was skipped must not be cached: every
+        run reports it again.
         """
         try:
             with host.use_service() as service:
                 released = service.journal.count_released(prompt_text)
-                return f"{released} {service.settings.gateway} {service.settings.key_id}"
+                unknown = 0 if on_failure == STOP else progress.count_unknown_skipped()
+                return f"{released} {unknown} {service.settings.gateway} {service.settings.key_id}"
         except PikaError:
             return float("nan")  # run the node, which then reports the error
 
@@ -168,6 +190,7 @@ class PikaGenerate(io.ComfyNode):
         extra_json: str = "",
         image_format: str = AUTO,
         fit: str = AS_IS,
+        on_failure: str = STOP,
     ) -> io.NodeOutput:
         """Submit the request, or reuse its task."""
         inputs = _Inputs(
@@ -185,28 +208,47 @@ class PikaGenerate(io.ComfyNode):
             _linked_inputs(cls.hidden),
         )
         node_id = cls.hidden.unique_id
-        async with progress.display(node_id) as (display, service):
+        async with progress.display(node_id, done="submitted", name=prompt_text) as (
+            display,
+            service,
+        ):
+            check_on_failure(on_failure)
             service.settings.require_key()
             composed = await service.prepare(
                 inputs.compose, service.settings.max_body, observer=display.observer
             )
-            submitted = await service.submit(
-                composed.request,
-                take=seed,
-                node_id=node_id,
-                prompt_id=host.prompt_id(),
-                observer=display.observer,
-            )
-            if submitted.reused:
-                text = f"Reused task {submitted.task_id}, no new charge. "
-                text += "Another seed creates a new take."
-            else:
-                parts = (f"task {submitted.task_id}", _replacement(submitted), composed.note)
-                text = " · ".join(filter(None, parts))
-            display.finish_with(text)
-        return io.NodeOutput(
-            submitted.task_id, ui={"text": [text], "images": list(composed.previews)}
+            try:
+                submitted = await service.submit(
+                    composed.request,
+                    take=seed,
+                    node_id=node_id,
+                    prompt_id=host.prompt_id(),
+                    observer=display.observer,
+                )
+            except PikaError as error:
+                if on_failure == STOP or not may_skip(error):
+                    raise
+                display.skip(error)
+                message = skip_message(error, prompt_text, display.index)
+                return _output(host.blocked(message), f"skipped: {error.what}", composed)
+            outcome = _outcome(submitted, composed)
+            display.finish(outcome)
+        return _output(submitted.task_id, outcome.text, composed)
+
+
+def _output(task_id: object, text: str, composed: _Composed) -> io.NodeOutput:
+    # The same keys for every item of a list: ComfyUI merges them by the keys of the first.
+    return io.NodeOutput(task_id, ui={"text": [text], "images": list(composed.previews)})
+
+
+def _outcome(submitted: Submitted, composed: _Composed) -> Outcome:
+    if submitted.reused:
+        return Outcome(
+            Ending.REUSED,
+            f"Reused task {submitted.task_id}, no new charge. Another seed creates a new take.",
         )
+    parts = (f"task {submitted.task_id}", _replacement(submitted), composed.note)
+    return Outcome(Ending.DONE, " · ".join(filter(None, parts)))
 
 
 def _replacement(submitted: Submitted) -> str:

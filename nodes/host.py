@@ -143,6 +143,15 @@ def prompt_id() -> str:
     return context.prompt_id if context else ""
 
 
+def executing_item() -> tuple[str, int | None]:
+    """The id of the prompt that is being executed, and the place of the item in its list.
+
+    The place is None where the node is not mapped over a list.
+    """
+    context = get_executing_context()
+    return (context.prompt_id, context.list_index) if context else ("", None)
+
+
 def blocked(message: str) -> ExecutionBlocker:
     """An output value that stops only the nodes connected to it, with a message."""
     return ExecutionBlocker(message)

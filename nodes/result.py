@@ -7,20 +7,18 @@ from typing import TYPE_CHECKING
 
 from comfy_api.latest import InputImpl, io
 
-from ..pika_api.errors import InvalidInput, PikaError, TaskFailed
+from ..pika_api.errors import InvalidInput, JournalError, PikaError
 from ..pika_api.media import first_frame
 from ..pika_api.text import is_task_id, sanitize
 from . import host, progress
-from .sockets import CATEGORY
+from .lists import STOP, Ending, Outcome, may_skip, skip_message
+from .sockets import CATEGORY, check_on_failure, on_failure_input
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from ..pika_api.tasks import Collected
-
-STOP = "stop"
-SKIP = "skip"
+    from ..pika_api.tasks import Collected, Service
 
 _TASK_ID_TOOLTIP = "Task id from Pika Generate or Pika History, or typed in."
 
@@ -89,7 +87,7 @@ class PikaStatus(io.ComfyNode):
         async with progress.display(cls.hidden.unique_id) as (display, service):
             task = await service.status(task_id, observer=display.observer)
             text = " · ".join((task.raw_status, f"{task.progress} %", task.error)).rstrip(" ·")
-            display.finish_with(text)
+            display.finish(Outcome(Ending.DONE, text))
         return io.NodeOutput(
             task.raw_status,
             task.progress,
@@ -125,14 +123,10 @@ class PikaResult(io.ComfyNode):
                     tooltip="Maximum waiting time in minutes; 0 means no limit. After a timeout "
                     "the task is not lost: run again to continue waiting.",
                 ),
-                io.Combo.Input(
-                    "on_failure",
-                    options=[STOP, SKIP],
-                    default=STOP,
-                    optional=True,
-                    tooltip="What to do if the gateway ends the task with an error, for example "
+                on_failure_input(
+                    "What to do if the gateway ends the task with an error, for example "
                     'after moderation. "stop" ends the run. "skip" skips only the nodes that '
-                    "depend on this task; the other tasks of a list continue.",
+                    "depend on this task; the other tasks of a list continue."
                 ),
             ],
             outputs=[
@@ -172,45 +166,53 @@ class PikaResult(io.ComfyNode):
         cls, task_id: str, timeout_minutes: float = 20.0, on_failure: str = STOP
     ) -> io.NodeOutput:
         """Wait, download, show."""
-        task_id = _check_task_id(task_id)
-        if on_failure not in (STOP, SKIP):
-            raise InvalidInput(
-                "on_failure", f'"{on_failure}" is not a valid choice.', f"Choose {STOP} or {SKIP}."
-            )
-        async with progress.display(cls.hidden.unique_id) as (display, service):
+        node_id = cls.hidden.unique_id
+        async with progress.display(node_id, done="saved") as (display, service):
+            task_id = _check_task_id(task_id)
+            check_on_failure(on_failure)
             try:
-                found = await service.collect(
+                collected = await service.collect(
                     task_id, timeout=timeout_minutes * 60.0 or None, observer=display.observer
                 )
-            except TaskFailed as error:
-                if on_failure == STOP:
+            except PikaError as error:
+                display.name = await service.prepare(_prompt_of, task_id, service)
+                if on_failure == STOP or not may_skip(error):
                     raise
-                display.finish_with(f"skipped: {error.what}")
-                return _skipped(error)
-            frame = await service.prepare(first_frame, found.path, observer=display.observer)
-            display.finish_with(_describe(found))
-        return _output(found, frame)
+                display.skip(error)
+                return _skipped(skip_message(error, display.name, display.index))
+            frame = await service.prepare(first_frame, collected.path, observer=display.observer)
+            display.finish(Outcome(Ending.DONE, _describe(collected)))
+        return _output(collected, frame)
 
 
-def _skipped(error: TaskFailed) -> io.NodeOutput:
+def _prompt_of(task_id: str, service: Service) -> str:
+    """The prompt of a task; empty if the journal does not know it. Blocks."""
+    try:
+        entry = service.journal.find_by_task_id(task_id, service.settings.gateway)
+    except JournalError:
+        return ""
+    return entry.prompt if entry is not None else ""
+
+
+def _skipped(message: str) -> io.NodeOutput:
     """Blocked outputs for a list item whose task has failed."""
-    blocked = host.blocked(error.what)
+    blocked = host.blocked(message)
     return io.NodeOutput(blocked, blocked, blocked, ui={"images": [], "animated": (False,)})
 
 
-def _output(found: Collected, frame: npt.NDArray[np.float32]) -> io.NodeOutput:
+def _output(collected: Collected, frame: npt.NDArray[np.float32]) -> io.NodeOutput:
     import torch
 
-    is_video = found.probe.kind == "video"
-    name, subfolder = host.saved_result(found.path)
+    is_video = collected.probe.kind == "video"
+    name, subfolder = host.saved_result(collected.path)
     return io.NodeOutput(
-        InputImpl.VideoFromFile(str(found.path))
+        InputImpl.VideoFromFile(str(collected.path))
         if is_video
         else host.blocked(
             "This task produced a still image, not a video. Use the image output of Pika Result."
         ),
         torch.from_numpy(frame),
-        found.result_url,
+        collected.result_url,
         # The same keys for every item of a list: ComfyUI merges them by the keys of the first.
         ui={
             "images": [{"filename": name, "subfolder": subfolder, "type": "output"}],
@@ -219,9 +221,9 @@ def _output(found: Collected, frame: npt.NDArray[np.float32]) -> io.NodeOutput:
     )
 
 
-def _describe(found: Collected) -> str:
-    seen = found.probe
+def _describe(collected: Collected) -> str:
+    seen = collected.probe
     size = f"{seen.width}x{seen.height}"
     if seen.kind == "image":
-        return f"{size} · {found.task_id}"
-    return f"{seen.duration:.1f} s · {size} · {seen.frame_rate:g} fps · {found.task_id}"
+        return f"{size} · {collected.task_id}"
+    return f"{seen.duration:.1f} s · {size} · {seen.frame_rate:g} fps · {collected.task_id}"

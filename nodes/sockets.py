@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..pika_api.errors import InvalidInput
 from ..pika_api.request import parse_extra
+from .lists import SKIP, STOP
 
 CATEGORY = "Pika"
 
@@ -34,6 +35,21 @@ def extra_json(merged_over: str) -> io.String.Input:
     # Only newer editors use it. Older ComfyUI does not accept it as a constructor argument.
     made.extra_dict["advanced"] = True
     return made
+
+
+def on_failure_input(tooltip: str) -> io.Combo.Input:
+    """The ``on_failure`` input: whether one item of a list may stop the others."""
+    return io.Combo.Input(
+        "on_failure", options=[STOP, SKIP], default=STOP, optional=True, tooltip=tooltip
+    )
+
+
+def check_on_failure(value: str) -> None:
+    """Raise an `InvalidInput` unless the value is a choice of ``on_failure``."""
+    if value not in (STOP, SKIP):
+        raise InvalidInput(
+            "on_failure", f'"{value}" is not a valid choice.', f"Choose {STOP} or {SKIP}."
+        )
 
 
 def check_extra_json(text: str | None) -> bool | str:

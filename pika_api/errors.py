@@ -155,7 +155,24 @@ class Busy(NotAccepted):
 
 
 class Refused(NotAccepted):
-    """The gateway read the request and rejected it."""
+    """The gateway read the request and rejected it.
+
+    Attributes:
+        about_request: Whether it rejects what this request asks for, so that other requests may be
+            accepted. False if the rejection is about the key, the account or the address, or if
+            its subject is not known.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        status: int | None = None,
+        hint: str = "",
+        about_request: bool = False,
+    ) -> None:
+        self.about_request = about_request
+        super().__init__(what, status=status, hint=hint)
 
 
 class SubmitUnknown(GatewayError):

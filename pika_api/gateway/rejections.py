@@ -35,6 +35,13 @@ _UNPROVEN_4XX: Final = frozenset({408, 425, 460, 499})
 #: Redirects of a submit that say that the request was not handled. 302 and 303 may follow a
 #: success.
 _MOVED: Final = frozenset({301, 307, 308})
+#: Statuses of a submit that are about the content of this request, if the error does not say
+#: something else. RFC 9110, section 15.5: 400 Bad Request, 413 Content Too Large, 422 Unprocessable
+#: Content. RFC 7725: 451 Unavailable For Legal Reasons. 401, 402, 403, 404 and 405 are about the
+#: key, the account and the address, which all requests share.
+_ABOUT_REQUEST: Final = frozenset({400, 413, 422, 451})
+#: Meanings that are about the content of this request.
+_MEANS_REQUEST: Final = frozenset({Meaning.MODEL, Meaning.PROMPT})
 #: 4xx statuses of the feed that may be temporary.
 _TEMPORARY_4XX: Final = frozenset({408, 425, 429})
 
@@ -90,12 +97,17 @@ def submit_error(
     if ids or not (proven or meaning):
         return _unknown(reply, what, ids, mask)
     if status == 413:
-        return Refused(what, status=status, hint=_too_large_hint(payload))
+        return Refused(what, status=status, hint=_too_large_hint(payload), about_request=True)
     if meaning is Meaning.BUSY or (status == 429 and meaning is None):
         retry_after = parse_retry_after(reply.headers.get("Retry-After"), now)
         return Busy(what, status=status, retry_after=retry_after, hint=_BUSY_HINT)
     if meaning is not None:
-        return Refused(what, status=status, hint=_HINT_BY_MEANING[meaning])
+        return Refused(
+            what,
+            status=status,
+            hint=_HINT_BY_MEANING[meaning],
+            about_request=meaning in _MEANS_REQUEST,
+        )
     if status in _MOVED:
         return Refused(
             f"HTTP {status} from {host}: it redirects to {redirect_target(reply)}. A request with "
@@ -105,7 +117,12 @@ def submit_error(
         )
     if is_html(reply.text) and status not in (401, 402):
         return Refused(what, status=status, hint=_WEB_PAGE_HINT)
-    return Refused(what, status=status, hint=_HINT_BY_STATUS.get(status, _CHANGE_INPUT_HINT))
+    return Refused(
+        what,
+        status=status,
+        hint=_HINT_BY_STATUS.get(status, _CHANGE_INPUT_HINT),
+        about_request=status in _ABOUT_REQUEST,
+    )
 
 
 def _is_refusal(reply: Reply) -> bool:
