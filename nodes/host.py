@@ -16,7 +16,7 @@ import folder_paths
 from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_execution.utils import get_executing_context
 
-from ..pika_api.settings import FOLDER, Settings, journal_url, load_settings
+from ..pika_api.settings import FOLDER, Settings, load_settings
 
 if TYPE_CHECKING:
     from ..pika_api.journal import Journal
@@ -88,7 +88,11 @@ def journal() -> Journal:
     global _journal
     with _lock:
         if _journal is None:
-            _journal = Journal(journal_url(home()))
+            _journal = Journal.at(home())
+            _, file = _journal.location
+            # Before it is used, which creates it.
+            if file is not None and not file.exists():
+                _journal.report_loss(output_folder())
         return _journal
 
 

@@ -224,6 +224,7 @@ def _output(collected: Collected, frame: npt.NDArray[np.float32]) -> io.NodeOutp
 def _describe(collected: Collected) -> str:
     seen = collected.probe
     size = f"{seen.width}x{seen.height}"
-    if seen.kind == "image":
-        return f"{size} · {collected.task_id}"
-    return f"{seen.duration:.1f} s · {size} · {seen.frame_rate:g} fps · {collected.task_id}"
+    parts = [size, collected.task_id]
+    if seen.kind == "video":
+        parts = [f"{seen.duration:.1f} s", size, f"{seen.frame_rate:g} fps", collected.task_id]
+    return " · ".join([*parts, collected.note] if collected.note else parts)

@@ -265,7 +265,24 @@ class OtherGateway(TaskError):
 
 
 class TaskNotFound(TaskError):
-    """The gateway does not know the task id."""
+    """The gateway does not know the task id.
+
+    Attributes:
+        stated: Whether the gateway itself says so, in its own error format. A 404 without that can
+            come from a proxy, or from an address where there is no gateway.
+    """
+
+    def __init__(
+        self,
+        task_id: str,
+        what: str,
+        *,
+        charge_note: str = "",
+        hint: str = "",
+        stated: bool = False,
+    ) -> None:
+        self.stated = stated
+        super().__init__(task_id, what, charge_note=charge_note, hint=hint)
 
 
 class DownloadFailed(TaskError):

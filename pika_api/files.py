@@ -40,6 +40,16 @@ def make_private_file(path: Path) -> None:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
 
 
+def sync_folder(folder: Path) -> None:
+    """Make the name of a new file durable, where folders can be synced."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
 def replace_file(source: Path, target: Path, delays: Sequence[float] = REPLACE_DELAYS) -> None:
     """Move a file to its final path in one step, and replace a file that is there.
 

@@ -59,6 +59,9 @@ class Cdn:
         if fault.cut is None:
             return answer
         answer.content_type = "image/png" if file.suffix == ".png" else "video/mp4"
+        version = file.stat()
+        # As FileResponse writes it in the next answer, which resumes this one.
+        answer.etag = f"{version.st_mtime_ns:x}-{version.st_size:x}"
         return await send_cut(request, answer, file.read_bytes(), fault.cut)
 
     def _file(self, task_id: str, path: str) -> Path | None:

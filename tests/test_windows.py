@@ -23,6 +23,7 @@ from pika_api.tasks.collect import file_stem
 from simulator import Simulator
 from support.api import KEY, ServiceHarness, run
 
+GATEWAY = "https://gateway.example"
 FOLDERS = ("pika_api", "nodes", "simulator")
 #: Modules and names of Python that only exist on POSIX systems.
 POSIX_MODULES = {"fcntl", "grp", "pty", "pwd", "resource", "termios", "tty"}
@@ -128,7 +129,7 @@ def test_settings_file_from_notepad_is_read(tmp_path: Path) -> None:
 )
 def test_file_name_of_a_task_is_valid_on_windows(task_id: str) -> None:
     """Not a device name, no forbidden character, no dot or space at the end, not too long."""
-    name = PureWindowsPath(f"{file_stem(task_id)}.mp4")
+    name = PureWindowsPath(f"{file_stem(GATEWAY, task_id)}.mp4")
     assert name.parts == (str(name),)
     assert not set('<>:"/\\|?*') & set(str(name))
     assert name.stem.split(".")[0].upper() not in {each.upper() for each in RESERVED}
@@ -140,7 +141,7 @@ def test_file_name_of_a_task_is_valid_on_windows(task_id: str) -> None:
 def test_tasks_that_differ_by_case_have_different_files() -> None:
     """Windows does not distinguish A from a."""
     ids = ["abc", "ABC", "Abc", "aBc"]
-    assert len({file_stem(task_id).lower() for task_id in ids}) == len(ids)
+    assert len({file_stem(GATEWAY, task_id).lower() for task_id in ids}) == len(ids)
 
 
 @pytest.mark.parametrize(

@@ -65,9 +65,10 @@ async def settle(request: web.Request) -> web.Response:
     """POST ``{"task_id": …}``: give a request with an unknown outcome the id of its task."""
     values = await read_object(request)
     entry = await _entry(request)
-    task_id = str(values.get("task_id", "")).strip()
-    if not is_task_id(task_id):
-        raise Problem(400, "invalid", "task_id is not a task id.")
+    task_id = values.get("task_id")
+    # Not a number: a browser rounds those above 2**53.
+    if not isinstance(task_id, str) or not is_task_id(task_id.strip()):
+        raise Problem(400, "invalid", "This is not a task id. Copy it from the gateway's own list.")
     async with host.open_service() as service:
         settled = await service.settle(entry.id, task_id)
     return await _task_response(settled.id)

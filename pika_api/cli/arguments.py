@@ -45,6 +45,7 @@ class Commands(NamedTuple):
     tasks: Command
     settle: Command
     forget: Command
+    backup: Command
     doctor: Command
 
 
@@ -80,6 +81,8 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
     settle.add_argument("task_id", help="the id that the gateway's own list shows")
     forget = add("forget", "remove a task, so that its request can be sent again", commands.forget)
     forget.add_argument("task", help="a task id, or #number as `tasks` prints it")
+    backup = add("backup", "copy the journal into a new file, also during use", commands.backup)
+    backup.add_argument("file", type=Path, metavar="FILE", help="the new file")
     doctor = add("doctor", "check the installation; for you or for a bug report", commands.doctor)
     doctor.add_argument("--no-connection", action="store_true", help="do not ask the gateway")
     _add_output(doctor)

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from ..errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTimeout
-from ..journal import REUSABLE, Entry, Journal
+from ..journal import REUSABLE, Entry, Journal, State
 from ..log import log
 from ..progress import Progress, ProgressObserver
-from ..settings import find_home, journal_url, load_settings
+from ..settings import find_home, load_settings
 from ..support import run_diagnostics
 from ..tasks import Service
 from ..text import format_duration, sanitize
@@ -85,7 +85,7 @@ def result(args: argparse.Namespace, home: Path) -> int:
 
 def tasks(args: argparse.Namespace, home: Path) -> int:
     """List the journal."""
-    with closing(Journal(journal_url(home))) as journal:
+    with closing(Journal.at(home)) as journal:
         for entry in journal.entries(limit=args.limit, forgotten=args.all):
             _print(json.dumps(_as_json(entry)) if args.json else _as_line(entry))
     return 0
@@ -95,16 +95,22 @@ def settle(args: argparse.Namespace, home: Path) -> int:
     """Give a request whose outcome is unknown the id of its task."""
 
     async def run(service: Service, observer: ProgressObserver) -> None:
-        number = _find(args.task, service.journal).id
+        number = _find_by_number(args.task, service.journal).id
         entry = await service.settle(number, args.task_id, observer=observer)
-        _print(f"#{entry.id} is task {entry.task_id}. The same request uses it, at no new charge.")
+        effect = (
+            f"It has failed: {entry.last_error} The same request creates a new task, which may be "
+            "charged."
+            if entry.state is State.FAILED
+            else "The same request uses it, at no new charge."
+        )
+        _print(f"#{entry.id} is task {entry.task_id}. {effect}")
 
     return _with_service(args, home, run)
 
 
 def forget(args: argparse.Namespace, home: Path) -> int:
     """Remove a task from lists and release its fingerprint."""
-    with closing(Journal(journal_url(home))) as journal:
+    with closing(Journal.at(home)) as journal:
         entry = _find(args.task, journal)
         if not journal.forget(entry.id):
             raise InvalidInput(
@@ -118,6 +124,14 @@ def forget(args: argparse.Namespace, home: Path) -> int:
     return 0
 
 
+def backup(args: argparse.Namespace, home: Path) -> int:
+    """Copy the journal into a new file."""
+    with closing(Journal.at(home)) as journal:
+        count = journal.backup(args.file)
+    _print(f"The journal was copied to {args.file}. Requests in the copy: {count}.")
+    return 0
+
+
 def doctor(args: argparse.Namespace, home: Path) -> int:
     """Print the diagnostics; the exit code is 1 if there is a problem."""
     diagnostics = run_diagnostics(home, args.output, connect=not args.no_connection)
@@ -125,7 +139,7 @@ def doctor(args: argparse.Namespace, home: Path) -> int:
     return 1 if diagnostics.problems else 0
 
 
-_COMMANDS: Final = Commands(generate, status, result, tasks, settle, forget, doctor)
+_COMMANDS: Final = Commands(generate, status, result, tasks, settle, forget, backup, doctor)
 
 
 def _print(text: str, file: TextIO | None = None) -> None:
@@ -149,7 +163,7 @@ def _with_service(
         await run(service, ProgressObserver(report=_print_progress))
 
     with (
-        closing(Journal(journal_url(home))) as journal,
+        closing(Journal.at(home)) as journal,
         closing(Service(load_settings(home), journal, output)) as service,
     ):
         asyncio.run(run_to_end())
@@ -162,6 +176,8 @@ async def _collect(
     timeout = args.timeout_minutes * 60 or None
     collected = await service.collect(task_id, timeout=timeout, observer=observer)
     _print(str(collected.path))
+    if collected.note:
+        _print(collected.note, sys.stderr)
 
 
 def _print_progress(progress: Progress) -> None:
@@ -171,9 +187,13 @@ def _print_progress(progress: Progress) -> None:
 
 def _find(name: str, journal: Journal) -> Entry:
     """The row of a task id or ``#number``. Raises `InvalidInput`."""
-    entry = journal.find_by_task_id(name)
-    if entry is None and re.fullmatch(r"#?[0-9]{1,18}", name):
-        entry = journal.find_by_id(int(name.lstrip("#")))
+    return journal.find_by_task_id(name) or _find_by_number(name, journal)
+
+
+def _find_by_number(name: str, journal: Journal) -> Entry:
+    """The row of ``#number``. Raises `InvalidInput`."""
+    is_number = re.fullmatch(r"#?[0-9]{1,18}", name)
+    entry = journal.find_by_id(int(name.lstrip("#"))) if is_number else None
     if entry is None:
         raise InvalidInput("task", f"{name} is not in the journal.", "`tasks` lists the journal.")
     return entry

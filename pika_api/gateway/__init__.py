@@ -5,6 +5,7 @@ from .exchange import cancellable
 from .feed import Status, Task
 from .health import HEALTH_TIMEOUTS, HealthCheck, HealthResult, Verdict
 from .limits import SizeLimits, Timeouts
+from .partial import discard_part, part_info_path
 from .retry import RetryPolicy, SharedBackoff, poll_delay, resend_delay
 from .sessions import root_cause
 
@@ -21,6 +22,8 @@ __all__ = [
     "Timeouts",
     "Verdict",
     "cancellable",
+    "discard_part",
+    "part_info_path",
     "poll_delay",
     "resend_delay",
     "root_cause",

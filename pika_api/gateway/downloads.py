@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -15,9 +16,11 @@ import requests
 from urllib3.exceptions import HTTPError as TransportError
 
 from ..errors import DownloadFailed, LinkRefused
+from ..media import is_complete, kind_of_file
 from .exchange import Exchange
 from .limits import OVERHEAD, SizeLimits, Timeouts
 from .network_guard import PrivateAddressError
+from .partial import ContentRange, PartInfo, discard_part
 from .sessions import (
     CERTIFICATE_HINT,
     TRANSPORT_ERRORS,
@@ -53,9 +56,11 @@ class Downloader:
     describe: Callable[[str], str]
 
     def download(self, task_id: str, url: str, part: Path, check: Callable[[], None]) -> None:
-        """Stream a file to ``part``. If ``part`` exists, only the rest is requested.
+        """Stream a file to ``part``.
 
-        The bytes are stored as they arrive, and never decompressed.
+        If ``part`` exists, and the media host has named its version, only the rest of the same
+        version is requested. The bytes are stored as they arrive, and never decompressed. On
+        return, the file is complete, and the file at `part_info_path` can be removed.
 
         Args:
             task_id: For the errors.
@@ -69,7 +74,11 @@ class Downloader:
                 arrived.
             OSError: ``part`` cannot be written.
         """
+        info = PartInfo.load(part)
         size = part.stat().st_size if part.exists() else 0
+        if size and size == info.total:
+            return  # the process ended before the file was moved
+        start = size if info.validator else 0
         host = urlsplit(url).hostname
         exchange = Exchange(
             idle=self.timeouts.read,
@@ -77,26 +86,37 @@ class Downloader:
             phase="the response had not begun after",
             max_bytes=2 * self.limits.file + OVERHEAD,  # chunks of few bytes have large headers
         )
-        with closing(self._open(task_id, url, size, exchange)) as response:
-            if response.status_code == 416 and size:
-                part.unlink()  # it belongs to another file: the next attempt starts from byte 0
-                raise DownloadFailed(task_id, f"{host} cannot resume the file from byte {size}.")
+        with closing(self._open(task_id, url, start, info, exchange)) as response:
+            if response.status_code == 416 and start:
+                discard_part(part)  # it belongs to another file: the next attempt starts at byte 0
+                raise DownloadFailed(task_id, f"{host} cannot resume the file from byte {start}.")
             if response.status_code not in (200, 206):
                 raise self._refusal(task_id, response, host, exchange)
-            start = 0
-            if response.status_code == 206:
-                start = size
-                if not response.headers.get("Content-Range", "").startswith(f"bytes {size}-"):
-                    part.unlink()
-                    raise DownloadFailed(task_id, f"{host} resumed the file from another byte.")
+            if response.headers.get("Transfer-Encoding", "").lower() not in ("", "chunked"):
+                raise DownloadFailed(task_id, f"{host} sent the file in an unknown encoding.")
+            body = _Body.of(response, start)
+            if body is None or (body.start and not info.matches(response.headers, body.total)):
+                discard_part(part)
+                raise DownloadFailed(
+                    task_id, f"{host} resumed the file from another byte, or another version of it."
+                )
             exchange.begin_phase("the download took over", self.timeouts.download)
-            self._write(task_id, response, part, start, check)
+            self._write(task_id, response, body, part, info, check)
+            size = part.stat().st_size
+            if exchange.line_cut:
+                raise DownloadFailed(task_id, f"The download broke off after {size} bytes.")
+            if not body.is_delimited:
+                _check_end(task_id, part, info)
+            with suppress(OSError):  # for the case that the process ends now; not necessary
+                PartInfo(total=size).save(part)
 
-    def _open(self, task_id: str, url: str, size: int, exchange: Exchange) -> requests.Response:
-        """Request a file from byte ``size`` on."""
+    def _open(
+        self, task_id: str, url: str, start: int, info: PartInfo, exchange: Exchange
+    ) -> requests.Response:
+        """Request a file from byte ``start`` on, or all of it if it has changed meanwhile."""
         headers = {"Accept-Encoding": "identity"}
-        if size:
-            headers["Range"] = f"bytes={size}-"
+        if start:
+            headers |= {"Range": f"bytes={start}-", "If-Range": info.validator}
         try:
             return get_following_redirects(self.session, url, exchange, self.timeouts, headers)
         except TRANSPORT_ERRORS as error:
@@ -119,21 +139,23 @@ class Downloader:
         self,
         task_id: str,
         response: requests.Response,
+        body: _Body,
         part: Path,
-        start: int,
+        info: PartInfo,
         check: Callable[[], None],
     ) -> None:
         maximum = self.limits.file
-        length = response.headers.get("Content-Length", "")
-        expected = start + int(length) if _LENGTH.fullmatch(length) else None
-        if (expected or 0) > maximum:
+        if (body.total or 0) > maximum:
             raise DownloadFailed(
-                task_id, f"The file has {expected} bytes, over the limit of {maximum}."
+                task_id, f"The file has {body.total} bytes, over the limit of {maximum}."
             )
-        size = start
-        rate = _RateCheck(task_id, start, self.timeouts, self.limits)
-        with part.open("r+b" if start else "wb") as file:
-            file.seek(start)
+        size = body.start
+        rate = _RateCheck(task_id, size, self.timeouts, self.limits)
+        with part.open("r+b" if size else "wb") as file:
+            if not size:
+                # The old bytes are gone by now, and none of the new ones are there yet.
+                PartInfo.of(response.headers, body.total, info.digest).save(part)
+            file.seek(size)
             try:
                 for chunk in iter_raw(response):
                     check()
@@ -146,10 +168,85 @@ class Downloader:
                 raise DownloadFailed(
                     task_id, f"The download broke off after {size} bytes: {root_cause(error)}."
                 ) from None
-        if expected is not None and size != expected:
+        if body.end is not None and size > body.end:
+            discard_part(part)
+            raise DownloadFailed(task_id, f"{size} bytes arrived instead of {body.end}.")
+        expected = body.end if body.total is None else body.total
+        if expected is not None and size < expected:
             raise DownloadFailed(
                 task_id, f"The download broke off after {size} of {expected} bytes."
             )
+
+
+@dataclass(frozen=True)
+class _Body:
+    """Which bytes of a file a response has.
+
+    Attributes:
+        start: Offset of its first byte in the file.
+        end: Offset behind its last byte; None if only the end of the response shows it.
+        total: Size of the file; None if it is unknown.
+        is_delimited: Whether a response that was cut off is noticed. If not, it ends with the
+            connection, for whatever reason.
+    """
+
+    start: int
+    end: int | None
+    total: int | None
+    is_delimited: bool
+
+    @classmethod
+    def of(cls, response: requests.Response, asked: int) -> _Body | None:
+        """From the head of a response; None if it does not fit the request.
+
+        Args:
+            asked: The offset of the first byte that was asked for.
+        """
+        length = response.headers.get("Content-Length", "")
+        # It overrides a length (RFC 9112, section 6.3).
+        chunked = bool(response.headers.get("Transfer-Encoding"))
+        size = int(length) if _LENGTH.fullmatch(length) and not chunked else None
+        if response.status_code == 200:
+            return cls(0, size, size, chunked or size is not None)
+        part = ContentRange.parse(response.headers.get("Content-Range", ""))
+        if part is None or part.first != asked:
+            return None
+        end = part.last + 1
+        if size is not None and size != end - asked:
+            return None
+        return cls(asked, end, part.total, True)
+
+
+def _check_end(task_id: str, part: Path, info: PartInfo) -> None:
+    """Check a file that ended with its connection.
+
+    Where its structure does not prove that it is complete, a second response with the same bytes
+    does: a connection that breaks by chance does not break twice at the same byte.
+
+    Raises:
+        DownloadFailed: It may be incomplete. The next attempt starts from byte 0.
+    """
+    kind = kind_of_file(part)
+    size = part.stat().st_size
+    if size and (kind.text or is_complete(part)):
+        return
+    digest = _digest(part)
+    if size and digest == info.digest:
+        return
+    PartInfo(digest=digest).save(part)
+    raise DownloadFailed(
+        task_id,
+        f"The connection ended after {size} bytes. The media host did not say how long the file "
+        f"is, and its end is not there ({kind.name}).",
+    )
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1024 * 1024):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 class _RateCheck:

@@ -55,6 +55,10 @@ class Exchange:
         phase: For the error, before the seconds: "the response had not begun after".
         max_bytes: How many bytes may be received.
         clock: Monotonic time in seconds.
+
+    Attributes:
+        line_cut: Whether the connection ended within a line, such as the size of a chunk. Python's
+            HTTP library takes what is there: "0" of "0400" then looks like the last chunk.
     """
 
     def __init__(
@@ -67,6 +71,7 @@ class Exchange:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.idle = idle
+        self.line_cut = False
         self._max_bytes = max_bytes
         self._clock = clock
         self._received = 0
@@ -149,7 +154,7 @@ class LimitedResponse(http.client.HTTPResponse):
             raise RuntimeError("A request was sent outside of an Exchange.")
         # `detach` keeps the raw file, which keeps the socket open until the response is closed.
         raw = self.fp.detach()
-        self.fp = _LineLimitedReader(_SocketReader(sock, raw, exchange))
+        self.fp = _LineReader(_SocketReader(sock, raw, exchange), exchange)
         exchange.attach(self.fp)
 
 
@@ -190,12 +195,18 @@ class _SocketReader(io.RawIOBase):
         super().close()
 
 
-class _LineLimitedReader(io.BufferedReader):
-    """A buffered reader whose lines have a maximum length."""
+class _LineReader(io.BufferedReader):
+    """A buffered reader whose lines have a maximum length. It notices a line that is cut off."""
+
+    def __init__(self, raw: io.RawIOBase, exchange: Exchange) -> None:
+        super().__init__(raw)
+        self._exchange = exchange
 
     def readline(self, size: int | None = -1, /) -> bytes:
         limit = _MAX_LINE + 1 if size is None or size < 0 else min(size, _MAX_LINE + 1)
         line = super().readline(limit)
         if len(line) > _MAX_LINE:
             raise ExchangeTooLarge(f"a line of the response has over {_MAX_LINE} bytes")
+        if line and len(line) < limit and not line.endswith(b"\n"):
+            self._exchange.line_cut = True
         return line

@@ -99,7 +99,7 @@ def submit_error(
     if status == 413:
         return Refused(what, status=status, hint=_too_large_hint(payload), about_request=True)
     if meaning is Meaning.BUSY or (status == 429 and meaning is None):
-        retry_after = parse_retry_after(reply.headers.get("Retry-After"), now)
+        retry_after = _retry_after(reply, now)
         return Busy(what, status=status, retry_after=retry_after, hint=_BUSY_HINT)
     if meaning is not None:
         return Refused(
@@ -169,6 +169,12 @@ def _unknown(reply: Reply, what: str, ids: tuple[str, ...], mask: KeyMask) -> Su
     return SubmitUnknown(what, status=reply.status, answer=answer, task_ids=ids)
 
 
+def _retry_after(reply: Reply, now: float) -> float | None:
+    """Seconds to wait, as the response asks; None if it does not."""
+    headers = reply.headers
+    return parse_retry_after(headers.get("Retry-After"), now, headers.get("Date"))
+
+
 def broken_submit_error(
     error: Exception, host: str, mask: KeyMask, payload: Payload
 ) -> Unreachable | SubmitUnknown:
@@ -214,14 +220,15 @@ def feed_error(
     meaning = problem.means if problem is not None else None
     if status == 200:
         if problem is not None and problem.proves is Meaning.NO_TASK:
-            return TaskNotFound(task_id, what)
+            return TaskNotFound(task_id, what, stated=True)
         return WebPage(what, status=status, hint=_WEB_PAGE_HINT) if is_html(reply.text) else None
     if status == 404 or (400 <= status < 500 and meaning is Meaning.NO_TASK):
-        return TaskNotFound(task_id, what)
+        stated = problem is not None and meaning is not Meaning.NO_CALL
+        return TaskNotFound(task_id, what, stated=stated)
     if 400 <= status < 500 and meaning is Meaning.CREDIT:
         return FeedRefused(what, status=status, hint=_CREDIT_HINT)
     if status in _TEMPORARY_4XX or status >= 500 or redirect_target(reply) is None:
-        retry_after = parse_retry_after(reply.headers.get("Retry-After"), now)
+        retry_after = _retry_after(reply, now)
         return FeedError(what, status=status, retry_after=retry_after)
     return FeedRefused(what, status=status, hint=_HINT_BY_STATUS.get(status, _NETWORK_HINT))
 

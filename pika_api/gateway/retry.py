@@ -42,12 +42,14 @@ class RetryPolicy:
 DEFAULT_RETRY_POLICY: Final = RetryPolicy()
 
 
-def parse_retry_after(value: str | None, now: float) -> float | None:
+def parse_retry_after(value: str | None, now: float, date: str | None = None) -> float | None:
     """Read a Retry-After header: whole seconds or an HTTP date (RFC 9110, section 10.2.3).
 
     Args:
         value: The header; None if there is none.
         now: The current time, in seconds since the epoch.
+        date: The Date header of the same response. A date in Retry-After is by the gateway's clock,
+            which may differ from this computer's.
 
     Returns:
         Seconds to wait, 0…`MAX_RETRY_AFTER`; None if the header is missing or not readable.
@@ -57,11 +59,18 @@ def parse_retry_after(value: str | None, now: float) -> float | None:
     text = value.strip()
     if text.isascii() and text.isdigit():
         return min(float(text), MAX_RETRY_AFTER)
+    until, sent = _timestamp(text), _timestamp(date or "")
+    if until is None:
+        return None
+    return min(max(until - (now if sent is None else sent), 0.0), MAX_RETRY_AFTER)
+
+
+def _timestamp(date: str) -> float | None:
+    """The time of an HTTP date, in seconds since the epoch; None if it is not readable."""
     try:
-        seconds = parsedate_to_datetime(text).timestamp() - now
+        return parsedate_to_datetime(date).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
-    return min(max(seconds, 0.0), MAX_RETRY_AFTER)
 
 
 def resend_delay(

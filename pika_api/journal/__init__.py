@@ -1,7 +1,9 @@
 """The record of every paid task, on disk. Nothing here sends a request."""
 
+from .clocks import BootTime, Clocks, SystemClocks
 from .entries import Claim, Entry, Intent, Page
 from .leases import LeaseKeeper
+from .location import is_journal, misread_paths
 from .schema import SCHEMA_VERSION
 from .spool import Slot
 from .states import ACTIVE, REUSABLE, SUBMITTING, State
@@ -13,7 +15,9 @@ __all__ = [
     "REUSABLE",
     "SCHEMA_VERSION",
     "SUBMITTING",
+    "BootTime",
     "Claim",
+    "Clocks",
     "Entry",
     "Intent",
     "Journal",
@@ -21,4 +25,7 @@ __all__ = [
     "Page",
     "Slot",
     "State",
+    "SystemClocks",
+    "is_journal",
+    "misread_paths",
 ]

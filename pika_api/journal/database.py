@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,34 +11,51 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
-from .. import files
 from ..errors import JournalError
-from ..settings import FOLDER
+from .journal_file import FileId, JournalFile
+from .location import file_of, locate
 from .schema import METADATA, REVISION, SCHEMA_VERSION, TASKS, TRIGGERS, UPGRADES, VERSION
 
 #: Seconds to wait for a SQLite file that another process is writing to.
 _BUSY_TIMEOUT: Final = 30.0
 #: The execution option that marks a connection as one for reading.
 _READING: Final = "pika_reading"
+#: The key of a connection's `FileId` in its `info`.
+_FILE: Final = "pika_file"
+#: Stands for the file of a database that has none.
+_NO_FILE: Final = FileId(0, 0)
+#: How often the file may be replaced while it is being opened.
+_MAX_REPLACEMENTS: Final = 5
+
+
+class Replaced(JournalError):
+    """The file of the journal was deleted or replaced during a transaction: nothing is written."""
 
 
 class Database:
     """A SQLite or PostgreSQL database. Opened at its first use; safe in threads and processes.
 
+    If the file of a SQLite database is deleted or replaced, the connections to it are closed, and
+    the file at its path is opened, or created.
+
     Args:
-        url: SQLAlchemy's URL of the database. The folder of a SQLite file is created if needed.
-        on_open: Called once when the tables are there, and may use the database.
+        address: SQLAlchemy's URL of the database. The folder of a SQLite file is created if needed.
+        on_open: Called when a database with its tables was opened, and may use it: at the first
+            use, and when the file was replaced.
 
     Raises:
         JournalError: Not a valid URL, or not one of these databases.
     """
 
-    def __init__(self, url: str, on_open: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, address: str | sa.URL, on_open: Callable[[], None] = lambda: None) -> None:
         self._on_open = on_open
         try:
-            self._engine = _create_engine(url)
+            self._url = locate(address)
+            path = file_of(self._url)
+            self._journal_file = JournalFile(path) if path else None
+            self._engine = _create_engine(self._url, self._journal_file)
         except ValueError:
             # Neither quoted nor chained: the text that is not a number is often a part of the
             # password.
@@ -46,7 +64,8 @@ class Database:
                 hint="Write @, : and / within a password as %40, %3A and %2F.",
             ) from None
         except (SQLAlchemyError, ImportError) as error:
-            words = str(error).replace(url, "…")  # some versions quote it, with the password
+            # Some versions quote it, with the password.
+            words = str(error).replace(str(address), "…")
             raise JournalError(
                 f"PIKA_JOURNAL_URL is not an address of a database that works here: {words}.",
                 hint="Leave it out for a file in ComfyUI's user folder.",
@@ -58,7 +77,8 @@ class Database:
                 hint="Leave it out for a file in ComfyUI's user folder.",
             )
         self._reading_engine = self._engine.execution_options(**{_READING: True})
-        self._ready = False
+        self._ready: FileId | None = None
+        self._preparing = threading.RLock()
 
     def close(self) -> None:
         """Close the connections."""
@@ -67,14 +87,12 @@ class Database:
     @property
     def backend(self) -> str:
         """The kind of database, by SQLAlchemy's name: ``sqlite`` or ``postgresql``."""
-        return self._engine.url.get_backend_name()
+        return self._url.get_backend_name()
 
     @property
     def file(self) -> Path | None:
         """The file of a SQLite journal; None for another database."""
-        name = self._engine.url.database
-        is_file = self.backend == "sqlite" and name and not name.startswith((":memory:", "file:"))
-        return Path(str(name)) if is_file else None
+        return self._journal_file.path if self._journal_file else None
 
     @property
     def home(self) -> str:
@@ -84,35 +102,83 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
         """A transaction for reading. On SQLite it sees a snapshot and never waits for a writer."""
-        with self._explained_errors():
-            self._prepare_once()
-            with self._reading_engine.begin() as connection:
-                yield connection
+        with self._explained_errors(), self._begin(self._reading_engine) as connection:
+            yield connection
 
     @contextmanager
     def write(self) -> Iterator[sa.Connection]:
-        """A transaction for writing. On SQLite it holds the write lock from its beginning."""
-        with self._explained_errors():
+        """A transaction for writing. On SQLite it holds the write lock from its beginning.
+
+        Raises:
+            Replaced: The file at the path is another one now.
+        """
+        with self._explained_errors(), self._begin(self._engine) as connection:
+            yield connection
+            if not self.is_open(self.file_of(connection)):
+                raise self._replaced()
+
+    @staticmethod
+    def file_of(connection: sa.Connection) -> FileId | None:
+        """The file that a connection has open; None for another database."""
+        file: FileId | None = connection.info.get(_FILE)
+        return file
+
+    def is_open(self, file: FileId | None) -> bool:
+        """Whether a file that was written is still the journal; None means another database."""
+        return file is None or self._journal_file is None or self._journal_file.is_current(file)
+
+    @contextmanager
+    def _begin(self, engine: sa.Engine) -> Iterator[sa.Connection]:
+        """A transaction in a database that has the tables of this version."""
+        for _ in range(_MAX_REPLACEMENTS):
             self._prepare_once()
-            with self._engine.begin() as connection:
-                yield connection
+            with engine.begin() as connection:
+                if self.file_of(connection) in (self._ready, None):
+                    yield connection
+                    return
+        raise JournalError(
+            f"The journal of tasks ({self.file}) is replaced again and again.",
+            charge_note="Nothing was sent.",
+            hint="End the program that replaces it: a backup, or a synchronisation.",
+        )
 
     def _prepare_once(self) -> None:
-        if self._ready:
+        """Prepare the database, unless the file that was prepared is still the journal.
+
+        Raises:
+            JournalError: The file is damaged. No connection was used or closed: it might write to
+                the damaged file.
+        """
+        if self._is_ready():
             return
-        if self.file:
-            # Another folder than the pack's own keeps its rights; the journal is always private.
-            if not self.file.parent.is_dir() or self.file.parent.name == FOLDER:
-                files.make_private_folder(self.file.parent)
-            # SQLite gives its other files the rights of this one.
-            files.make_private_file(self.file)
+        with self._preparing:
+            if self._is_ready():
+                return
+            self._engine.dispose()  # the idle connections to an earlier file
+            self._ready = None
+            self._prepare()
+
+    def _is_ready(self) -> bool:
+        if self._ready is None or self._journal_file is None:
+            return self._ready is not None
+        return self._journal_file.check(self._ready)
+
+    def _prepare(self) -> None:
         with self._reading_engine.begin() as connection:
-            current = _is_current(connection)
+            current, file = _is_current(connection), self.file_of(connection)
         if not current:
             with self._engine.begin() as connection:
                 _create_or_upgrade(connection)
-        self._ready = True
+                file = self.file_of(connection)
+        self._ready = file or _NO_FILE
         self._on_open()
+
+    def _replaced(self) -> Replaced:
+        return Replaced(
+            f"The journal of tasks ({self.file}) was deleted or replaced at this moment.",
+            charge_note="Nothing was written and nothing was sent.",
+            hint="Queue the workflow again.",
+        )
 
     @contextmanager
     def _explained_errors(self) -> Iterator[None]:
@@ -120,10 +186,11 @@ class Database:
         try:
             yield
         except (SQLAlchemyError, OSError) as error:
-            url = self._engine.url
-            place = url.set(query={}).render_as_string(hide_password=True)
+            if self._ready is not None and not self.is_open(self._ready):
+                raise self._replaced() from None  # which is the reason, whatever SQLite says
+            place = self.file or self._url.set(query={}).render_as_string(hide_password=True)
             raise JournalError(
-                f"The journal of tasks ({place}) does not work: {_reason(error, url)}.",
+                f"The journal of tasks ({place}) does not work: {_reason(error, self._url)}.",
                 charge_note="Nothing is sent without the journal. Paid tasks stay at the gateway.",
                 hint="Make room, or make its folder writable. On a network drive it may never "
                 "work: set PIKA_JOURNAL_URL to a file on this computer, such as "
@@ -131,11 +198,18 @@ class Database:
             ) from None  # its text may contain the password, and the prompt
 
 
-def _create_engine(url: str) -> sa.Engine:
-    address = sa.make_url(url)
-    if address.get_backend_name() != "sqlite":
-        return sa.create_engine(address, pool_pre_ping=True)
-    engine = sa.create_engine(address, connect_args={"timeout": _BUSY_TIMEOUT})
+def _create_engine(url: sa.URL, file: JournalFile | None) -> sa.Engine:
+    if file is None:
+        return sa.create_engine(url, pool_pre_ping=True)
+    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT})
+
+    @sa.event.listens_for(engine, "do_connect")
+    def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
+        opened = file.prepare()
+        connection = dialect.connect(*arguments, **options)
+        # If the file was replaced while it was opened, `check` closes the connection.
+        record.info[_FILE] = opened if file.is_current(opened) else _NO_FILE
+        return connection
 
     @sa.event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
@@ -144,6 +218,12 @@ def _create_engine(url: str) -> sa.Engine:
         _switch_to_wal(connection)
         # A commit is on the disk when it returns, even if the power fails the moment after.
         connection.execute("PRAGMA synchronous=FULL")
+
+    @sa.event.listens_for(engine, "checkout")
+    def check(_connection: object, record: Any, _proxy: object) -> None:
+        if not file.is_current(record.info[_FILE]):
+            # The connection is closed, and another one is opened instead.
+            raise DisconnectionError("the file was replaced")
 
     @sa.event.listens_for(engine, "begin")
     def begin(connection: sa.Connection) -> None:

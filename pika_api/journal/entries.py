@@ -80,6 +80,8 @@ class Entry:
     changed_at: float
     revision: int
     answer: str = ""
+    lease_boot: str | None = None
+    lease_boot_until: float | None = None
 
     @property
     def gateway(self) -> str:

@@ -9,13 +9,17 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from ..errors import JournalError
+from ..log import log
+from .backup import copy_journal
 from .database import Database
 from .entries import Entry, Page
+from .loss import describe_loss, result_folders
 from .schema import REVISION, TASKS
 from .states import State
 
 _limit: Final = sa.bindparam("limit", type_=sa.Integer)
 
+_ANY: Final = sa.select(TASKS.c.id).limit(1)
 _BY_ID: Final = sa.select(TASKS).where(TASKS.c.id == sa.bindparam("entry_id"))
 #: The rows of a task id, the newest first. Gateways may use the same id for different tasks.
 BY_TASK_ID: Final = (
@@ -50,11 +54,58 @@ class JournalQueries:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._loss_logged = False
 
     @property
     def location(self) -> tuple[str, Path | None]:
         """The kind of database, and its file if it is one."""
         return self._database.backend, self._database.file
+
+    def loss(self, output: Path) -> str:
+        """A warning if the journal is missing or empty, although there are files of earlier tasks.
+
+        Args:
+            output: The folder for finished files.
+        """
+        backend, file = self.location
+        text = describe_loss(str(file or backend), result_folders(output, file))
+        if text and (file is None or file.exists()) and self._has_earlier_entries():
+            return ""
+        return text
+
+    def report_loss(self, output: Path) -> str:
+        """As `loss`, and log the warning once."""
+        text = self.loss(output)
+        if text and not self._loss_logged:
+            self._loss_logged = True
+            log.warning("journal: %s", text)
+        return text
+
+    def _has_earlier_entries(self) -> bool:
+        with self._database.read() as connection:
+            return connection.execute(_ANY).first() is not None
+
+    def backup(self, target: Path) -> int:
+        """Copy a SQLite journal into a new file, also while it is in use.
+
+        Returns:
+            How many requests the copy contains.
+
+        Raises:
+            InvalidInput: There is such a file already.
+            JournalError: There is no journal, or it is not a file.
+        """
+        backend, file = self.location
+        if file is None:
+            raise JournalError(
+                f"The journal is a {backend} database, which this command cannot copy.",
+                hint="Use the tool of the database, such as pg_dump for PostgreSQL.",
+            )
+        if not file.exists():
+            raise JournalError(f"There is no journal at {file}, so there is nothing to copy.")
+        with self._database.read():
+            pass  # it is the current file, undamaged and up to date
+        return copy_journal(file, target.absolute())
 
     def get(self, entry_id: int) -> Entry:
         """The entry of a number that exists.

@@ -62,6 +62,11 @@ TASKS: Final = sa.Table(
     sa.Column("revision", sa.BigInteger, nullable=False, server_default="0", index=True),
     # The gateway's response to a submit whose outcome is unknown; shortened, without the key.
     sa.Column("answer", sa.Text, nullable=False, server_default=""),
+    # The same lease on the clock of the machine's start; see `clocks`. It counts only while
+    # `lease_owner` is the owner: a process of schema 3 sets the owner and `lease_until` only.
+    sa.Column("lease_owner", sa.String(36)),
+    sa.Column("lease_boot", sa.String(64)),
+    sa.Column("lease_boot_until", sa.Float(53)),
 )
 
 #: From each schema version to the next, statement by statement. Rows are never dropped.
@@ -88,6 +93,9 @@ UPGRADES: Final[Mapping[int, Sequence[str]]] = {
         "ALTER TABLE pika_tasks ADD COLUMN answer TEXT NOT NULL DEFAULT ''",
         """INSERT INTO pika_earlier_accounts (base_url, key_id)
         SELECT DISTINCT base_url, key_id FROM pika_tasks WHERE fingerprint IS NOT NULL""",
+        "ALTER TABLE pika_tasks ADD COLUMN lease_owner VARCHAR(36)",
+        "ALTER TABLE pika_tasks ADD COLUMN lease_boot VARCHAR(64)",
+        "ALTER TABLE pika_tasks ADD COLUMN lease_boot_until FLOAT(53)",
     ),
 }
 

@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -24,14 +24,22 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..errors import InvalidInput, JournalError
 from ..log import log
-from ..settings import gateway_of
-from .database import Database
+from ..settings import gateway_of, journal_url
+from .clocks import Clocks, SystemClocks
+from .database import Database, Replaced
 from .entries import Claim, Entry, Intent
 from .queries import BY_TASK_ID, JournalQueries
 from .schema import EARLIER_ACCOUNTS, TASKS
 from .spool import Slot, Spool
 from .states import REUSABLE, State
-from .transitions import CHANGED_AT, STATEMENTS, Event
+from .transitions import (
+    CHANGED_AT,
+    IS_LEASED,
+    STATEMENTS,
+    Event,
+    lease_parameters,
+    new_lease,
+)
 
 #: Seconds a lease lasts without being renewed.
 LEASE: Final = 12.0
@@ -69,15 +77,15 @@ _TAKE_LEASE: Final = (
         sa.or_(
             TASKS.c.owner.is_(None),
             TASKS.c.owner == sa.bindparam("new_owner"),
-            TASKS.c.lease_until <= sa.bindparam("now"),
+            sa.not_(IS_LEASED),
         ),
     )
-    .values(owner=sa.bindparam("new_owner"), lease_until=sa.bindparam("lease_end"))
+    .values(owner=sa.bindparam("new_owner"), **new_lease(sa.bindparam("new_owner")))
 )
 _RENEW_LEASES: Final = (
     sa.update(TASKS)
     .where(TASKS.c.owner.in_(sa.bindparam("owners", expanding=True)))
-    .values(lease_until=sa.bindparam("lease_end"))
+    .values(new_lease(TASKS.c.owner))
 )
 _RELEASE_LEASE: Final = (
     sa.update(TASKS)
@@ -111,10 +119,10 @@ class Journal(JournalQueries):
     Args:
         url: SQLAlchemy's URL of a SQLite or PostgreSQL database. The folder of a SQLite file is
             created if needed.
-        clock: Seconds since the epoch.
+        clocks: The clocks that times and leases are taken from.
         lease: Seconds a lease lasts without being renewed.
-        spool: The folder for ids of paid tasks that the database did not take; see `Spool`. None
-            for the folder beside a SQLite file.
+        spool: The folder for ids of paid tasks that another database than a SQLite file did not
+            take; see `Spool`. A SQLite file has its own folder beside it.
 
     Raises:
         JournalError: Not a valid URL, or not one of these databases.
@@ -122,20 +130,25 @@ class Journal(JournalQueries):
 
     def __init__(
         self,
-        url: str,
-        clock: Callable[[], float] = time.time,
+        url: str | sa.URL,
+        clocks: Clocks | None = None,
         *,
         lease: float = LEASE,
         spool: Path | None = None,
     ) -> None:
-        database = Database(url, on_open=self._take_over_all)
+        database = Database(url, on_open=self._begin_with_file)
         super().__init__(database)
-        if spool is None and database.file is not None:
+        if database.file is not None:
             spool = database.file.with_name(f"{database.file.name}-spool")
         self._spool = Spool(spool)
-        self._clock = clock
+        self._clocks = clocks or SystemClocks()
         self.lease = lease
         self._earlier_accounts: Sequence[tuple[str, str]] | None = None
+
+    @classmethod
+    def at(cls, home: Path, environ: Mapping[str, str] = os.environ) -> Journal:
+        """The journal for a private folder: ``PIKA_JOURNAL_URL``, else the file in the folder."""
+        return cls(journal_url(home, environ), spool=home / "spool")
 
     def close(self) -> None:
         """Close the connections."""
@@ -147,6 +160,20 @@ class Journal(JournalQueries):
         """The folder of a SQLite journal, for the command line; empty for another database."""
         return self._database.home
 
+    def age(self, entry: Entry) -> float:
+        """Seconds since a task was submitted; 0 for one that was submitted elsewhere.
+
+        If the clocks disagree, the shorter time: a wall clock that was set forward must not make a
+        new task an old one, which the gateway would have to know.
+        """
+        if entry.submitted_at is None:
+            return 0.0
+        ages = [self._clocks.wall() - entry.submitted_at]
+        boot = self._clocks.boot()
+        if boot is not None and entry.lease_boot == boot.boot and entry.lease_boot_until:
+            ages.append(boot.seconds - (entry.lease_boot_until - self.lease))
+        return max(min(ages), 0.0)
+
     def claim(self, intent: Intent, owner: str) -> Claim:
         """Enter a request, unless an entry holds its fingerprint already.
 
@@ -156,15 +183,16 @@ class Journal(JournalQueries):
         Args:
             owner: Who asks, for the lease.
         """
-        self.take_over()
         while True:
-            claim = self._try_claim(intent, owner)
-            if claim is None:
-                continue
-            # Another process may have its task id in the spool.
-            if claim.entry.state is State.UNKNOWN and self.take_over(all_files=True):
-                continue
-            return claim
+            with contextlib.suppress(Replaced):  # claim in the file that is there now
+                self.take_over()
+                claim = self._try_claim(intent, owner)
+                if claim is None:
+                    continue
+                # Another process may have its task id in the spool.
+                if claim.entry.state is State.UNKNOWN and self.take_over(all_files=True):
+                    continue
+                return claim
 
     @contextmanager
     def reserve(self) -> Iterator[Slot | None]:
@@ -196,7 +224,9 @@ class Journal(JournalQueries):
         details = {name: row[name] for name in ("prompt", "request")}
         return self._spool.add(slot, task_id, row | {"prompt": "", "request": "{}"}, details)
 
-    def _take_over_all(self) -> None:
+    def _begin_with_file(self) -> None:
+        """Another file was opened than before, or the first one."""
+        self._earlier_accounts = None
         self.take_over(all_files=True)
 
     def take_over(self, *, all_files: bool = False) -> int:
@@ -223,6 +253,7 @@ class Journal(JournalQueries):
             "fingerprint": intent.fingerprint,
             "claim": intent.fingerprint,
             "owner": owner,
+            "lease_owner": owner,
             "base_url": intent.base_url,
             "key_id": intent.key_id,
             "take": str(intent.take),
@@ -236,8 +267,9 @@ class Journal(JournalQueries):
             acquired = False
             row = self._earlier_claim(connection, intent)
             if row is None:
-                now = self._clock()
-                times = {"now": now, "created_at": now, "lease_until": now + self.lease}
+                times = self._lease_parameters()
+                times |= {"created_at": times["now"], "lease_until": times["lease_end"]}
+                times |= {"lease_boot": times["boot_id"], "lease_boot_until": times["boot_end"]}
                 insert = _INSERT_CLAIM[connection.dialect.name]
                 acquired = connection.execute(insert, values | times).rowcount == 1
                 row = connection.execute(_BY_CLAIM, holder).mappings().first()
@@ -328,7 +360,7 @@ class Journal(JournalQueries):
         self, connection: sa.Connection, values: Mapping[str, object]
     ) -> sa.RowMapping:
         """Insert a submitted task."""
-        now = self._clock()
+        now = self._clocks.wall()
         values = {"state": State.SUBMITTED.value, "created_at": now, **values, "now": now}
         connection.execute(_INSERT_TASK, values)
         gateway = gateway_of(str(values["base_url"]))
@@ -362,7 +394,7 @@ class Journal(JournalQueries):
         """The columns of a new row for the task of an entry; with its claim, if that is free."""
         row = entry.as_row()
         values = {name: row[name] for name in _COPIED_COLUMNS}
-        values |= {"task_id": task_id, "submitted_at": self._clock()}
+        values |= {"task_id": task_id, "submitted_at": self._clocks.wall()}
         holder = connection.execute(_BY_CLAIM, {"fingerprint": entry.fingerprint}).first()
         return values | ({"claim": entry.fingerprint} if holder is None else {})
 
@@ -405,8 +437,19 @@ class Journal(JournalQueries):
         self._apply(connection, Event.FORGOTTEN, twin.id)
 
     def mark_sent(self, entry_id: int, owner: str) -> bool:
-        """The owner is about to send it. False if the entry is no longer the owner's."""
-        return self._record(Event.SENT, entry_id, owner)
+        """The owner is about to send it.
+
+        Returns:
+            False if the entry is no longer the owner's, or not in the journal any more because
+            that was deleted or replaced. It must be claimed again.
+        """
+        try:
+            with self._database.write() as connection:
+                applied = self._apply(connection, Event.SENT, entry_id, owner)
+                file = self._database.file_of(connection)
+        except Replaced:
+            return False
+        return applied and self._database.is_open(file)
 
     def mark_unsent(self, entry_id: int, owner: str, reason: str) -> None:
         """It was provably not accepted, and its owner will try again."""
@@ -469,21 +512,21 @@ class Journal(JournalQueries):
     def acquire_lease(self, entry_id: int, owner: str) -> bool:
         """Take the lease if it is free. True if it is the owner's now."""
         with self._database.write() as connection:
-            now = self._clock()
-            values = {"entry_id": entry_id, "new_owner": owner}
-            times = {"now": now, "lease_end": now + self.lease}
-            return connection.execute(_TAKE_LEASE, values | times).rowcount == 1
+            values = {"entry_id": entry_id, "new_owner": owner, **self._lease_parameters()}
+            return connection.execute(_TAKE_LEASE, values).rowcount == 1
 
     def renew_leases(self, owners: Sequence[str]) -> None:
         """Extend all leases of these owners."""
         with self._database.write() as connection:
-            lease_end = self._clock() + self.lease
-            connection.execute(_RENEW_LEASES, {"owners": owners, "lease_end": lease_end})
+            connection.execute(_RENEW_LEASES, {"owners": owners, **self._lease_parameters()})
 
     def release_lease(self, entry_id: int, owner: str) -> None:
         """Release the lease if it is the owner's."""
         with self._database.write() as connection:
             connection.execute(_RELEASE_LEASE, {"entry_id": entry_id, "old_owner": owner})
+
+    def _lease_parameters(self) -> dict[str, Any]:
+        return lease_parameters(self._clocks, self.lease)
 
     def _record(
         self, event: Event, entry_id: int, expected_owner: str | None = None, **columns: object
@@ -509,10 +552,9 @@ class Journal(JournalQueries):
         Returns:
             Whether the event applied; if not, nothing has changed.
         """
-        now = self._clock()
         values = {f"new_{name}": value for name, value in columns.items()}
         values |= {"entry_id": entry_id, "expected_owner": expected_owner}
-        values |= {"now": now, "lease_end": now + self.lease}
+        values |= self._lease_parameters()
         return connection.execute(STATEMENTS[event], values).rowcount == 1
 
 

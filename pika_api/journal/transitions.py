@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
+from .clocks import Clocks
 from .schema import TASKS
 from .states import ACTIVE, REUSABLE, SUBMITTING, State
 
@@ -53,8 +54,10 @@ class Transition:
         clears: The columns that become NULL.
         time: The column for the time of the event; None if there is none.
         owned: Whether the event applies only to a row of the event's owner.
+        claimed: Whether the event applies only while the row holds its fingerprint. A row that was
+            forgotten has released it, and the same request may have been sent again.
         lapsed: The source states in which the event applies only once the lease has lapsed.
-        leased: Whether the row's owner gets a new lease.
+        leased: Whether a new lease begins.
     """
 
     sources: frozenset[State]
@@ -64,19 +67,30 @@ class Transition:
     clears: tuple[str, ...] = ()
     time: str | None = None
     owned: bool = False
+    claimed: bool = False
     lapsed: frozenset[State] = frozenset()
     leased: bool = False
 
 
 _INTENDED: Final = frozenset({State.INTENDED})
 _SENT: Final = frozenset({State.SENT})
+#: Another process may have recorded "unknown" while the owner was waiting for the response.
+_AWAITED: Final = frozenset({State.SENT, State.UNKNOWN})
 _ALL: Final = frozenset(State)
 
 TRANSITIONS: Final[Mapping[Event, Transition]] = {
-    Event.SENT: Transition(_INTENDED, State.SENT, time="sent_at", owned=True, leased=True),
-    Event.UNSENT: Transition(_SENT, State.INTENDED, sets=("last_error",), owned=True),
+    Event.SENT: Transition(
+        _INTENDED, State.SENT, time="sent_at", owned=True, claimed=True, leased=True
+    ),
+    Event.UNSENT: Transition(
+        _AWAITED, State.INTENDED, sets=("last_error",), owned=True, leased=True
+    ),
     Event.REJECTED: Transition(
-        SUBMITTING, State.REFUSED, sets=("last_error",), clears=("claim", "owner"), owned=True
+        _INTENDED | _AWAITED,
+        State.REFUSED,
+        sets=("last_error",),
+        clears=("claim", "owner"),
+        owned=True,
     ),
     Event.WITHDRAWN: Transition(
         _INTENDED, State.REFUSED, sets=("last_error",), clears=("claim", "owner"), owned=True
@@ -89,7 +103,8 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
         clears=("owner",),
         owned=True,
     ),
-    # Anyone may record a task id, also one that settles an unknown.
+    # Anyone may record a task id, also one that settles an unknown. Without an owner, the lease
+    # only says when that was, by the clock that nobody sets; see `Journal.age`.
     Event.SUBMITTED: Transition(
         _SENT | {State.UNKNOWN},
         State.SUBMITTED,
@@ -97,6 +112,7 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
         constants={"last_error": ""},
         clears=("owner",),
         time="submitted_at",
+        leased=True,
     ),
     Event.RUNNING: Transition(ACTIVE, State.RUNNING, sets=("progress",)),
     # Also after a failure, which the gateway may take back. The fingerprint stays released.
@@ -127,9 +143,8 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
         lapsed=_INTENDED,
         leased=True,
     ),
-    Event.ABANDONED: Transition(
-        _SENT, State.UNKNOWN, sets=("last_error",), clears=("owner",), lapsed=_SENT
-    ),
+    # The row keeps its owner: if that was only suspended, its proof of a refusal still counts.
+    Event.ABANDONED: Transition(_SENT, State.UNKNOWN, sets=("last_error",), lapsed=_SENT),
     # Without an owner, a suspended process that continues cannot send it any more.
     Event.DROPPED: Transition(
         _INTENDED,
@@ -156,13 +171,65 @@ _now: Final = sa.bindparam("now", type_=sa.Float(53))
 CHANGED_AT: Final = sa.case((_next_changed_at > _now, _next_changed_at), else_=_now)
 
 
+_boot: Final = sa.bindparam("boot_id", type_=sa.String(64))
+_boot_now: Final = sa.bindparam("boot_now", type_=sa.Float(53))
+
+
+def _runs(
+    until: sa.ColumnElement[Any], now: sa.ColumnElement[Any], credible: str
+) -> sa.ColumnElement[bool]:
+    return sa.and_(until > now, until <= sa.bindparam(credible, type_=sa.Float(53)))
+
+
+#: Whether a row's lease is running. A lease that ends further ahead than a new one could is not
+#: believed: the clock was set back since, or the machine was started again. Parameters: those of
+#: `lease_parameters`.
+IS_LEASED: Final = sa.case(
+    (
+        sa.and_(TASKS.c.lease_boot == _boot, TASKS.c.lease_owner == TASKS.c.owner),
+        _runs(TASKS.c.lease_boot_until, _boot_now, "boot_credible"),
+    ),
+    else_=_runs(TASKS.c.lease_until, _now, "credible"),
+)
+
+
+def new_lease(owner: sa.ColumnElement[Any]) -> dict[str, sa.ColumnElement[Any]]:
+    """The values of the columns of a lease that begins now."""
+    return {
+        "lease_until": sa.bindparam("lease_end", type_=sa.Float(53)),
+        "lease_owner": owner,
+        "lease_boot": _boot,
+        "lease_boot_until": sa.bindparam("boot_end", type_=sa.Float(53)),
+    }
+
+
+def lease_parameters(clocks: Clocks, lease: float) -> dict[str, object]:
+    """The current times, for `IS_LEASED` and `new_lease`.
+
+    Args:
+        lease: Length of a lease in seconds.
+    """
+    now, boot = clocks.wall(), clocks.boot()
+    start = None if boot is None else boot.seconds
+    return {
+        "now": now,
+        "lease_end": now + lease,
+        # The clock of another machine may be ahead of this one's.
+        "credible": now + 2 * lease,
+        "boot_id": None if boot is None else boot.boot,
+        "boot_now": start,
+        "boot_end": None if start is None else start + lease,
+        "boot_credible": None if start is None else start + 2 * lease,
+    }
+
+
 def _is_in(states: frozenset[State]) -> sa.ColumnElement[bool]:
     return TASKS.c.state.in_([state.value for state in State if state in states])
 
 
 def _statement(transition: Transition) -> sa.Update:
     """The UPDATE of a transition. Parameters: ``entry_id``, ``now``, ``new_…`` for each column in
-    `sets`, and where needed ``expected_owner`` and ``lease_end``.
+    `sets`, ``expected_owner`` where needed, and those of `lease_parameters`.
     """
     update = sa.update(TASKS).where(
         TASKS.c.id == sa.bindparam("entry_id"),
@@ -170,8 +237,10 @@ def _statement(transition: Transition) -> sa.Update:
     )
     if transition.owned:
         update = update.where(TASKS.c.owner == sa.bindparam("expected_owner"))
+    if transition.claimed:
+        update = update.where(TASKS.c.claim.is_not(None))
     if transition.lapsed:
-        still_leased = sa.and_(_is_in(transition.lapsed), TASKS.c.lease_until > _now)
+        still_leased = sa.and_(_is_in(transition.lapsed), IS_LEASED)
         update = update.where(sa.not_(still_leased))
     values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in transition.sets}
     values |= transition.constants
@@ -182,7 +251,7 @@ def _statement(transition: Transition) -> sa.Update:
     if transition.time is not None:
         values[transition.time] = _now
     if transition.leased:
-        values["lease_until"] = sa.bindparam("lease_end")
+        values |= new_lease(values.get("owner", TASKS.c.owner))
     return update.values(values)
 
 

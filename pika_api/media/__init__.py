@@ -1,5 +1,6 @@
 """Pictures and videos: encodes what is sent, and inspects what is received."""
 
+from .completeness import is_complete
 from .containers import check_structure
 from .images import (
     AS_IS,
@@ -11,13 +12,16 @@ from .images import (
     prepare_image,
     read_image_file,
 )
+from .kinds import FileKind, kind_of_file
 from .probe import (
     PICTURES,
     DecodeLimits,
+    Inspection,
     MediaKind,
     Probe,
     check_size,
     first_frame,
+    inspect_file,
     open_picture,
     probe_file,
 )
@@ -32,6 +36,8 @@ __all__ = [
     "FORMATS",
     "PICTURES",
     "DecodeLimits",
+    "FileKind",
+    "Inspection",
     "Media",
     "MediaKind",
     "NotMedia",
@@ -44,6 +50,9 @@ __all__ = [
     "check_structure",
     "encode_image",
     "first_frame",
+    "inspect_file",
+    "is_complete",
+    "kind_of_file",
     "open_picture",
     "prepare_image",
     "probe_file",

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from .bitmaps import check_bitmap
 from .isobmff import check_isobmff
+from .kinds import EBML, FIRST_BOXES, HEAD_BYTES, kind_of
 from .matroska import check_matroska
 from .picture_files import check_picture
 from .structure import (
@@ -24,19 +26,6 @@ from .structure import (
 #: FFmpeg's names of the demuxers that are used.
 _ISOBMFF: Final = "mov,mp4,m4a,3gp,3g2,mj2"
 _MATROSKA: Final = "matroska,webm"
-#: Types of the first box of an MP4 or QuickTime file.
-_FIRST_BOXES: Final = frozenset(
-    b"ftyp|styp|moov|mdat|wide|free|skip|pnot|junk|pict|uuid".split(b"|")
-)
-_EBML: Final = b"\x1a\x45\xdf\xa3"
-#: Beginnings of containers that are not opened.
-_UNREAD: Final = (
-    (b"FLV\x01", "FLV"),
-    (b"OggS", "Ogg"),
-    (b"\x30\x26\xb2\x75\x8e\x66\xcf\x11", "ASF or WMV"),
-    (b"\x00\x00\x01\xba", "MPEG program stream"),
-    (b"\x00\x00\x01\xb3", "MPEG video"),
-)
 
 
 @dataclass(frozen=True)
@@ -75,25 +64,18 @@ def check_structure(
 
 
 def _check(reader: Reader, pixels: int, limits: StructureLimits) -> Structure:
-    head = reader.peek(0, 384)
+    head = reader.peek(0, HEAD_BYTES)
     if not head:
         raise NotMedia("the file is empty")
-    if check_picture(reader, limits, pixels):
+    if check_picture(reader, limits, pixels) or check_bitmap(reader, limits, pixels):
         return Structure(None)
-    if head.startswith(_EBML):
+    if head.startswith(EBML):
         return Structure(_MATROSKA, check_matroska(reader, limits))
-    if head[4:8] in _FIRST_BOXES:
+    if head[4:8] in FIRST_BOXES:
         return Structure(_ISOBMFF, check_isobmff(reader, limits))
-    if name := _unread_format(head):
-        raise UnreadFormat(f"it is {name}, and only MP4, QuickTime, Matroska and WebM are opened")
+    kind = kind_of(head)
+    if kind.video:
+        raise UnreadFormat(
+            f"it is {kind.name}, and only MP4, QuickTime, Matroska and WebM are opened"
+        )
     raise NotMedia("it begins like neither a picture nor a video")
-
-
-def _unread_format(head: bytes) -> str | None:
-    """The name of another video container."""
-    if head[:4] == b"RIFF" and head[8:12] == b"AVI ":
-        return "AVI"
-    # Packets of 188 bytes, or of 192 with a time stamp before each.
-    if head[0:1] == head[188:189] == b"\x47" or head[4:5] == head[196:197] == b"\x47":
-        return "an MPEG transport stream"
-    return next((name for start, name in _UNREAD if head.startswith(start)), None)

@@ -24,9 +24,9 @@ _PNG_DATA: Final = (b"IDAT", b"fdAT")
 #: A marker within the entropy-coded data of a JPEG which ends it.
 _JPEG_END: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 _JPEG_SCAN: Final = 0xDA
-_JPEG_STOP: Final = 0xD9
+JPEG_STOP: Final = 0xD9
 #: Markers without a length: TEM, RST0 to RST7, SOI.
-_JPEG_BARE: Final = frozenset((0x01, *range(0xD0, 0xD9)))
+JPEG_BARE: Final = frozenset((0x01, *range(0xD0, 0xD9)))
 #: Bytes that a GIF may have before its first frame. Pillow joins a comment block by block, which
 #: takes time with the square of its length.
 _GIF_PREAMBLE: Final = 4 * 1024 * 1024
@@ -55,7 +55,7 @@ def check_picture(reader: Reader, limits: StructureLimits, pixels: int) -> bool:
         check = _check_webp
     else:
         return False
-    _limit("bytes", reader.size, limits.picture_bytes)
+    check_limit("bytes", reader.size, limits.picture_bytes)
     check(reader, limits, pixels)
     return True
 
@@ -69,14 +69,16 @@ def check_picture_file(path: Path) -> None:
         check_picture(Reader(file), DEFAULT_STRUCTURE_LIMITS, sys.maxsize)
 
 
-def _limit(name: str, value: int, limit: int) -> None:
+def check_limit(name: str, value: int, limit: int) -> None:
+    """Raise `RefusedMedia` if a picture declares more than the limit."""
     if value > limit:
         raise RefusedMedia(
             f"the picture declares {value} {name}, of which at most {limit} are read"
         )
 
 
-def _check_pixels(width: int, height: int, pixels: int) -> None:
+def check_pixels(width: int, height: int, pixels: int) -> None:
+    """Raise `RefusedMedia` if a picture has more pixels than the limit."""
     if width * height > pixels:
         raise RefusedMedia(f"{width}x{height} is more than {pixels // 1_000_000} million pixels")
 
@@ -86,19 +88,19 @@ def _check_png(reader: Reader, limits: StructureLimits, pixels: int) -> None:
     while len(head := reader.peek(position, 16)) >= 8:
         size, kind = struct.unpack_from(">I4s", head)
         chunks += 1
-        _limit("chunks", chunks, limits.picture_chunks)
+        check_limit("chunks", chunks, limits.picture_chunks)
         if kind == b"IHDR" and size >= 8:
             width, height = struct.unpack(">II", reader.read(position + 8, 8))
-            _check_pixels(width, height, pixels)
+            check_pixels(width, height, pixels)
         if kind == b"IEND":
             return
         if kind not in _PNG_DATA:
             metadata += size
-            _limit("bytes of texts", metadata, limits.picture_metadata)
+            check_limit("bytes of texts", metadata, limits.picture_metadata)
         if kind in _PNG_TEXTS:
             data = reader.peek(position + 8, size)
             metadata += _inflated(kind, data, limits.picture_metadata - metadata)
-            _limit("bytes of texts", metadata, limits.picture_metadata)
+            check_limit("bytes of texts", metadata, limits.picture_metadata)
         position += 12 + size
 
 
@@ -126,33 +128,33 @@ def _inflated(kind: bytes, data: bytes, most: int) -> int:
 def _check_jpeg(reader: Reader, limits: StructureLimits, pixels: int) -> None:
     scans = metadata = 0
     for number, (marker, position) in enumerate(_jpeg_markers(reader)):
-        _limit("segments", number, limits.picture_chunks)
+        check_limit("segments", number, limits.picture_chunks)
         size = int.from_bytes(reader.peek(position, 2), "big")
         if marker == _JPEG_SCAN:
             scans += 1
-            _limit("passes", scans, limits.scans)
+            check_limit("passes", scans, limits.scans)
         elif marker in range(0xE0, 0xF0) or marker == 0xFE:
             metadata += size
-            _limit("bytes of texts", metadata, limits.picture_metadata)
+            check_limit("bytes of texts", metadata, limits.picture_metadata)
         elif marker in range(0xC0, 0xD0) and marker not in (0xC4, 0xC8, 0xCC):
             height, width = struct.unpack(">HH", reader.read(position + 3, 4))
-            _check_pixels(width, height, pixels)
+            check_pixels(width, height, pixels)
 
 
 def _jpeg_markers(reader: Reader) -> Iterator[tuple[int, int]]:
     """The markers of a JPEG up to its end, and the offset behind each."""
     position = 2
-    while found := _find_marker(reader, position):
+    while found := find_marker(reader, position):
         marker, position = found
-        if marker == _JPEG_STOP:
+        if marker == JPEG_STOP:
             return
-        if marker in _JPEG_BARE:
+        if marker in JPEG_BARE:
             continue
         yield marker, position
         position += max(int.from_bytes(reader.peek(position, 2), "big"), 2)
 
 
-def _find_marker(reader: Reader, position: int) -> tuple[int, int] | None:
+def find_marker(reader: Reader, position: int) -> tuple[int, int] | None:
     """The next marker from an offset, and the offset behind it."""
     while len(block := reader.peek(position, _BLOCK)) > 1:
         if match := _JPEG_END.search(block):
@@ -164,23 +166,23 @@ def _find_marker(reader: Reader, position: int) -> tuple[int, int] | None:
 def _check_gif(reader: Reader, limits: StructureLimits, pixels: int) -> None:
     head = reader.read(0, 13)
     width, height = struct.unpack_from("<HH", head, 6)
-    _check_pixels(width, height, pixels)
-    position, blocks = 13 + _gif_table(head[10]), 0
+    check_pixels(width, height, pixels)
+    position, blocks = 13 + gif_table(head[10]), 0
     while (kind := reader.peek(position, 1)) == b"\x21":
         position += 2
         while length := reader.read(position, 1)[0]:
             position += 1 + length
             blocks += 1
-            _limit("blocks before its first frame", blocks, limits.picture_chunks)
-            _limit("bytes before its first frame", position, _GIF_PREAMBLE)
+            check_limit("blocks before its first frame", blocks, limits.picture_chunks)
+            check_limit("bytes before its first frame", position, _GIF_PREAMBLE)
         position += 1
     if kind == b"\x2c":
         left, top, width, height = struct.unpack("<HHHH", reader.read(position + 1, 8))
-        _check_pixels(left + width, top + height, pixels)
+        check_pixels(left + width, top + height, pixels)
 
 
-def _gif_table(flags: int) -> int:
-    """Bytes of a colour table."""
+def gif_table(flags: int) -> int:
+    """Bytes of the colour table of a GIF."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
@@ -189,17 +191,17 @@ def _check_webp(reader: Reader, limits: StructureLimits, pixels: int) -> None:
     while len(head := reader.peek(position, 18)) >= 8:
         kind, size = struct.unpack_from("<4sI", head)
         chunks += 1
-        _limit("chunks", chunks, limits.picture_chunks)
+        check_limit("chunks", chunks, limits.picture_chunks)
         if kind in (b"ICCP", b"EXIF", b"XMP "):
             metadata += size
-            _limit("bytes of texts", metadata, limits.picture_metadata)
+            check_limit("bytes of texts", metadata, limits.picture_metadata)
         elif kind == b"VP8X" and len(head) == 18:
             width, height = (int.from_bytes(head[at : at + 3], "little") + 1 for at in (12, 15))
-            _check_pixels(width, height, pixels)
+            check_pixels(width, height, pixels)
         elif kind == b"VP8 " and len(head) == 18:
             width, height = (each & 0x3FFF for each in struct.unpack_from("<HH", head, 14))
-            _check_pixels(width, height, pixels)
+            check_pixels(width, height, pixels)
         elif kind == b"VP8L" and len(head) >= 13:
             (bits,) = struct.unpack_from("<I", head, 9)
-            _check_pixels((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, pixels)
+            check_pixels((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, pixels)
         position += 8 + size + size % 2

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final
@@ -29,6 +29,8 @@ _FRAMES_AT_ONCE: Final = 4
 _MAX_THREADS: Final = 16
 #: Formats of a picture file, by Pillow's names.
 PICTURES: Final = ("PNG", "JPEG", "GIF", "WEBP")
+#: Those of a result, which is paid for whatever its format is.
+_RESULTS: Final = (*PICTURES, "BMP", "TIFF")
 
 
 @dataclass(frozen=True)
@@ -38,12 +40,15 @@ class DecodeLimits:
     Attributes:
         pixels: Maximum number of pixels of a picture or a frame. 8K has 33 million.
         seconds: Maximum time to decode a clip. A small file can contain years of one colour.
+        slow_frames: Maximum number of frames of a clip which is accepted although decoding it takes
+            longer, because the machine is slow. 14 minutes have 20,000 frames.
         open_seconds: Maximum time until FFmpeg has read the header and the first packets.
         structure: Limits of what the file declares.
     """
 
     pixels: int = 50_000_000
     seconds: float = 120.0
+    slow_frames: int = 20_000
     open_seconds: float = 30.0
     structure: StructureLimits = DEFAULT_STRUCTURE_LIMITS
 
@@ -85,6 +90,21 @@ class Probe:
         return "mp4" in self.container.split(",") and self.codec == "h264"
 
 
+@dataclass(frozen=True)
+class Inspection:
+    """What can be read of a file that was received completely.
+
+    Attributes:
+        probe: Its properties.
+        problem: What is odd about it, as the end of a sentence; empty if it is sound.
+        damaged: Whether a part of it cannot be decoded. False if it was not decoded to its end.
+    """
+
+    probe: Probe
+    problem: str = ""
+    damaged: bool = False
+
+
 def probe_file(
     path: Path, *, decode: bool = False, limits: DecodeLimits = DEFAULT_DECODE_LIMITS
 ) -> Probe:
@@ -102,11 +122,43 @@ def probe_file(
     structure = check_structure(path, limits.pixels, limits.structure)
     if structure.demuxer is None:
         return _probe_picture(path, limits)
-    return _probe_video(path, structure, decode, limits)
+    probe, declared = _probe_video(path, structure, limits)
+    if decode:
+        decoding = _decode(path, structure, limits)
+        if decoding.slow:
+            raise _too_slow(limits)
+        if problem := decoding.damage(declared):
+            raise NotMedia(problem)
+    return probe
+
+
+def inspect_file(path: Path, limits: DecodeLimits = DEFAULT_DECODE_LIMITS) -> Inspection:
+    """Inspect a picture or video, and accept a video of which only a part can be decoded.
+
+    Raises:
+        RefusedMedia: It must not be opened.
+        NotMedia: It is something else, or nothing of it can be decoded.
+        OSError: The file cannot be read.
+    """
+    structure = check_structure(path, limits.pixels, limits.structure)
+    if structure.demuxer is None:
+        return Inspection(_probe_picture(path, limits))
+    probe, declared = _probe_video(path, structure, limits)
+    decoding = _decode(path, structure, limits)
+    if decoding.slow:
+        count = declared or round(probe.duration * probe.frame_rate)
+        # A small file can contain years of one colour; another program would decode all of it.
+        if not 0 < count <= limits.slow_frames or not _begins(path, structure, limits):
+            raise _too_slow(limits)
+        return Inspection(probe, str(_too_slow(limits)))
+    problem = decoding.damage(declared)
+    if problem and not decoding.frames:
+        raise NotMedia(problem)
+    return Inspection(probe, problem, damaged=bool(problem))
 
 
 def _probe_picture(path: Path, limits: DecodeLimits) -> Probe:
-    with open_picture(path, limits) as picture:
+    with open_picture(path, limits, _RESULTS) as picture:
         picture.load()
         form = (picture.format or "").lower().replace("mpo", "jpeg")  # several JPEGs in one file
         size = picture.width, picture.height
@@ -115,9 +167,14 @@ def _probe_picture(path: Path, limits: DecodeLimits) -> Probe:
 
 @contextmanager
 def open_picture(
-    source: Path | BinaryIO, limits: DecodeLimits = DEFAULT_DECODE_LIMITS
+    source: Path | BinaryIO,
+    limits: DecodeLimits = DEFAULT_DECODE_LIMITS,
+    formats: tuple[str, ...] = PICTURES,
 ) -> Iterator[Image]:
     """Open a picture, for decoding within the ``with`` block. The only way to do so.
+
+    Args:
+        formats: Pillow's names of those that are opened.
 
     Raises:
         NotMedia: It is something else, cannot be decoded, or exceeds a limit.
@@ -128,7 +185,7 @@ def open_picture(
     if check_structure(source, limits.pixels, limits.structure).demuxer is not None:
         raise NotMedia("it is a video")
     try:
-        with Image.open(source, formats=PICTURES) as picture:
+        with Image.open(source, formats=formats) as picture:
             check_size(picture.width, picture.height, limits)
             yield picture
     except MemoryError as error:
@@ -179,28 +236,29 @@ def _open(path: Path, structure: Structure, limits: DecodeLimits, **options: str
     return container
 
 
-def _probe_video(path: Path, structure: Structure, decode: bool, limits: DecodeLimits) -> Probe:
+def _probe_video(path: Path, structure: Structure, limits: DecodeLimits) -> tuple[Probe, int]:
+    """The properties of a video, and the number of its frames; 0 if the file does not say it."""
+    with _ffmpeg_errors(), _open(path, structure, limits) as container:
+        import av
+
+        if not container.streams.video:
+            raise NotMedia("it has sound but no video stream")
+        stream = container.streams.video[0]
+        check_size(stream.width, stream.height, limits)
+        rate = float(stream.average_rate or stream.guessed_rate or 0)
+        seconds = float(container.duration / av.time_base) if container.duration else 0.0
+        codec = stream.codec_context.name
+        name, size = container.format.name, (stream.width, stream.height)
+        return Probe(MediaKind.VIDEO, name, codec, *size, seconds, rate), stream.frames
+
+
+@contextmanager
+def _ffmpeg_errors() -> Iterator[None]:
+    """Raise the errors of PyAV as `NotMedia`."""
     import av
 
     try:
-        with _open(path, structure, limits) as container:
-            if not container.streams.video:
-                raise NotMedia("it has sound but no video stream")
-            stream = container.streams.video[0]
-            check_size(stream.width, stream.height, limits)
-            rate = float(stream.average_rate or stream.guessed_rate or 0)
-            seconds = float(container.duration / av.time_base) if container.duration else 0.0
-            expected = stream.frames
-            if decode:
-                frames = _count_frames(path, structure, limits)
-                # A file that was cut inside its media data opens without an error and ends early.
-                if frames == 0 or (expected and frames < expected):
-                    raise NotMedia(
-                        f"it is cut off: {frames} of {expected or '?'} frames can be decoded"
-                    )
-            codec = stream.codec_context.name
-            name, size = container.format.name, (stream.width, stream.height)
-            return Probe(MediaKind.VIDEO, name, codec, *size, seconds, rate)
+        yield
     except (av.FFmpegError, MemoryError, IndexError) as error:
         raise _undecodable(error) from error
 
@@ -218,27 +276,86 @@ def _undecodable(error: Exception) -> NotMedia:
     return NotMedia(f"it cannot be decoded: {getattr(error, 'strerror', error)}")
 
 
-def _count_frames(path: Path, structure: Structure, limits: DecodeLimits) -> int:
+def _too_slow(limits: DecodeLimits) -> RefusedMedia:
+    return RefusedMedia(f"it takes over {limits.seconds:g} s to decode")
+
+
+@dataclass
+class _Decoding:
+    """The result of decoding a video.
+
+    Attributes:
+        frames: How many frames were decoded.
+        errors: How many packets could not be decoded.
+        error: The first error.
+        slow: Whether the time was over before the end.
+    """
+
+    frames: int = 0
+    errors: int = 0
+    error: str = ""
+    slow: bool = False
+
+    def damage(self, declared: int) -> str:
+        """What is missing; empty if nothing is.
+
+        Args:
+            declared: The number of frames according to the file; 0 if it does not say it.
+        """
+        # A file that was cut inside its media data opens without an error and ends early.
+        if self.frames == 0 or self.frames < declared:
+            cut = f"it is cut off: {self.frames} of {declared or '?'} frames can be decoded"
+            return f"{cut} ({self.error})" if self.error else cut
+        if self.errors:
+            return f"it cannot be decoded in {self.errors} places: {self.error}"
+        return ""
+
+
+def _decode(path: Path, structure: Structure, limits: DecodeLimits) -> _Decoding:
+    """Decode a video as far as possible."""
+    decoding = _Decoding()
     # The edit list of a trimmed clip hides samples that the header counts.
-    with _open(path, structure, limits, ignore_editlist="1") as container:
+    with _ffmpeg_errors(), _open(path, structure, limits, ignore_editlist="1") as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         at_once = _FRAMES_AT_ONCE * limits.pixels // max(stream.width * stream.height, 1)
         threads = min((os.cpu_count() or 1) + 1, _MAX_THREADS, max(at_once, 1))
         stream.codec_context.thread_count = threads
-        return sum(1 for _frame in _frames(container, limits))
+        for _frame in _frames(container, limits, decoding):
+            decoding.frames += 1
+    return decoding
 
 
-def _frames(container: InputContainer, limits: DecodeLimits) -> Iterator[VideoFrame]:
-    """The frames of the first video stream. Raises `NotMedia` and `FFmpegError`."""
+def _begins(path: Path, structure: Structure, limits: DecodeLimits) -> bool:
+    """Whether a frame can be decoded in reasonable time."""
+    patient = replace(limits, seconds=limits.open_seconds)
+    with _ffmpeg_errors(), _open(path, structure, patient) as container:
+        return next(_frames(container, patient, _Decoding()), None) is not None
+
+
+def _frames(
+    container: InputContainer, limits: DecodeLimits, decoding: _Decoding
+) -> Iterator[VideoFrame]:
+    """The frames of the first video stream.
+
+    Packets that cannot be decoded are counted in `decoding` and skipped: a clip that was cut at an
+    open group of pictures begins with some. Raises `NotMedia` and `FFmpegError`.
+    """
+    import av
+
     deadline = time.monotonic() + limits.seconds
     stream = container.streams.video[0]
     # Packet by packet: any number can pass without a frame.
     for packet in container.demux(stream):
         check_packet(stream.codec_context.name, packet)
-        yield from packet.decode()
+        try:
+            yield from packet.decode()
+        except (av.error.InvalidDataError, av.error.PatchWelcomeError) as error:
+            decoding.errors += 1
+            decoding.error = decoding.error or str(error.strerror)
         if time.monotonic() > deadline:
-            raise RefusedMedia(f"it takes over {limits.seconds:g} s to decode")
+            decoding.slow = True
+            return
 
 
 def first_frame(
@@ -254,18 +371,14 @@ def first_frame(
 
     structure = check_structure(path, limits.pixels, limits.structure)
     if structure.demuxer is None:
-        with open_picture(path, limits) as picture:
+        with open_picture(path, limits, _RESULTS) as picture:
             pixels = np.asarray(picture.convert("RGB"))
     else:
-        import av
-
-        _probe_video(path, structure, False, limits)
-        try:
-            with _open(path, structure, limits) as container:
-                frame = next(_frames(container, limits), None)
-        except (av.FFmpegError, MemoryError, IndexError) as error:
-            raise _undecodable(error) from error
+        _probe_video(path, structure, limits)
+        decoding = _Decoding()
+        with _ffmpeg_errors(), _open(path, structure, limits) as container:
+            frame = next(_frames(container, limits, decoding), None)
         if frame is None:
-            raise NotMedia("it has no frame")
+            raise _too_slow(limits) if decoding.slow else NotMedia("it has no frame")
         pixels = frame.to_ndarray(format="rgb24")
     return (pixels.astype(np.float32) / 255.0)[None]

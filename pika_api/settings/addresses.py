@@ -7,8 +7,6 @@ import ipaddress
 from typing import Final
 from urllib.parse import quote, unquote, urlsplit
 
-import idna
-
 _PORTS: Final = {"http": 80, "https": 443}
 #: Characters that need no percent-encoding in a segment of a path (RFC 3986, section 3.3).
 _PATH_SAFE: Final = "!$&'()*+,;=:@"
@@ -62,11 +60,15 @@ def _normal_host(host: str) -> str:
 def _ascii_host(host: str) -> str:
     if host.isascii():
         return host
+    # As it is encoded before it is resolved. Imported late: such hosts are rare.
+    import requests
+
+    prepared = requests.PreparedRequest()
     try:
-        # As requests encodes it before it is resolved.
-        return idna.encode(host, uts46=True).decode()
-    except idna.IDNAError:
+        prepared.prepare_url(f"https://{host}", None)
+    except (requests.RequestException, ValueError):
         return host
+    return urlsplit(prepared.url or "").hostname or host
 
 
 def _normal_path(path: str) -> str:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from sqlalchemy import URL
 
 #: Name of the pack's private folder in ComfyUI's user directory.
 FOLDER: Final = "__pika"
@@ -31,11 +34,17 @@ def find_home(environ: Mapping[str, str] = os.environ, pack: Path | None = None)
     return Path.home() / ".pika"
 
 
-def sqlite_url(home: Path) -> str:
-    """The SQLAlchemy URL of the default journal, a SQLite file in the private folder."""
-    return f"sqlite:///{(home / JOURNAL_FILE).as_posix()}"
+def sqlite_url(home: Path) -> URL:
+    """The SQLAlchemy URL of the default journal, a SQLite file in the private folder.
+
+    Not a text: versions of SQLAlchemy read a path with ``%`` or ``?`` in it differently.
+    """
+    # Imported at the first use: SQLAlchemy would slow down ComfyUI's start.
+    from sqlalchemy import URL
+
+    return URL.create("sqlite", database=(home / JOURNAL_FILE).as_posix())
 
 
-def journal_url(home: Path, environ: Mapping[str, str] = os.environ) -> str:
+def journal_url(home: Path, environ: Mapping[str, str] = os.environ) -> str | URL:
     """The URL of the journal: ``PIKA_JOURNAL_URL``, else the default journal's."""
     return environ.get("PIKA_JOURNAL_URL", "").strip() or sqlite_url(home)

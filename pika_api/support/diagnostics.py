@@ -21,8 +21,8 @@ from urllib.parse import urlsplit
 
 from ..errors import PikaError, SettingsError
 from ..gateway import HealthCheck, Verdict
-from ..journal import SCHEMA_VERSION, Journal
-from ..settings import RawSetting, journal_url, load_settings, read_settings_file, resolve_settings
+from ..journal import SCHEMA_VERSION, Journal, is_journal, misread_paths
+from ..settings import RawSetting, load_settings, read_settings_file, resolve_settings
 from ..text import format_size
 from .redaction import Redactor, redact_user_text
 
@@ -77,7 +77,7 @@ def run_diagnostics(
         "Versions": [*_versions(host_versions or {})],
         "Settings": [*_settings(home, environ)],
         "Environment": [*_environment(environ)],
-        "Journal": [*_journal(home, environ)],
+        "Journal": [*_journal(home, output, environ)],
         "Output folder": [*_output(output)],
         **({"Connection": [*_connection(home, environ)]} if connect else {}),
     }
@@ -158,9 +158,10 @@ def _environment(environ: Mapping[str, str]) -> Iterator[_Check]:
     yield _Check(f"proxies for: {', '.join(sorted(urllib.request.getproxies())) or 'none'}")
 
 
-def _journal(home: Path, environ: Mapping[str, str]) -> Iterator[_Check]:
+def _journal(home: Path, output: Path, environ: Mapping[str, str]) -> Iterator[_Check]:
     try:
-        with closing(Journal(journal_url(home, environ))) as journal:
+        with closing(Journal.at(home, environ)) as journal:
+            loss = journal.loss(output)  # first: reading creates a missing file
             backend, file = journal.location
             counts = journal.count_by_state()
             failed_entries = journal.recent_errors(limit=_RECENT_ERRORS)
@@ -171,10 +172,22 @@ def _journal(home: Path, environ: Mapping[str, str]) -> Iterator[_Check]:
     where = f"{file}, {format_size(file.stat().st_size)}" if file and is_file else "not a file"
     yield _Check(f"{backend} ({where}), schema {SCHEMA_VERSION}")
     states = [f"{count} {state.value}" for state, count in counts.items()]
-    yield _Check(f"tasks: {', '.join(states) or 'none'}")
+    yield _Check(f"tasks: {', '.join(states) or 'none'}", loss)
+    yield from _other_journals(file)
     for entry in failed_entries:
         name = f"{entry.task_id[:8]}…" if entry.task_id else f"#{entry.id}"
         yield _Check(f"{entry.state.value} {name}: {redact_user_text(entry.last_error, entry)}")
+
+
+def _other_journals(file: Path | None) -> Iterator[_Check]:
+    """Journals that earlier versions of the pack have put elsewhere, because of the path."""
+    for other in misread_paths(file) if file else ():
+        if is_journal(other):
+            yield _Check(
+                f"another journal: {other}",
+                f"There is another journal at {other}, which an earlier version has used. Its "
+                "tasks are not in the list. To list them, set PIKA_JOURNAL_URL to that file.",
+            )
 
 
 def _output(output: Path) -> Iterator[_Check]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from ..log import log
 from ..settings import Settings
+from ..threads import StartThread, start_thread
 from .service import Service
 
 
@@ -19,13 +23,18 @@ class CurrentService:
 
     Args:
         create: Creates a service for settings.
+        start: Starts a thread.
     """
 
-    def __init__(self, create: Callable[[Settings], Service]) -> None:
+    def __init__(
+        self, create: Callable[[Settings], Service], start: StartThread = start_thread
+    ) -> None:
         self._create = create
+        self._start = start
         self._lock = threading.Lock()
         self._service: Service | None = None
         self._users: Counter[Service] = Counter()
+        self._unclosed: list[Service] = []
 
     @contextmanager
     def use(self, settings: Settings) -> Iterator[Service]:
@@ -36,7 +45,8 @@ class CurrentService:
                 replaced, service = service, self._create(settings)
                 self._service = service
                 if replaced is not None and replaced not in self._users:
-                    _close_in_background(replaced)
+                    self._unclosed.append(replaced)
+            self._close_in_background()
             self._users[service] += 1
         try:
             yield service
@@ -46,8 +56,27 @@ class CurrentService:
                 if not self._users[service]:
                     del self._users[service]
                     if service is not self._service:
-                        _close_in_background(service)
+                        self._unclosed.append(service)
+                self._close_in_background()
+
+    def _close_in_background(self) -> None:
+        """Close the services that are not used any more, each in a thread of its own.
+
+        One whose thread cannot be started waits for the next call.
+        """
+        while self._unclosed:
+            service = self._unclosed[-1]
+            try:
+                self._start(functools.partial(_close, service), "pika-close")
+            except (RuntimeError, MemoryError, OSError) as error:
+                log.warning("a service of earlier settings cannot be closed yet: %s", error)
+                return
+            self._unclosed.pop()
 
 
-def _close_in_background(service: Service) -> None:
-    threading.Thread(target=service.close, name="pika-close", daemon=True).start()
+def _close(service: Service) -> None:
+    try:
+        service.close()
+    except BaseException as error:  # noqa: BLE001 - there is no caller
+        with contextlib.suppress(BaseException):
+            log.error("a service of earlier settings was not closed completely: %r", error)

@@ -19,6 +19,7 @@ from ..errors import (
 )
 from ..gateway import Task
 from ..journal import Entry
+from ..media import Inspection, NotMedia
 from ..text import format_duration
 
 
@@ -149,6 +150,16 @@ def task_not_found(task_id: str, what: str) -> TaskNotFound:
     )
 
 
+def id_not_known(entry_id: int, task_id: str, what: str) -> TaskNotFound:
+    """The gateway does not know the id that the user has for a request of unknown outcome."""
+    return TaskNotFound(
+        task_id,
+        f"The gateway does not know task {task_id}. {what}",
+        charge_note=f"Nothing was charged. Request #{entry_id} has not changed.",
+        hint="Compare the id with the gateway's own list. The key must be one of the same account.",
+    )
+
+
 def other_gateway(task_id: str, its_url: str, current_url: str) -> OtherGateway:
     """The task was created at another gateway than that of the settings."""
     return OtherGateway(
@@ -197,4 +208,28 @@ def file_not_opened(task_id: str, path: Path, reason: str) -> DownloadFailed:
         hint="The file may be damaged or hostile. To download and inspect it again, move it "
         "elsewhere and queue the same workflow again. This costs nothing.",
         retryable=False,
+    )
+
+
+def file_unreadable(task_id: str, path: Path, reason: NotMedia) -> DownloadFailed:
+    """The complete file of a finished task is kept, and nothing of it can be read here."""
+    return DownloadFailed(
+        task_id,
+        f"Task {task_id} is finished and its file is complete, but it cannot be read here: "
+        f"{reason}. The file is at {path}.",
+        charge_note="The task is paid for and its file is kept. Nothing was charged now.",
+        hint="Try to open the file with a video player or another program. To download it again, "
+        "delete it and queue the same workflow again. This costs nothing.",
+        retryable=False,
+    )
+
+
+def odd_file(path: Path, inspection: Inspection) -> str:
+    """A note about a file that is returned although something is odd about it."""
+    place = f"{path.parent.name}/{path.name}"
+    if not inspection.damaged:
+        return f"The file was not checked to its end: {inspection.problem}. It is {place}."
+    return (
+        f"The file is damaged: {inspection.problem}. It is kept as {place}. To download it again, "
+        "delete it and queue the same workflow again."
     )

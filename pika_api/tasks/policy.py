@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..gateway import RetryPolicy, SizeLimits, Timeouts
+from ..media import DecodeLimits
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,7 @@ class ServicePolicy:
         refused_links: How many links the media host may refuse before it is an error.
         download_pause: Before the second download attempt; it doubles with each further one.
         relink_timeout: How long the feed is asked for a fresh link.
+        decode_limits: Limits of what is decoded when a file is inspected.
     """
 
     timeouts: Timeouts = field(default_factory=Timeouts)
@@ -44,3 +46,4 @@ class ServicePolicy:
     refused_links: int = 2
     download_pause: float = 0.5
     relink_timeout: float = 60.0
+    decode_limits: DecodeLimits = field(default_factory=DecodeLimits)

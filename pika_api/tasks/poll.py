@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ..errors import FeedError, FeedRefused, JournalError, TaskNotFound, WebPage
 from ..gateway import Client, Status, Task, poll_delay
-from ..journal import Entry, Journal
+from ..journal import Entry, Journal, State
 from ..log import log
 from ..progress import Progress, ProgressObserver, pause
 from ..settings import Settings
@@ -69,7 +69,7 @@ class Poller:
             # Not recorded: the id has no entry yet, or the user has mistyped it.
             task = await self._workers.read(observer, self._client.feed, task_id)
         except TaskNotFound as error:
-            raise messages.task_not_found(task_id, error.what) from error
+            raise messages.id_not_known(entry_id, task_id, error.what) from error
         except FeedError as error:
             raise messages.feed_unreadable(task_id, error) from error
         entry = await disk(observer, journal.settle, entry_id, task_id)
@@ -85,12 +85,15 @@ class Poller:
             FeedError: The feed could not be read.
         """
         task_id = entry.task_id or ""
-        age_at_start, started = _age(entry), time.monotonic()
+        age_at_start, started = self._age(entry), time.monotonic()
         misses = 0
         while True:
             try:
                 await self._read(task_id, observer)
-            except TaskNotFound:
+            except TaskNotFound as error:
+                if not error.stated:
+                    # A new task would be paid on the word of a proxy.
+                    raise FeedError(error.what, status=404) from error
                 misses += 1
             else:
                 return True
@@ -124,8 +127,10 @@ class Poller:
         """See `Service.wait`."""
         started = time.monotonic()
         entry = await self._own_entry(task_id, observer)
-        age_at_start = _age(entry)
-        state = _PollState(age_at_start, is_own=_is_own(entry))
+        age_at_start = self._age(entry)
+        # Only a task that was just submitted may be unknown to the gateway for its first seconds.
+        grace = self._policy.new_task_grace if _is_own(entry) else 0.0
+        state = _PollState(age_at_start, grace, address_proven=_is_described(entry))
         while True:
             task = await self._read_and_report(task_id, state, observer)
             if task is not None and task.status is Status.FINISHED:
@@ -141,6 +146,10 @@ class Poller:
                 delay = min(delay, timeout - waited)
             await pause(delay, observer)
 
+    def _age(self, entry: Entry | None) -> float:
+        """Seconds since the task was submitted; 0 for one that was submitted elsewhere."""
+        return 0.0 if entry is None else self._journal.age(entry)
+
     async def _read_and_report(
         self, task_id: str, state: _PollState, observer: ProgressObserver
     ) -> Task | None:
@@ -150,7 +159,7 @@ class Poller:
             task = await self._read(task_id, observer)
         except TaskNotFound as error:
             state.record_miss(error.what)
-            in_grace = state.is_own and state.age <= policy.new_task_grace
+            in_grace = state.grace > 0 and state.age <= state.grace
             if not in_grace and state.misses >= policy.max_misses:
                 raise messages.task_not_found(task_id, error.what) from error
             observer.report(Progress("not known to the gateway yet", 0, task_id, state.age))
@@ -158,7 +167,7 @@ class Poller:
         except FeedRefused as error:
             raise messages.feed_unreadable(task_id, error) from error
         except FeedError as error:
-            if isinstance(error, WebPage) and not state.is_own:
+            if isinstance(error, WebPage) and not state.address_proven:
                 raise messages.feed_unreadable(task_id, error) from error
             state.record_failure(error.what)
             # Logged once: a gateway may be unreachable for hours.
@@ -185,8 +194,9 @@ class _PollState:
 
     Attributes:
         age: Seconds since the task was submitted.
-        is_own: Whether the gateway at this address is known to have the task: this journal
-            submitted it there, or the feed has described it.
+        grace: Up to which age the gateway may not know the task. Seconds.
+        address_proven: Whether a gateway has answered at this address: it accepted the task, or its
+            feed described it. Then a web page is temporary.
         failures: How many readings in a row failed.
         misses: How many answers in a row said that the task does not exist.
         last: The last status or problem, for the time-out error.
@@ -196,7 +206,8 @@ class _PollState:
     """
 
     age: float
-    is_own: bool
+    grace: float
+    address_proven: bool
     failures: int = 0
     misses: int = 0
     last: str = "no answer yet"
@@ -204,7 +215,7 @@ class _PollState:
     unclear_since: float | None = None
 
     def record_reading(self, task: Task) -> None:
-        self.is_own = True
+        self.address_proven = True
         self.failures, self.misses, self.progress = 0, 0, task.progress
         self.last = f"{task.raw_status}, {task.progress} %"
 
@@ -226,11 +237,9 @@ def _is_own(entry: Entry | None) -> bool:
     return entry is not None and entry.submitted_at is not None
 
 
-def _age(entry: Entry | None) -> float:
-    """Seconds since the task was submitted; 0 for one that was submitted elsewhere."""
-    if entry is None or entry.submitted_at is None:
-        return 0.0
-    return max(time.time() - entry.submitted_at, 0.0)
+def _is_described(entry: Entry | None) -> bool:
+    """Whether the gateway accepted the task, or its feed has described it."""
+    return _is_own(entry) or (entry is not None and entry.state is not State.SUBMITTED)
 
 
 def _progress(task: Task, age: float) -> Progress:

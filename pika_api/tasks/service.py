@@ -6,11 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from ..errors import InvalidInput
 from ..gateway import Client, Task
 from ..journal import Entry, Journal
-from ..progress import NO_OBSERVER, ProgressObserver
+from ..progress import NO_OBSERVER, Progress, ProgressObserver
 from ..request import GenerateRequest
 from ..settings import Settings
+from ..text import is_task_id, sanitize
 from .collect import Collected, Collector
 from .policy import ServicePolicy
 from .poll import Poller
@@ -50,6 +52,7 @@ class Service:
         self.settings = settings
         self.journal = journal
         self.output = output.absolute()  # recorded paths must not depend on the working directory
+        self._loss_checked = False
         self._client = Client(settings, timeouts=policy.timeouts, limits=policy.size_limits)
         self._workers = Workers(
             journal, settings.max_requests, policy.rate_limit_pause, policy.exit_grace
@@ -94,6 +97,10 @@ class Service:
             SubmitUnknown: It was sent, now or earlier, and the outcome is unknown.
         """
         self.settings.require_key()
+        if not self._loss_checked:
+            self._loss_checked = True
+            if loss := await self._workers.disk(observer, self.journal.report_loss, self.output):
+                observer.report(Progress(loss))
         return await self._submitter.submit(request, take, node_id, prompt_id, observer)
 
     async def settle(
@@ -104,12 +111,20 @@ class Service:
         From then on the same request reuses this task.
 
         Raises:
-            InvalidInput: The request is not unknown, or the task belongs to another request.
+            InvalidInput: The id cannot be one, the request is not unknown, or the task belongs to
+                another request.
             OtherGateway: The request was sent to another gateway, which was not asked.
             TaskNotFound: The gateway does not know the task.
             FeedError: The feed could not be read.
         """
         self.settings.require_key()
+        task_id = task_id.strip()
+        if not is_task_id(task_id):
+            raise InvalidInput(
+                "task_id",
+                f'"{sanitize(task_id[:40])}" is not a task id.',
+                "Copy the id from the gateway's own list.",
+            )
         return await self._poller.settle(entry_id, task_id, observer)
 
     async def status(self, task_id: str, *, observer: ProgressObserver = NO_OBSERVER) -> Task:

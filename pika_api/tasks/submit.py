@@ -205,7 +205,12 @@ class Submitter:
                         "request #%d: outcome unknown, and not recorded: %s", entry.id, failure.what
                     )
                 raise messages.submit_unknown(
-                    error.what, entry, self._journal.home, error.status
+                    error.what,
+                    entry,
+                    self._journal.home,
+                    error.status,
+                    answer=error.answer,
+                    task_ids=error.task_ids,
                 ) from error
             self._record(entry, task_id, slot)
         log.info("task %s: submitted (request #%d)", task_id, entry.id)

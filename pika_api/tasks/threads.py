@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, TypeVar
+
+from ..log import log
+from ..threads import StartThread, start_thread
 
 _T = TypeVar("_T")
 _Job = tuple["Future[Any]", Callable[[], Any]]
@@ -19,31 +23,45 @@ class DaemonPool(Executor):
     Python waits at exit for the threads of a `ThreadPoolExecutor`, however long a call takes.
     ComfyUI must exit promptly, also while a gateway is silent.
 
+    A thread that ends before its time is replaced. A call whose thread cannot be started fails, so
+    that nobody waits for it in vain.
+
     Args:
         threads: Maximum number of threads; they are started when they are needed.
         name: Prefix of their names.
+        start: Starts a thread.
     """
 
-    def __init__(self, threads: int, name: str) -> None:
+    def __init__(self, threads: int, name: str, start: StartThread = start_thread) -> None:
         self._maximum = threads
         self._name = name
+        self._start = start
         self._numbers = itertools.count()
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._lock = threading.Lock()
+        self._jobs: deque[_Job] = deque()
+        self._changed = threading.Condition()
         self._threads: set[threading.Thread] = set()
-        self._unfinished = 0  # calls that are queued or running
+        self._running = 0
         self._closed = False
 
     def submit(self, fn: Callable[..., _T], /, *args: Any, **kwargs: Any) -> Future[_T]:
-        """Queue a call. Raises `RuntimeError` after `shutdown`."""
+        """Queue a call.
+
+        Raises:
+            RuntimeError: After `shutdown`, or if no thread can be started: it will not run.
+        """
         future: Future[_T] = Future()
-        with self._lock:
+        job: _Job = (future, lambda: fn(*args, **kwargs))
+        with self._changed:
             if self._closed:
                 raise RuntimeError("The service is closed.")
-            self._jobs.put((future, lambda: fn(*args, **kwargs)))
-            self._unfinished += 1
-            if len(self._threads) < min(self._unfinished, self._maximum):
-                self._start_thread()
+            self._jobs.append(job)
+            try:
+                self._add_threads()
+            except BaseException:
+                if job in self._jobs:
+                    self._jobs.remove(job)
+                raise
+            self._changed.notify()
         return future
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
@@ -53,43 +71,95 @@ class DaemonPool(Executor):
             wait: Return after the last call has ended.
             cancel_futures: Cancel the calls that have not begun.
         """
-        with self._lock:
+        with self._changed:
             self._closed = True
-            threads = list(self._threads)
             if cancel_futures:
-                self._cancel_queued()
-            for _ in threads:
-                self._jobs.put(None)
-        if wait:
-            for thread in threads:
-                thread.join()
+                for future, _ in self._jobs:
+                    future.cancel()
+                self._jobs.clear()
+            self._changed.notify_all()
+        while wait:
+            with self._changed:
+                thread = next(iter(self._threads), None)
+            if thread is None:
+                return
+            thread.join()
+            with self._changed:
+                self._threads.discard(thread)
 
-    def _cancel_queued(self) -> None:
-        while not self._jobs.empty():
-            job = self._jobs.get_nowait()
-            if job is not None:
-                job[0].cancel()
-
-    def _start_thread(self) -> None:
-        name = f"{self._name}_{next(self._numbers)}"
-        thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._threads.add(thread)
-        thread.start()
+    def _add_threads(self) -> None:
+        """Start the threads that the calls need. Raises if not one is running."""
+        self._threads = {thread for thread in self._threads if thread.is_alive()}
+        needed = min(len(self._jobs) + self._running, self._maximum)
+        while len(self._threads) < needed:
+            name = f"{self._name}_{next(self._numbers)}"
+            try:
+                thread = self._start(self._run, name)
+            except (RuntimeError, MemoryError, OSError) as error:
+                if not self._threads:
+                    raise
+                log.warning("thread %s cannot be started, others go on: %s", name, error)
+                return
+            self._threads.add(thread)
 
     def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            _run_job(*job)
-            del job  # a waiting thread must not keep the last call's arguments
-            with self._lock:
-                self._unfinished -= 1
+        """Run calls until the pool is closed. Whatever ends it, the calls are not left alone."""
+        with self._changed:  # `_add_threads` has noted the thread
+            thread = threading.current_thread()
+        try:
+            self._work()
+        except BaseException as error:  # noqa: BLE001 - the pool goes on, whatever it is
+            with contextlib.suppress(BaseException):  # such as no memory
+                log.error("thread %s ended and is replaced: %r", thread.name, error)
+        finally:
+            with self._changed:
+                self._threads.discard(thread)
+                self._replace_threads()
+
+    def _replace_threads(self) -> None:
+        """Start threads for the calls that are left; fail these calls if that is not possible."""
+        try:
+            self._add_threads()
+        except BaseException as error:  # noqa: BLE001 - nobody else would hear of it
+            while self._jobs:
+                future, _ = self._jobs.popleft()
+                _finish(future, RuntimeError(f"No thread could be started for this call: {error}"))
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                while not self._jobs:
+                    if self._closed:
+                        return
+                    self._changed.wait()
+                job = self._jobs.popleft()
+                self._running += 1
+            try:
+                _run_job(*job)
+            finally:
+                del job  # a waiting thread must not keep the last call's arguments
+                with self._changed:
+                    self._running -= 1
 
 
 def _run_job(future: Future[Any], call: Callable[[], Any]) -> None:
-    if not future.set_running_or_notify_cancel():
-        return
     try:
+        if not future.set_running_or_notify_cancel():
+            return
         result = call()
-    except BaseException as error:  # noqa: BLE001 - it belongs to the caller, whatever it is
-        future.set_exception(error)
-    else:
         future.set_result(result)
+    except BaseException as error:
+        if future.done():  # a callback of the future has failed: the caller has its result
+            raise
+        _finish(future, error)
+
+
+def _finish(future: Future[Any], error: BaseException) -> None:
+    """End a future with an error; try again if that fails, for example without memory."""
+    for _ in range(3):
+        with contextlib.suppress(BaseException):
+            if future.cancelled() or future.done():
+                return
+            if not future.running():
+                future.set_running_or_notify_cancel()
+            future.set_exception(error)

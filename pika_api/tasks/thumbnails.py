@@ -17,7 +17,8 @@ from ..gateway import Client, root_cause
 from ..journal import ACTIVE, Entry, State
 from ..log import log
 from ..media import NotMedia, first_frame, open_picture
-from .collect import file_stem
+from ..settings import gateway_of
+from .file_names import file_stem
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -49,7 +50,7 @@ class Thumbnails:
     ) -> None:
         self._folder = folder
         self._client = client
-        self._base_url = base_url
+        self._gateway = gateway_of(base_url)
         self._clock = clock
         self._retry_at: dict[str, float] = {}
         self._lock = threading.Lock()
@@ -62,40 +63,45 @@ class Thumbnails:
         """
         if entry.task_id is None:
             return None
-        path = self._path(entry.task_id)
+        stem = file_stem(entry.gateway, entry.task_id)
+        path = self._path(stem)
         if path.is_file():
             return path
         try:
             if entry.file_path and (file := Path(entry.file_path)).is_file():
-                return self._from_file(entry.task_id, file)
-            return self._from_feed(entry, entry.task_id) if may_ask else None
+                return self._from_file(stem, file)
+            return self._from_feed(entry, entry.task_id, stem) if may_ask else None
         except (NotMedia, OSError) as error:
             log.debug("task %s: no thumbnail: %s", entry.task_id, root_cause(error))
             return None
 
     def store(self, task_id: str, data: bytes) -> Path:
-        """Store a thumbnail of a picture file. Raises `NotMedia` or `OSError`."""
-        return self._store(task_id, _decode(data))
+        """Store a thumbnail of a picture file, for a task of the gateway that may be asked.
 
-    def _path(self, task_id: str) -> Path:
-        return self._folder / f"{file_stem(task_id)}.jpg"
+        Raises `NotMedia` or `OSError`.
+        """
+        return self._store(file_stem(self._gateway, task_id), _decode(data))
 
-    def _from_file(self, task_id: str, file: Path) -> Path:
+    def _path(self, stem: str) -> Path:
+        return self._folder / f"{stem}.jpg"
+
+    def _from_file(self, stem: str, file: Path) -> Path:
         from PIL import Image
 
         pixels = first_frame(file)[0]
-        return self._store(task_id, Image.fromarray((pixels * 255.0).round().astype("uint8")))
+        return self._store(stem, Image.fromarray((pixels * 255.0).round().astype("uint8")))
 
-    def _from_feed(self, entry: Entry, task_id: str) -> Path | None:
+    def _from_feed(self, entry: Entry, task_id: str, stem: str) -> Path | None:
         """Ask the feed, unless it had no poster a short time ago: a list may have thousands."""
         active = entry.state in ACTIVE
-        if entry.base_url != self._base_url or not (active or entry.state is State.FINISHED):
+        is_own = entry.gateway == self._gateway
+        if not is_own or not (active or entry.state is State.FINISHED):
             return None
         with self._lock:
-            if self._retry_at.get(task_id, 0.0) > self._clock():
+            if self._retry_at.get(stem, 0.0) > self._clock():
                 return None
             # Set before asking, so that parallel calls do not ask for the same task.
-            self._retry_at[task_id] = self._clock() + (_RETRY_ACTIVE if active else _RETRY_FINISHED)
+            self._retry_at[stem] = self._clock() + (_RETRY_ACTIVE if active else _RETRY_FINISHED)
         try:
             task = self._client.feed(task_id)
             data = self._client.fetch_image(task.poster_url) if task.poster_url else b""
@@ -104,8 +110,8 @@ class Thumbnails:
             return None
         return self.store(task_id, data) if data else None
 
-    def _store(self, task_id: str, picture: Image) -> Path:
-        path = self._path(task_id)
+    def _store(self, stem: str, picture: Image) -> Path:
+        path = self._path(stem)
         # The first folder that is made may be this one: then the one above it is private, too.
         files.make_private_folder(self._folder.parent)
         files.make_private_folder(self._folder)

@@ -13,6 +13,7 @@ from typing import Final, TypeVar
 from ..errors import Busy, FeedError
 from ..gateway import SharedBackoff, cancellable
 from ..journal import Journal, LeaseKeeper
+from ..log import log
 from ..progress import NO_OBSERVER, ProgressObserver, pause, run_in_thread
 from .threads import DaemonPool
 
@@ -142,8 +143,14 @@ class Workers:
         return await run_in_thread(self._display, NO_OBSERVER, call, *args)
 
     def start(self, call: Callable[..., _T], *args: object) -> Future[_T]:
-        """Start a call on the disk threads without waiting for it."""
-        return self._disk.submit(call, *args)
+        """Start a call on the disk threads without waiting for it. Raises nothing."""
+        try:
+            return self._disk.submit(call, *args)
+        except (RuntimeError, MemoryError, OSError) as error:
+            log.warning("a call was not started: %s", error)
+            failed: Future[_T] = Future()
+            failed.set_exception(error)
+            return failed
 
 
 class _Submits:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from pika_api.journal import Journal
 from pika_api.settings import sqlite_url
 from simulator import Simulator
 from support.api import KEY, PROMPT, intent, write_video
+from support.gateway import result_name
 
 
 @pytest.fixture
@@ -81,7 +83,7 @@ def test_generate_with_wait_prints_id_and_path_and_costs_once(
                  "--output", str(shell.output))  # fmt: skip
     first = shell(*arguments)
     (task_id,) = gateway.charged
-    path = shell.output / f"pika_{task_id}.mp4"
+    path = shell.output / result_name(gateway, task_id)
     assert first.stdout.splitlines() == [task_id, str(path)]
     assert path.is_file()
     assert gateway.log[0].body["options"]["camera"] == {"zoom": "in"}
@@ -185,6 +187,71 @@ def test_exit_codes(
     assert "NSFW" in err
 
 
+def test_settled_request_is_reused(gateway: Simulator, shell: Shell) -> None:
+    """The error of the unknown request names the command. Nothing is sent again."""
+    gateway.fault("submit", reset=True, accept=True)
+    error = shell("generate", PROMPT, code=3).stderr
+    assert "settle 1 TASK_ID" in error
+    (task_id,) = gateway.charged
+    done = shell("settle", "1", task_id)
+    assert task_id in done.stdout
+    assert "no new charge" in done.stdout
+    assert shell("generate", PROMPT).stdout.strip() == task_id
+    assert gateway.charged == [task_id]
+
+
+def test_settle_changes_nothing_if_it_fails(
+    gateway: Simulator,
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A row that does not exist, one that has its task, an id that the gateway does not know, and a
+    text that is no id: the exit code is 1, and the request stays unknown."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        return shell.inside(*arguments, monkeypatch=monkeypatch, capsys=capsys)
+
+    gateway.fault("submit", reset=True, accept=True)
+    assert run("generate", PROMPT)[0] == 3
+    (task_id,) = gateway.charged
+    assert run("generate", PROMPT, "--seed", "1")[0] == 0
+    before = run("tasks", "--json")[1]
+    for row, given, words in (
+        ("9", task_id, "is not in the journal"),
+        ("nothing", task_id, "is not in the journal"),
+        ("2", task_id, "does not wait for a task id"),
+        ("1", gateway.charged[1], "another request, #2"),
+        ("1", "mistyped", "does not know task mistyped"),
+        ("1", "<b>", "is not a task id"),
+    ):
+        code, out, err = run("settle", row, given)
+        assert (code, out) == (1, ""), given
+        assert words in err
+    assert run("tasks", "--json")[1] == before
+    assert run("settle", "#1")[0] == 2
+    assert run("generate", PROMPT)[0] == 3
+    assert len(gateway.charged) == 2
+
+
+def test_settled_task_that_failed_is_not_promised(
+    gateway: Simulator,
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The gateway ended it with an error, so the same request creates a new task."""
+    gateway.fault("task", error="NSFW")
+    gateway.fault("submit", reset=True, accept=True)
+    shell.inside("generate", PROMPT, monkeypatch=monkeypatch, capsys=capsys)
+    code, out, _ = shell.inside(
+        "settle", "#1", gateway.charged[0], monkeypatch=monkeypatch, capsys=capsys
+    )
+    assert code == 0
+    assert "NSFW" in out
+    assert "may be charged" in out
+
+
 def test_missing_key_error_explains_how_to_set_it(shell: Shell) -> None:
     """The error also says how to try the pack without a key."""
     assert "python -m simulator" in shell("generate", PROMPT, code=1, PIKA_API_KEY="").stderr
@@ -215,3 +282,40 @@ def test_terminal_commands_of_an_error_are_not_printed(shell: Shell) -> None:
     """An argument is quoted in the error."""
     done = shell("forget", "\x1b[2J\u202e", code=1)
     assert not {"\x1b", "\u202e"} & set(done.stderr)
+
+
+def test_backup_copies_the_journal_and_never_overwrites(
+    gateway: Simulator, shell: Shell, tmp_path: Path
+) -> None:
+    """The copy works as a journal: the same request costs nothing."""
+    copy = tmp_path / "copy"
+    assert "no journal" in shell("backup", str(copy), code=1).stderr
+    task_id = shell("generate", PROMPT).stdout.strip()
+    assert "Requests in the copy: 1" in shell("backup", str(copy)).stdout
+    assert "exists already" in shell("backup", str(copy), code=1).stderr
+    restored = shell("generate", PROMPT, PIKA_JOURNAL_URL=f"sqlite:///{copy.as_posix()}")
+    assert restored.stdout.strip() == task_id
+    assert gateway.charged == [task_id]
+
+
+def test_generate_warns_before_it_pays_without_the_earlier_journal(
+    gateway: Simulator, shell: Shell
+) -> None:
+    """Once: the journal was deleted, and the files of earlier tasks are still there."""
+    arguments = ("generate", PROMPT, "--wait", "--output", str(shell.output))
+    shell(*arguments)
+    for path in shell.home.glob("journal.sqlite3*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    done = shell(*arguments)
+    before, after = done.stderr.split("Sending the request", 1)
+    assert "is empty, but" in before
+    assert "charged" in before
+    assert "is empty, but" not in after
+    assert "is empty, but" not in shell(*arguments).stderr
+
+
+def test_relative_journal_url_is_refused(gateway: Simulator, shell: Shell) -> None:
+    """The error has the whole path. Nothing is sent."""
+    done = shell("generate", PROMPT, code=1, PIKA_JOURNAL_URL="sqlite:///tasks.db")
+    assert f"sqlite:///{ROOT.as_posix()}/tasks.db" in done.stderr
+    assert gateway.log == []

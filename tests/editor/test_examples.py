@@ -23,6 +23,7 @@ from devtools.comfyui.pages import (
 from devtools.demo import PICTURE
 from simulator import Simulator
 from support.comfy import Comfy
+from support.gateway import result_name
 from support.graphs import text_to_video
 
 if TYPE_CHECKING:
@@ -95,9 +96,9 @@ def inputs(keyless: Comfy) -> None:
     shutil.copy(PICTURE, keyless.base_dir / "input")
 
 
-def result(comfy: Comfy, task_id: str) -> Path:
+def result(comfy: Comfy, gateway: Simulator, task_id: str) -> Path:
     """The video of a task, in the output folder."""
-    return comfy.base_dir / "output" / "pika" / f"pika_{task_id}.mp4"
+    return comfy.base_dir / "output" / "pika" / result_name(gateway, task_id)
 
 
 def frames(path: Path) -> int:
@@ -126,7 +127,7 @@ def test_example_runs_and_shows_its_results(
     assert len(addresses) == results.videos
     assert all(any(task_id in address for task_id in newest) for address in addresses)
     if results.videos:
-        assert all(frames(result(keyed, task_id)) for task_id in newest)
+        assert all(frames(result(keyed, gateway, task_id)) for task_id in newest)
     editor.wait_for_function(PICTURES, arg=results.pictures)
     for title in results.texts:
         text = editor.evaluate(TEXT, title)
@@ -147,7 +148,7 @@ def test_extended_clips_are_joined_without_another_charge(
     tasks = [by_prompt[node["widgets_values"][0]] for node in nodes]
     assert [task.body["options"]["extend"] for task in tasks] == [False, True, True]
     assert ["video" in task.body for task in tasks] == [False, True, True]
-    clips = [frames(result(keyed, task.id)) for task in tasks]
+    clips = [frames(result(keyed, gateway, task.id)) for task in tasks]
     assert clips == [clips[0], 2 * clips[0], 3 * clips[0]]
 
     before = len(gateway.charged)
@@ -191,7 +192,7 @@ def test_blueprint_is_one_node_and_sends_its_inputs(
     assert body["options"]["aspectRatio"] == 1.0
     assert body["options"]["parameters"]["motion"] == 3
     assert ("image" in body) == with_image
-    assert frames(result(keyed, task_id))
+    assert frames(result(keyed, gateway, task_id))
     (address,) = wait_for_videos(editor, 1)
     assert "blueprint_" in address
     assert complaints(editor) == []

@@ -16,6 +16,7 @@ from support.editor import (
     card,
     open_tasks,
     press_on_card,
+    worst_contrast,
 )
 from support.gateway import held_tasks
 from support.graphs import text_to_video
@@ -29,7 +30,7 @@ from support.routes import (
 from support.waiting import until
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
     from support.browser import PageErrors
 
@@ -130,6 +131,68 @@ def test_prompt_is_shown_as_text_and_forget_asks_first(
     assert not [task for task in listed if "pear" in task["prompt"]]
     assert page.evaluate("() => window.hacked") is None
     card(page, "plum").get_by_text("another base URL").wait_for()
+
+
+def wait_for_focus(field: Locator) -> None:
+    """Wait until the element has the focus."""
+    script = "(element) => element === document.activeElement"
+    until(lambda: field.evaluate(script), what="the focus")
+
+
+def test_unknown_request_gets_its_task_id_and_the_workflow_uses_the_task(
+    keyed: Comfy, gateway: Simulator, editor: Page, page_errors: PageErrors
+) -> None:
+    """By keyboard. A wrong id is an error in the dialog and changes nothing. With the right one the
+    card becomes the task's, a toast says what follows, and the same workflow, queued again, sends
+    no second POST."""
+    page = editor
+    graph = text_to_video("A medlar in the fog")
+    gateway.fault("submit", reset=True, accept=True)
+    assert keyed.run(graph).error is not None
+    (request,) = get(keyed, "tasks?limit=500")["tasks"]
+    task_id, posts = gateway.charged[-1], len(gateway.requests("POST"))
+    open_tasks(page)
+    medlar = card(page, "A medlar in the fog")
+    medlar.get_by_text("Unknown").wait_for()
+    medlar.get_by_role("button", name="Details").click()
+    page.locator("dialog").get_by_role("button", name="Enter its task id").press("Enter")
+    dialog = page.get_by_role("dialog", name="Enter the task id")
+    field = dialog.get_by_role("textbox", name="Task id")
+    wait_for_focus(field)
+    assert "A medlar in the fog" in dialog.inner_text()
+    page.keyboard.type("<i>mistyped")
+    page.keyboard.press("Enter")
+    dialog.get_by_text("This is not a task id").wait_for()
+    wait_for_focus(field)
+    field.fill("mistyped")
+    page.keyboard.press("Enter")
+    dialog.get_by_text("The gateway does not know task mistyped").wait_for()
+    assert field.get_attribute("aria-invalid") == "true"
+    ratio, text = worst_contrast(page, "dialog:last-of-type")
+    assert ratio >= 4.5, text
+    page.keyboard.press("Escape")
+    dialog.wait_for(state="detached")
+    page.locator("dialog").get_by_role("button", name="Enter its task id").wait_for()
+    page.keyboard.press("Escape")
+    page.locator("dialog").wait_for(state="detached")
+    assert get(keyed, "tasks?limit=500")["tasks"] == [request]
+    medlar.get_by_role("button", name="Enter its task id").press("Enter")
+    wait_for_focus(field)
+    field.fill(f" {task_id} ")
+    page.keyboard.press("Enter")
+    dialog.wait_for(state="detached")
+    page.get_by_text(f"The same workflow now uses task {task_id}").wait_for()
+    medlar.get_by_text("Unknown").wait_for(state="detached")
+    assert medlar.get_by_role("button", name="Copy id").is_visible()
+    assert medlar.get_by_role("button", name="Enter its task id").is_hidden()
+    assert page.evaluate(FOCUSED) == request["number"]
+    assert keyed.run(graph).error is None
+    medlar.get_by_text("Saved").wait_for()
+    assert len(gateway.requests("POST")) == posts
+    (task,) = get(keyed, "tasks?limit=500")["tasks"]
+    assert (task["number"], task["task_id"]) == (request["number"], task_id)
+    # The browser itself writes the two refused ids to its console.
+    assert page_errors.uncaught == []
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 
 from pika_api.errors import DownloadFailed, LinkRefused
 from pika_api.gateway import Client, SizeLimits
+from pika_api.gateway.partial import PartInfo
 from support.api import RawServer, answer, client_of, free_port
 
 DATA = bytes(range(256)) * 40
@@ -43,19 +44,22 @@ def test_file_is_downloaded_unchanged(part: Path) -> None:
 
 def test_download_is_resumed(part: Path) -> None:
     """An interrupted download keeps its bytes; the next attempt requests the rest only."""
-    rest = answer(206, DATA[1000:], Content_Range=f"bytes 1000-{len(DATA) - 1}/{len(DATA)}")
-    with RawServer(answer(200, DATA[:1000], length=len(DATA)), rest) as server:
+    span = f"bytes 1000-{len(DATA) - 1}/{len(DATA)}"
+    rest = answer(206, DATA[1000:], Content_Range=span, ETag='"1"')
+    with RawServer(answer(200, DATA[:1000], length=len(DATA), ETag='"1"'), rest) as server:
         with pytest.raises(DownloadFailed, match="broke off after 1000"):
             fetch(server, part)
         assert part.read_bytes() == DATA[:1000]
         fetch(server, part)
         assert server.seen[1].header("Range") == "bytes=1000-"
+        assert server.seen[1].header("If-Range") == '"1"'
     assert part.read_bytes() == DATA
 
 
 def test_host_without_ranges_sends_the_file_again(part: Path) -> None:
     """A 200 to a Range request is the whole file: it replaces the bytes that are there."""
     part.write_bytes(b"old" * 5000)
+    PartInfo(etag='"1"').save(part)
     with RawServer(answer(200, DATA)) as server:
         fetch(server, part)
     assert part.read_bytes() == DATA
@@ -73,6 +77,7 @@ def test_host_without_ranges_sends_the_file_again(part: Path) -> None:
 def test_part_of_another_file_is_deleted(part: Path, raw: bytes) -> None:
     """The next attempt starts from byte 0."""
     part.write_bytes(b"old" * 10)
+    PartInfo(etag='"1"').save(part)
     with RawServer(raw, answer(200, DATA)) as server:
         with pytest.raises(DownloadFailed, match="from"):
             fetch(server, part)

@@ -430,7 +430,7 @@ def test_task_id_cannot_be_a_path(tmp_path: Path, task_id: str) -> None:
     """It is one segment of a URL path and a plain file name, or it is not accepted as an id."""
     from pika_api.tasks.collect import file_stem
 
-    name = file_stem(task_id)
+    name = file_stem("https://gateway.example", task_id)
     assert (tmp_path / name).resolve().parent == tmp_path.resolve()
     assert name.isascii()
     assert name.isprintable()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from email.utils import formatdate
 from random import Random
 from statistics import mean
 
@@ -231,3 +232,14 @@ def test_shared_backoff_lasts_until_the_longest_wait() -> None:
     assert backoff.wait() == 1
     clock.now += 5
     assert backoff.wait() == 0
+
+
+@pytest.mark.parametrize("wrong", [0.0, 8 * 3600.0, -8 * 3600.0, -1.7e9])
+def test_date_to_retry_at_is_by_the_gateways_clock(wrong: float) -> None:
+    """This computer's clock may be wrong. A Date that is not readable counts as none."""
+    sent = 1_800_000_000.0
+    header, date = formatdate(sent + 30, usegmt=True), formatdate(sent, usegmt=True)
+    assert parse_retry_after(header, sent + wrong, date) == 30.0
+    assert parse_retry_after("30", sent + wrong, date) == 30.0
+    for unreadable in (None, "", "soon", "Thu, 99 Foo 2026"):
+        assert parse_retry_after(header, sent, unreadable) == 30.0

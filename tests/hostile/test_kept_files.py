@@ -32,7 +32,7 @@ from pika_api.settings import Settings, sqlite_url
 from pika_api.tasks import Service, collect
 
 home, url, key, task_id = sys.argv[1:]
-collect._decode = lambda path: os._exit(9)
+collect._decode = lambda *_, **__: os._exit(9)
 journal = Journal(sqlite_url(Path(home)), lease=0.5)
 service = Service(Settings(api_key=key, base_url=url), journal, Path(home) / "output")
 asyncio.run(service.collect(task_id))
@@ -51,11 +51,11 @@ def names(folder: Path) -> list[str]:
 
 def test_hostile_result_is_kept_and_not_opened(tmp_path: Path) -> None:
     """The error says why, where it is and what to do. It is downloaded once, and never again."""
-    path = tmp_path / "output" / "pika_t.unchecked"
     with RawServer(answer(200, HOSTILE)) as media_host:
         feed = {"videos": [{"status": "finished", "resultUrl": f"{media_host.url}/v.mp4"}]}
         with RawServer(answer(200, feed)) as gateway, closing(Journal(sqlite_url(tmp_path))) as own:
             settings = Settings(api_key=KEY, base_url=gateway.url)
+            path = tmp_path / "output" / f"{file_stem(settings.gateway, 't')}.unchecked"
             with closing(Service(settings, own, path.parent)) as service:
                 for words in (f"60000000 samples in {len(HOSTILE)} bytes", "it was refused"):
                     with pytest.raises(DownloadFailed, match=words) as caught:
@@ -76,7 +76,7 @@ def test_file_on_which_the_process_died_is_not_opened_again(harness: ServiceHarn
         [sys.executable, "-c", DYING, *arguments], cwd=ROOT, check=False, timeout=120
     )
     assert ended.returncode == 9
-    path = harness.output / f"{file_stem(task_id)}.unchecked"
+    path = harness.output / f"{file_stem(harness.gateway_id, task_id)}.unchecked"
     assert names(harness.output) == [path.name]
     before = downloads(harness)
     service = harness.another()
@@ -96,7 +96,7 @@ def test_valid_file_under_that_name_is_not_opened_either(harness: ServiceHarness
     """The name decides: a look into the file could be what ends the process."""
     task_id = harness.submit()
     harness.output.mkdir(parents=True)
-    path = harness.output / f"{file_stem(task_id)}.unchecked"
+    path = harness.output / f"{file_stem(harness.gateway_id, task_id)}.unchecked"
     clip(harness.home / "a.mp4").rename(path)
     with pytest.raises(DownloadFailed, match="not opened"):
         run(harness.service.collect(task_id))

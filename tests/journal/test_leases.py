@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import pytest
 
 from pika_api.errors import JournalError
 from pika_api.journal import LEASE, Journal, LeaseKeeper
+from pika_api.settings import sqlite_url
+from pika_api.threads import start_thread
 from support.api import Clock
 from support.waiting import until
 
@@ -80,7 +83,72 @@ def test_failed_renewal_is_tried_again(caplog: pytest.LogCaptureFixture) -> None
 
 
 @pytest.mark.parametrize("lease", [LEASE, 0.5])
-def test_leases_are_renewed_well_before_they_end(lease: float) -> None:
+def test_leases_are_renewed_well_before_they_end(tmp_path: Path, lease: float) -> None:
     """A renewal may come late three times before the lease lapses."""
-    journal = Journal("sqlite://", Clock(), lease=lease)
+    journal = Journal(sqlite_url(tmp_path), Clock(), lease=lease)
     assert LeaseKeeper(journal)._interval == lease / 4
+
+
+class Stop(BaseException):
+    """Nothing that is caught as an `Exception`."""
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("?"), MemoryError(), SystemExit(1), KeyboardInterrupt(), Stop()]
+)
+def test_thread_that_ends_is_replaced(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever ends it: the leases are renewed again, the log says so, and closing works."""
+
+    class EndingJournal(SlowJournal):
+        def renew_leases(self, owners: Sequence[str]) -> None:
+            self.began.append(owners)
+            if len(self.began) < 4:
+                raise error
+            self.ended += 1
+
+    journal = EndingJournal()
+    keeper = LeaseKeeper(journal)  # type: ignore[arg-type]
+    with keeper.keeping("me"):
+        until(lambda: journal.ended >= 2, what="renewals by a new thread")
+        assert len(keepers()) == 1
+    assert "is replaced" in caplog.text
+    keeper.close()
+    assert keepers() == []
+
+
+def test_thread_that_cannot_be_started_is_started_with_the_next_owner(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The work itself goes on without it."""
+    attempts = []
+
+    def start(run: Callable[[], None], name: str) -> threading.Thread:
+        attempts.append(name)
+        if len(attempts) < 3:
+            raise RuntimeError("can't start new thread")
+        return start_thread(run, name)
+
+    journal = SlowJournal()
+    keeper = LeaseKeeper(journal, start)  # type: ignore[arg-type]
+    with keeper.keeping("one"), keeper.keeping("two"):
+        assert keepers() == []
+        assert "can't start new thread" in caplog.text
+        with keeper.keeping("three"):
+            until(lambda: ["one", "two", "three"] in journal.began, what="a renewal for all")
+    keeper.close()
+    assert keepers() == []
+
+
+def test_owner_that_comes_while_the_thread_ends_is_kept(slow: SlowJournal) -> None:
+    """Owners come and go as fast as they can; the last one's leases are renewed."""
+    slow.lease = 0.001
+    keeper = LeaseKeeper(slow)  # type: ignore[arg-type]
+    for number in range(500):
+        with keeper.keeping(str(number)):
+            pass
+    with keeper.keeping("last"):
+        until(lambda: ["last"] in slow.began, what="a renewal for the last one")
+    keeper.close()
+    assert keepers() == []

@@ -27,8 +27,16 @@ Call = Callable[[Journal], object]
 #: changes nothing.
 TABLE: list[tuple[str, Call, list[State | None]]] = [
     ("sent", lambda j: j.mark_sent(1, MINE), [S] + [None] * 8),
-    ("unsent", lambda j: j.mark_unsent(1, MINE, "new"), [None, I] + [None] * 7),
-    ("rejected", lambda j: j.mark_rejected(1, MINE, "new"), [R, R] + [None] * 7),
+    (
+        "unsent",
+        lambda j: j.mark_unsent(1, MINE, "new"),
+        [None, I, None, None, I, None, None, None, None],
+    ),
+    (
+        "rejected",
+        lambda j: j.mark_rejected(1, MINE, "new"),
+        [R, R, None, None, R, None, None, None, None],
+    ),
     ("withdrawn", lambda j: j.mark_withdrawn(1, MINE), [R] + [None] * 8),
     (
         "unknown",
@@ -64,11 +72,17 @@ TABLE: list[tuple[str, Call, list[State | None]]] = [
 NOW, LEASED = object(), object()
 COLUMNS: dict[str, dict[str, object]] = {
     "sent": {"sent_at": NOW, "lease_until": LEASED},
-    "unsent": {"last_error": "new"},
+    "unsent": {"last_error": "new", "lease_until": LEASED},
     "rejected": {"owner": None, "last_error": "new"},
     "withdrawn": {"owner": None, "last_error": "Stopped before it was sent."},
     "unknown": {"owner": None, "last_error": "new", "answer": "raw"},
-    "submitted": {"owner": None, "last_error": "", "task_id": "new", "submitted_at": NOW},
+    "submitted": {
+        "owner": None,
+        "last_error": "",
+        "task_id": "new",
+        "submitted_at": NOW,
+        "lease_until": LEASED,
+    },
     "running": {"progress": 50},
     "finished": {"progress": 100, "result_url": "new", "finished_at": NOW},
     "failed": {"last_error": "new", "finished_at": NOW},
@@ -156,7 +170,6 @@ def test_claim_settles_an_entry_whose_lease_has_lapsed(
         State.INTENDED: {"owner": MINE, "lease_until": clock.now + LEASE, **changed},
         State.SENT: {
             "state": State.UNKNOWN,
-            "owner": None,
             "last_error": "The process that sent it ended before an answer was written down.",
             **changed,
         },

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+import re
 import struct
 import zlib
 from fractions import Fraction
@@ -96,12 +99,14 @@ def test_clip_that_takes_too_long_to_decode_is_refused(tmp_path: Path) -> None:
         b"ffconcat version 1.0\nfile /etc/passwd\n",
         b"v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\nm=video 5004 RTP/AVP 96\r\n",
         b"%!PS-Adobe-3.0 EPSF-3.0\n",
-        b"\x7fELF" + bytes(100),
+        "<html><body>链接已过期</body></html>".encode("gbk"),
+        "<html>expired</html>".encode("utf-16"),
+        gzip.compress(b"<html><body>The link has expired</body></html>" * 9),
         b"",
     ],
-    ids=["page", "svg", "playlist", "concat", "sdp", "script", "program", "empty"],
+    ids=["page", "svg", "playlist", "concat", "sdp", "script", "gbk", "utf-16", "gzip", "empty"],
 )
-def test_file_that_is_not_media_is_deleted(tmp_path: Path, data: bytes) -> None:
+def test_text_instead_of_media_is_deleted(tmp_path: Path, data: bytes) -> None:
     """Whatever the suffix of the link is: no file is left in the output folder."""
     output = tmp_path / "output"
     with pytest.raises(DownloadFailed, match="neither a video nor a picture"):
@@ -109,12 +114,32 @@ def test_file_that_is_not_media_is_deleted(tmp_path: Path, data: bytes) -> None:
     assert list(output.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    "data",
+    [b"\x7fELF" + bytes(100), bytes(5000), gzip.compress(bytes(5000)), b"\xff\x0a" + bytes(100)],
+    ids=["program", "zeros", "gzip", "jpeg xl"],
+)
+def test_unknown_file_is_kept_and_not_opened(tmp_path: Path, data: bytes) -> None:
+    """It may be what was paid for. Its suffix is one that no program runs or renders."""
+    output = tmp_path / "output"
+    with pytest.raises(DownloadFailed, match="cannot be read here") as caught:
+        collect_file(tmp_path, output, data)
+    (path,) = output.iterdir()
+    assert path.suffixes in ([".as-received", ".bin"], [".as-received", ".gz"])
+    assert path.read_bytes() == data
+    assert str(path) in str(caught.value)
+    assert not os.access(path, os.X_OK)
+
+
 def test_picture_with_too_many_pixels_is_kept_and_not_opened(tmp_path: Path) -> None:
     """It was paid for. Its name has no suffix that a program opens."""
     output = tmp_path / "output"
-    with pytest.raises(DownloadFailed, match=r"not opened: 60000x60000.*pika_t\.unchecked"):
+    with pytest.raises(
+        DownloadFailed, match=r"not opened: 60000x60000.*pika_t-[0-9a-f]{10}\.unchecked"
+    ):
         collect_file(tmp_path, output, png_of(60_000, 60_000))
-    assert [path.name for path in output.iterdir()] == ["pika_t.unchecked"]
+    (path,) = output.iterdir()
+    assert re.fullmatch(r"pika_t-[0-9a-f]{10}\.unchecked", path.name)
 
 
 def collect_file(home: Path, output: Path, data: bytes) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +16,7 @@ from pika_api.journal import Claim, Journal, State
 from pika_api.settings import sqlite_url
 from simulator import Simulator
 from support.api import PROMPT, Clock, ServiceHarness, intent, run
-from support.money import Worker, rows, workers
+from support.money import Worker, hold, rows, workers
 from support.waiting import until
 
 pytestmark = pytest.mark.slow
@@ -70,22 +69,6 @@ def test_two_processes_download_a_file_once(harness: ServiceHarness, pair: list[
         assert found[0]["task_id"] == task_id
         got = [seen for seen in harness.gateway.requests(server="cdn") if seen.task_id == task_id]
         assert len(got) == 1
-
-
-def hold(worker: Worker, harness: ServiceHarness) -> None:
-    """Stop a process while it writes nothing: the journal's file would be locked for all."""
-
-    def held() -> bool:
-        worker.stop()
-        with closing(sqlite3.connect(harness.home / "journal.sqlite3", timeout=0.0)) as database:
-            try:
-                database.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                worker.go_on()
-                return False
-        return True
-
-    until(held, what="a moment without a write")
 
 
 def test_suspended_process_does_not_send_a_request_that_was_taken_over(

@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import socket
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,10 +18,10 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import registry
 from sqlalchemy.engine.default import DefaultDialect
 
-from pika_api.errors import JournalError, SubmitUnknown
+from pika_api.errors import JournalError, NotAccepted, SubmitUnknown
 from pika_api.journal import Journal, State
 from pika_api.journal import database as database_module
-from pika_api.request import request_fingerprint
+from pika_api.request import earlier_fingerprints
 from pika_api.settings import journal_url, sqlite_url
 from support.api import PROMPT, ServiceHarness, ask, free_port, run
 from support.money import rows
@@ -68,6 +69,35 @@ UPDATE pika_tasks SET changed_at =
     COALESCE(forgotten_at, saved_at, finished_at, submitted_at, sent_at, created_at);
 CREATE INDEX ix_pika_tasks_changed_at ON pika_tasks (changed_at);
 """
+#: What a journal of schema 3 has in addition. Never change it either.
+ADDED_BY_SCHEMA_3 = """
+UPDATE pika_schema SET version = 3;
+CREATE TABLE pika_revision (value BIGINT NOT NULL);
+ALTER TABLE pika_tasks ADD COLUMN revision BIGINT DEFAULT '0' NOT NULL;
+UPDATE pika_tasks SET revision = (SELECT count(*) FROM pika_tasks AS other
+    WHERE (other.changed_at, other.id) <= (pika_tasks.changed_at, pika_tasks.id));
+INSERT INTO pika_revision SELECT count(*) FROM pika_tasks;
+CREATE INDEX ix_pika_tasks_revision ON pika_tasks (revision);
+CREATE TRIGGER pika_tasks_inserted
+        AFTER INSERT ON pika_tasks BEGIN
+    UPDATE pika_revision SET value = value + 1;
+    UPDATE pika_tasks SET revision = (SELECT value FROM pika_revision) WHERE id = NEW.id;
+ END;
+CREATE TRIGGER pika_tasks_changed
+        AFTER UPDATE OF
+    state, task_id, progress, result_url, file_path, last_error, forgotten_at, changed_at
+ ON pika_tasks BEGIN
+    UPDATE pika_revision SET value = value + 1;
+    UPDATE pika_tasks SET revision = (SELECT value FROM pika_revision) WHERE id = NEW.id;
+ END;
+"""
+#: Name, type, null-ness, default and key of the columns that schema 4 adds.
+ADDED_BY_SCHEMA_4 = {
+    ("answer", "TEXT", 1, "''", 0),
+    ("lease_owner", "VARCHAR(36)", 0, None, 0),
+    ("lease_boot", "VARCHAR(64)", 0, None, 0),
+    ("lease_boot_until", "FLOAT", 0, None, 0),
+}
 ROW = """
 INSERT INTO pika_tasks VALUES (
     NULL, :state, :fingerprint, :fingerprint, NULL, 1800000012.0, :task_id, :base_url, :key_id,
@@ -90,8 +120,9 @@ def make_old(home: Path, *rows: dict[str, Any], schema: int = 1) -> Path:
         for row in rows:
             values = {"base_url": BASE_URL, "key_id": KEY_ID, "take": "0", "last_error": ""}
             database.execute(ROW, values | {"submitted_at": SUBMITTED_AT} | row)
-        if schema == 2:
-            database.executescript(ADDED_BY_SCHEMA_2)
+        for number, script in ((2, ADDED_BY_SCHEMA_2), (3, ADDED_BY_SCHEMA_3)):
+            if number <= schema:
+                database.executescript(script)
         database.commit()
     return path
 
@@ -102,7 +133,7 @@ def columns_of(path: Path) -> list[tuple[Any, ...]]:
         return database.execute("PRAGMA table_info(pika_tasks)").fetchall()
 
 
-@pytest.fixture(params=[1, 2], ids=["schema 1", "schema 2"])
+@pytest.fixture(params=[1, 2, 3], ids=["schema 1", "schema 2", "schema 3"])
 def schema(request: pytest.FixtureRequest) -> int:
     """The schema of `old`."""
     return int(request.param)
@@ -125,16 +156,16 @@ def indexes_of(path: Path) -> set[tuple[str, int]]:
 
 
 def triggers_of(path: Path) -> set[tuple[str, str]]:
-    """Names and statements of a file's triggers."""
+    """Names and statements of a file's triggers, whatever their line breaks."""
     with closing(sqlite3.connect(path)) as database:
         query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
-        return set(database.execute(query).fetchall())
+        return {(name, " ".join(sql.split())) for name, sql in database.execute(query)}
 
 
 def test_upgraded_and_new_journals_have_the_same_schema(old: Path, tmp_path: Path) -> None:
     """It is schema 1 and what was added since. A change of it needs a new SCHEMA_VERSION and an
     upgrade."""
-    assert database_module.SCHEMA_VERSION == 3, "freeze the next version here too"
+    assert database_module.SCHEMA_VERSION == 4, "freeze the next version here too"
     make_old(tmp_path / "first")
     first = columns_of(tmp_path / "first" / "journal.sqlite3")
     with closing(Journal(sqlite_url(tmp_path / "new"))) as new:
@@ -143,8 +174,12 @@ def test_upgraded_and_new_journals_have_the_same_schema(old: Path, tmp_path: Pat
         upgraded.entries()
     new_path = tmp_path / "new" / "journal.sqlite3"
     for path in (new_path, old):
-        *before, changed_at, revision = columns_of(path)
+        columns = columns_of(path)
+        *before, changed_at, revision = columns[: len(first) + 2]
         assert before == first
+        added = {(name, kind.removesuffix("(53)"), *rest) for _, name, kind, *rest in
+                 columns[len(first) + 2 :]}  # fmt: skip
+        assert added == ADDED_BY_SCHEMA_4
         # SQLite keeps a column's type as it was written; a FLOAT(53) is a FLOAT.
         assert changed_at[1:] in {
             ("changed_at", kind, 1, default, 0)
@@ -186,9 +221,10 @@ def test_upgrade_keeps_every_value(old: Path) -> None:
         journal.mark_running(1, 60)
         assert [entry.id for entry in journal.changed_since(2, limit=10).entries] == [1]
     added = {"changed_at": SUBMITTED_AT, "revision": 2}
+    added |= {name: default and "" for name, _, _, default, _ in ADDED_BY_SCHEMA_4}
     assert everything_in(old)[1] == before[1] | added
     assert everything_in(old)[0].keys() == (before[0] | added).keys()
-    assert version_of(old) == [(3,)]
+    assert version_of(old) == [(4,)]
 
 
 def test_upgrade_numbers_rows_in_the_order_of_their_changes(tmp_path: Path, schema: int) -> None:
@@ -232,7 +268,7 @@ def test_interrupted_upgrade_is_done_again(old: Path, schema: int) -> None:
             break
         assert everything_in(old) == before
     assert statements > 10
-    assert version_of(old) == [(3,)]
+    assert version_of(old) == [(4,)]
     assert [row["revision"] for row in everything_in(old)] == [1, 2]
     assert {name for name, _ in triggers_of(old)} == {"pika_tasks_changed", "pika_tasks_inserted"}
 
@@ -246,14 +282,15 @@ def test_upgrade_of_a_current_journal_changes_nothing(old: Path) -> None:
                 2,
             ]
             assert journal.page(limit=10).cursor == 2
-    assert version_of(old) == [(3,)]
+    assert version_of(old) == [(4,)]
 
 
 def test_process_of_an_earlier_version_may_still_be_writing(old: Path, schema: int) -> None:
     """It was open before the upgrade and goes on. Its entries and its changes are listed like
     others, and so are the changes of this version for it, which lists them by their time."""
-    stamp = ", changed_at = (SELECT max(changed_at) FROM pika_tasks) + 1e-5" if schema == 2 else ""
-    added = {1: ("id", "changed_at", "revision"), 2: ("id", "revision")}[schema]
+    stamp = ", changed_at = (SELECT max(changed_at) FROM pika_tasks) + 1e-5" if schema > 1 else ""
+    newer = [name for name, *_ in ADDED_BY_SCHEMA_4]
+    added = ["id", "revision", *newer, *(["changed_at"] if schema == 1 else [])]
     with closing(Journal(sqlite_url(old.parent))) as journal:
         cursor = journal.page(limit=10).cursor
         columns = [name for _, name, *_ in columns_of(old) if name not in added]
@@ -303,8 +340,8 @@ def test_old_journal_is_read(old: Path) -> None:
 def test_fingerprint_has_not_changed() -> None:
     """The API specification's example has the fingerprint of version 0.1.0. Otherwise an update
     would pay again for every task."""
-    fingerprint = request_fingerprint(ask().body(), base_url=BASE_URL, key_id=KEY_ID, take=0)
-    assert fingerprint == FINGERPRINT_OF_VERSION_1
+    earlier = earlier_fingerprints(ask().body(), base_url=BASE_URL, key_id=KEY_ID, take=0)
+    assert earlier == [FINGERPRINT_OF_VERSION_1]
 
 
 def test_tasks_of_an_old_journal_are_reused(harness: ServiceHarness, schema: int) -> None:
@@ -312,7 +349,7 @@ def test_tasks_of_an_old_journal_are_reused(harness: ServiceHarness, schema: int
     unknown: no POST, and both entries are as they were."""
     settings = ServiceHarness(harness.gateway, harness.home.with_name("none")).service.settings
     values = {"base_url": settings.base_url, "key_id": settings.key_id}
-    prints = [request_fingerprint(ask().body(), take=take, **values) for take in (0, 1)]
+    prints = [earlier_fingerprints(ask().body(), take=take, **values)[0] for take in (0, 1)]
     task = {"state": "submitted", "fingerprint": prints[0], "task_id": "t-1", **values}
     unknown = {"state": "unknown", "fingerprint": prints[1], "task_id": None, "take": "1", **values}
     make_old(harness.home, task, unknown, schema=schema)
@@ -324,10 +361,28 @@ def test_tasks_of_an_old_journal_are_reused(harness: ServiceHarness, schema: int
     assert [entry.state for entry in rows(harness.journal)] == [State.UNKNOWN, State.SUBMITTED]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="an open file cannot be replaced there")
+def test_restored_journal_of_an_old_version_is_matched(
+    harness: ServiceHarness, tmp_path: Path, schema: int
+) -> None:
+    """It replaces the current one while that is in use. Its tasks are reused, too."""
+    harness.gateway.fault("submit", status=400, body={"error": {"message": "No"}})
+    with pytest.raises(NotAccepted):
+        harness.submit(ask("another prompt"))
+    settings = harness.service.settings
+    values = {"base_url": settings.base_url, "key_id": settings.key_id}
+    fingerprint = earlier_fingerprints(ask().body(), take=0, **values)[0]
+    task = {"state": "submitted", "fingerprint": fingerprint, "task_id": "t-1", **values}
+    make_old(tmp_path / "old", task, schema=schema).replace(harness.home / "journal.sqlite3")
+    submitted = run(harness.service.submit(ask()))
+    assert (submitted.task_id, submitted.reused) == ("t-1", True)
+    assert harness.posts == 1
+
+
 def upgrade_by(patch: pytest.MonkeyPatch, *statements: str) -> None:
     """A pack of the next version."""
-    patch.setattr(database_module, "SCHEMA_VERSION", 4)
-    patch.setattr(database_module, "UPGRADES", {**database_module.UPGRADES, 3: list(statements)})
+    patch.setattr(database_module, "SCHEMA_VERSION", 5)
+    patch.setattr(database_module, "UPGRADES", {**database_module.UPGRADES, 4: list(statements)})
 
 
 def version_of(path: Path) -> list[tuple[int]]:
@@ -347,7 +402,7 @@ def test_next_upgrade_keeps_the_rows(old: Path, monkeypatch: pytest.MonkeyPatch)
         with closing(Journal(sqlite_url(old.parent))) as journal:
             assert [e.state for e in rows(journal)] == [State.UNKNOWN, State.RUNNING]
             assert journal.find_by_task_id("t-1") is not None
-    assert version_of(old) == [(4,)]
+    assert version_of(old) == [(5,)]
     with closing(sqlite3.connect(old)) as database:
         prices = database.execute("SELECT price FROM pika_tasks ORDER BY id").fetchall()
     assert prices == [(1.5,), (0.5,)]

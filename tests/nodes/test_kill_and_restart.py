@@ -6,6 +6,7 @@ One kill is enough: five workflows run in one prompt, and the kill finds each at
 from __future__ import annotations
 
 import itertools
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -192,3 +193,18 @@ def test_kill_after_acceptance_reuses_the_task(killed: Killed, moment: str) -> N
     assert killed.comfy.file(video).stat().st_size
     assert killed.submits(moment) == 1
     assert not list((killed.comfy.base_dir / "output" / "pika").glob(f"*{task_id}*.part"))
+
+
+def test_missing_journal_is_reported_once(killed: Killed) -> None:
+    """It was deleted while ComfyUI was off. The log says before the request that it is charged."""
+    killed.comfy.kill()
+    for path in home(killed.comfy).glob("journal.sqlite3*"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    before = len(killed.comfy.log_text())
+    killed.comfy.restart()
+    for name in (NOT_ACCEPTED, POLLING):
+        assert killed.run(name).error is None
+    log = killed.comfy.log_text()[before:]
+    assert log.count("is empty, but") == 1
+    warned, submitted = log.index("is empty, but"), log.index("submitted (request #1)")
+    assert warned < submitted

@@ -6,7 +6,7 @@ import pytest
 
 from simulator import Simulator
 from support.comfy import Comfy, Graph
-from support.gateway import held_tasks
+from support.gateway import held_tasks, result_name
 from support.graphs import error_of, generate, node, sink_inputs
 
 pytestmark = pytest.mark.comfy
@@ -33,7 +33,7 @@ def test_three_lines_are_three_clips_at_once(comfy: Comfy, gateway: Simulator) -
     assert len(tasks.ids) == 3
     videos = run.outputs["3"]["images"]
     assert [video["filename"] for video in videos] == [
-        f"pika_{by_prompt[prompt]}.mp4" for prompt in ("A fig", "A kiwi", "A lime")
+        result_name(gateway, by_prompt[prompt]) for prompt in ("A fig", "A kiwi", "A lime")
     ]
     assert all(comfy.file(video).stat().st_size for video in videos)
 

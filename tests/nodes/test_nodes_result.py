@@ -13,7 +13,7 @@ from PIL import Image
 from pika_api.progress import CHECK_EVERY
 from simulator import Simulator
 from support.comfy import Comfy, Event, Run
-from support.gateway import HELD, HeldTasks, advance, held_tasks, unanswered
+from support.gateway import HELD, HeldTasks, advance, held_tasks, result_name, unanswered
 from support.graphs import error_of, generate, image, node, options, sink_inputs, text_to_video
 from support.waiting import until
 
@@ -33,7 +33,8 @@ def test_prompt_becomes_a_video_file(comfy: Comfy, gateway: Simulator) -> None:
     assert run.error is None
     task_id = gateway.charged[-1]
     video = run.outputs["2"]["images"][0]
-    assert video == {"filename": f"pika_{task_id}.mp4", "subfolder": "pika", "type": "output"}
+    name = result_name(gateway, task_id)
+    assert video == {"filename": name, "subfolder": "pika", "type": "output"}
     assert run.outputs["2"]["animated"] == [True]
     path = comfy.file(video)
     with av.open(str(path)) as container:
@@ -302,4 +303,40 @@ def test_deleted_file_is_downloaded_again(comfy: Comfy, gateway: Simulator) -> N
     before = len(gateway.charged)
     assert comfy.run(graph).error is None
     assert path.is_file()
+    assert len(gateway.charged) == before
+
+
+def test_damaged_file_is_shown_with_a_note(comfy: Comfy, gateway: Simulator) -> None:
+    """The node says what is odd and where the file is, and returns VIDEO and IMAGE of it."""
+    graph = text_to_video("A damaged pear")
+    path = comfy.file(comfy.run(graph).outputs["2"]["images"][0])
+    with av.open(str(path)) as container:
+        frames = container.streams.video[0].frames
+    damaged = path.with_name(f"{path.stem}.as-received.mp4")
+    source = path.with_name("indexed.mp4")
+    with (
+        av.open(str(path)) as old,
+        av.open(str(source), "w", options={"movflags": "faststart"}) as new,
+    ):
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(old.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                new.mux(packet)
+    damaged.write_bytes(source.read_bytes()[:-50])
+    source.unlink()
+    path.unlink()
+    graph["3"] = node("ProbeSink", video=["2", 0], image=["2", 1])
+    before = len(gateway.charged)
+    with comfy.listen("damaged") as events:
+        run = comfy.wait(comfy.queue(graph, client_id="damaged"))
+        events.wait_for(lambda event: "damaged" in str(event.data.get("text")))
+        text = events.texts("2")[-1]
+    assert run.error is None
+    assert run.outputs["2"]["images"][0]["filename"] == damaged.name
+    assert f"of {frames} frames" in text
+    assert f"pika/{damaged.name}" in text
+    inputs = sink_inputs(run, "3")[0]
+    assert Path(inputs["video"]["source"]) == damaged
+    assert inputs["image"]["shape"][0] == 1
     assert len(gateway.charged) == before

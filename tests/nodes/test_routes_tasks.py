@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from simulator import Simulator
-from support.comfy import Comfy
+from support.comfy import Comfy, Graph
 from support.gateway import HELD, held_tasks
 from support.graphs import generate, text_to_video
 from support.routes import (
@@ -232,6 +232,100 @@ def test_deleted_file_is_not_listed_and_can_be_collected_again(comfy: Comfy) -> 
     assert comfy.file(collected["file"]).is_file()
 
 
+def unknown_request(comfy: Comfy, gateway: Simulator, prompt: str) -> tuple[Graph, int, str]:
+    """A graph whose request was charged without an answer, its number, and its task's id."""
+    graph = {"1": generate(prompt)}
+    gateway.fault("submit", reset=True, accept=True)
+    error = comfy.run(graph).error
+    assert error is not None
+    assert error.type == "pika.SubmitUnknown"
+    task = newest(comfy)
+    assert (task["prompt"], task["state"], task["task_id"]) == (prompt, "unknown", None)
+    return graph, task["number"], gateway.charged[-1]
+
+
+def test_unknown_request_gets_its_task_id(comfy: Comfy, gateway: Simulator) -> None:
+    """With the id that the user found at the gateway, the task is in the list at once, and the same
+    workflow uses it: no second POST."""
+    graph, number, task_id = unknown_request(comfy, gateway, "Settled")
+    posts = len(gateway.requests("POST"))
+    answer = post_ok(comfy, f"tasks/{number}/settle", {"task_id": f" {task_id}\n"})
+    task = answer["task"]
+    assert (task["number"], task["task_id"], task["error"]) == (number, task_id, "")
+    assert task["state"] in ("running", "finished")
+    assert newest(comfy) == task
+    assert comfy.run(graph).error is None
+    assert len(gateway.requests("POST")) == posts
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ([], 400, "body"),
+        ({}, 400, "invalid"),
+        ({"task_id": None}, 400, "invalid"),
+        ({"task_id": 7}, 400, "invalid"),
+        ({"task_id": ["x"]}, 400, "invalid"),
+        ({"task_id": " "}, 400, "invalid"),
+        ({"task_id": ".."}, 400, "invalid"),
+        ({"task_id": "<img src=x>"}, 400, "invalid"),
+        ({"task_id": "x" * 256}, 400, "invalid"),
+        ({"task_id": "mistyped"}, 404, "task_not_found"),
+        ({"task_id": "../generate?x#y"}, 404, "task_not_found"),
+    ],
+    ids=str,
+)
+def test_wrong_task_id_changes_nothing(
+    comfy: Comfy, gateway: Simulator, body: object, status: int, code: str
+) -> None:
+    """The request still waits for its id. A text that cannot be an id is not sent anywhere."""
+    _graph, number, _task_id = unknown_request(comfy, gateway, "Not settled")
+    before, asked = newest(comfy), len(gateway.log)
+    assert post_error(comfy, f"tasks/{number}/settle", body)[:2] == (status, code)
+    assert newest(comfy) == before
+    assert len(gateway.log) == asked + (status == 404)
+
+
+def test_task_of_another_request_cannot_settle(comfy: Comfy, gateway: Simulator) -> None:
+    """The error names that request. A request that has its task does not take another one."""
+    other = create_task(comfy, "Another request", wait=False)
+    _graph, number, task_id = unknown_request(comfy, gateway, "Settled by mistake")
+    before = newest(comfy)
+    path = f"tasks/{number}/settle"
+    status, code, answer = post_error(comfy, path, {"task_id": other["task_id"]})
+    assert (status, code) == (409, "invalid")
+    assert f"#{other['number']}" in answer["error"]
+    assert newest(comfy) == before
+    path = f"tasks/{other['number']}/settle"
+    assert post_error(comfy, path, {"task_id": task_id})[:2] == (409, "invalid")
+    assert get(comfy, f"tasks?before={number}&limit=1")["tasks"] == [other]
+
+
+def test_request_of_another_gateway_is_not_settled_here(comfy: Comfy, gateway: Simulator) -> None:
+    """The current gateway is not asked for the id."""
+    number = add_entry(comfy, "elsewhere", base_url="https://elsewhere.example")
+    with closing(journal_of(comfy)) as journal:
+        journal.mark_sent(number, "another")
+        journal.mark_unknown(number, "another", "No answer.")
+    asked = len(gateway.log)
+    status, code, answer = post_error(comfy, f"tasks/{number}/settle", {"task_id": "theirs"})
+    assert (status, code) == (409, "other_gateway")
+    assert "https://elsewhere.example" in answer["error"]
+    assert len(gateway.log) == asked
+
+
+def test_answer_with_an_unknown_outcome_is_sent_with_its_request(comfy: Comfy) -> None:
+    """Only such a request has one."""
+    number = add_entry(comfy, "odd", request={"promptText": "Odd answer"})
+    with closing(journal_of(comfy)) as journal:
+        journal.mark_sent(number, "another")
+        journal.mark_unknown(number, "another", "Not JSON.", "<b>who knows</b>")
+    odd = get(comfy, f"tasks/{number}/request")
+    assert odd == {"request": {"promptText": "Odd answer"}, "answer": "<b>who knows</b>"}
+    plain = create_task(comfy, "Plain answer", wait=False)
+    assert get(comfy, f"tasks/{plain['number']}/request")["answer"] == ""
+
+
 def thumbnail(comfy: Comfy, number: int, query: str = "") -> Image.Image | None:
     """A task's thumbnail, requested as an <img> does: without the pack's header."""
     answer = comfy.request("GET", f"/pika/tasks/{number}/poster{query}")
@@ -290,7 +384,7 @@ def test_foreign_requests_are_refused(comfy: Comfy) -> None:
         for path in ("tasks", f"tasks/{number}/request", "settings"):
             answer = comfy.request("GET", f"/pika/{path}", headers=headers)
             assert answer.status_code == 403, (origin, path)
-        for path in ("forget", "refresh", "collect"):
+        for path in ("forget", "refresh", "collect", "settle"):
             path = f"tasks/{number}/{path}"
             answer = comfy.request("POST", f"/pika/{path}", json={}, headers=headers)
             assert answer.status_code == 403, (origin, path)

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
 from pika_api.errors import SettingsError
 from pika_api.settings import Settings, find_home, is_loopback, journal_url, load_settings
@@ -223,7 +224,8 @@ def test_home_is_chosen_in_order(tmp_path: Path) -> None:
 
 def test_journal_url_is_a_file_in_home_by_default(tmp_path: Path) -> None:
     """PIKA_JOURNAL_URL replaces it."""
-    assert journal_url(tmp_path, {}) == f"sqlite:///{tmp_path.as_posix()}/journal.sqlite3"
+    url = journal_url(tmp_path, {})
+    assert url == sa.make_url(f"sqlite:///{tmp_path.as_posix()}/journal.sqlite3")
     assert journal_url(tmp_path, {"PIKA_JOURNAL_URL": "sqlite://"}) == "sqlite://"
 
 

@@ -20,10 +20,10 @@ import av
 import numpy as np
 
 from pika_api.gateway import Client, RetryPolicy
-from pika_api.journal import LEASE, Intent, Journal
+from pika_api.journal import LEASE, BootTime, Intent, Journal, SystemClocks
 from pika_api.media import Media, images
 from pika_api.request import GenerateRequest, Payload
-from pika_api.settings import Settings, sqlite_url
+from pika_api.settings import Settings, gateway_of, sqlite_url
 from pika_api.tasks import Service, ServicePolicy
 from simulator import Simulator
 
@@ -85,6 +85,11 @@ class ServiceHarness:
         return self.home / "output"
 
     @property
+    def gateway_id(self) -> str:
+        """The identity of the gateway, for the names of files."""
+        return gateway_of(self.gateway.url)
+
+    @property
     def posts(self) -> int:
         """How many paid requests the gateway has received."""
         return len(self.gateway.requests("POST", GENERATE))
@@ -132,13 +137,35 @@ def intent(fingerprint: str = "f" * 64, **fields: Any) -> Intent:
 
 
 class Clock:
-    """A clock that a test sets."""
+    """A clock that a test sets; as the clocks of a journal, those of a machine with no more than
+    a wall clock.
 
-    def __init__(self, now: float = 1_800_000_000.0) -> None:
+    Attributes:
+        started: The time since the machine's start; None if it cannot be had.
+    """
+
+    def __init__(self, now: float = 1_800_000_000.0, started: BootTime | None = None) -> None:
         self.now = now
+        self.started = started
 
     def __call__(self) -> float:
         return self.now
+
+    def wall(self) -> float:
+        return self.now
+
+    def boot(self) -> BootTime | None:
+        return self.started
+
+
+class WrongClocks(SystemClocks):
+    """The clocks of this machine, with a wall clock that is wrong by some seconds."""
+
+    def __init__(self, wrong: float) -> None:
+        self.wrong = wrong
+
+    def wall(self) -> float:
+        return super().wall() + self.wrong
 
 
 def claim_in_process(urls: list[str], owner: str, barrier: Any, answers: Any) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pika_api.settings import gateway_of
+from pika_api.tasks.collect import file_stem
 from support.waiting import until
 
 if TYPE_CHECKING:
@@ -63,3 +65,8 @@ def unanswered(gateway: Simulator, part: str, after: int = 0) -> list[Request]:
         after: How many requests, the oldest ones, do not count.
     """
     return [each for each in gateway.log[after:] if part in each.path and each.status is None]
+
+
+def result_name(gateway: Simulator, task_id: str, suffix: str = ".mp4") -> str:
+    """The name of a task's file in the output folder."""
+    return file_stem(gateway_of(gateway.url), task_id) + suffix

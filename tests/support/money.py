@@ -7,6 +7,7 @@ import json
 import os
 import queue
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -23,6 +24,7 @@ from pika_api.journal import Entry, Journal, State
 from pika_api.tasks import ServicePolicy
 from simulator import Simulator
 from support.api import ServiceHarness, ask, run
+from support.waiting import until
 
 #: What becomes of the same request, queued again.
 SENDS, REUSES, UNKNOWN = "sends again", "reuses", "is refused as unknown"
@@ -166,9 +168,13 @@ class Worker:
             self._answers.put(json.loads(line))
         self._answers.put({"gone": True})
 
-    def open(self, gateway: Simulator, home: Path) -> Worker:
-        """Give it a gateway and a journal, or others than before; returns itself."""
-        self.tell("open", key=gateway.key, base_url=gateway.url, home=str(home), lease=LEASE)
+    def open(self, gateway: Simulator, home: Path, clock: float = 0.0) -> Worker:
+        """Give it a gateway and a journal, or others than before; returns itself.
+
+        Its wall clock is wrong by `clock` seconds.
+        """
+        values = {"key": gateway.key, "base_url": gateway.url, "home": str(home), "lease": LEASE}
+        self.tell("open", clock=clock, **values)
         assert self.answer() == {"open": True}
         return self
 
@@ -219,6 +225,24 @@ class Worker:
         with contextlib.suppress(BrokenPipeError):
             self._process.stdin.close()
         self._process.stdout.close()
+
+
+def hold(worker: Worker, harness: ServiceHarness) -> None:
+    """Stop a process while it writes nothing: the journal's file would be locked for all."""
+
+    def held() -> bool:
+        worker.stop()
+        with contextlib.closing(
+            sqlite3.connect(harness.home / "journal.sqlite3", timeout=0.0)
+        ) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                worker.go_on()
+                return False
+        return True
+
+    until(held, what="a moment without a write")
 
 
 @contextlib.contextmanager

@@ -17,13 +17,15 @@ from pika_api.journal import Journal
 from pika_api.request import GenerateRequest
 from pika_api.settings import Settings, sqlite_url
 from pika_api.tasks import Service
+from support.api import WrongClocks
 
 
 def open_service(given: dict[str, Any]) -> Service:
     """A service with leases as short as the tests', on the journal in ``home``."""
     home = Path(given["home"])
     settings = Settings(api_key=given["key"], base_url=given["base_url"])
-    journal = Journal(sqlite_url(home), lease=given["lease"])
+    clocks = WrongClocks(given.get("clock", 0.0))
+    journal = Journal(sqlite_url(home), clocks, lease=given["lease"])
     return Service(settings, journal, home / "output")
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from devtools import ROOT
 from pika_api.cli import main
@@ -349,3 +350,25 @@ def test_long_prompt_is_redacted_in_linear_time(tmp_path: Path) -> None:
         entry = journal.claim(intent(prompt=prompt, request=request), "me").entry
     error = f"HTTP 400: <{prompt[300_000:300_400]}> is not allowed; word one, word two"
     assert redact_user_text(error, entry) == "HTTP 400: <[…]> is not allowed; word one, word two"
+
+
+def test_missing_journal_is_a_problem(harness: ServiceHarness) -> None:
+    """There are files of earlier tasks, and no journal of them: also at the second look, which
+    finds the file that the first one has created."""
+    harness.output.mkdir(parents=True)
+    (harness.output / "pika_x.mp4").touch()
+    for _ in range(2):
+        (problem,) = look(harness).problems
+        assert "is empty, but" in problem
+        assert "charged" in problem
+
+
+def test_journal_that_an_earlier_version_put_elsewhere_is_a_problem(tmp_path: Path) -> None:
+    """Beside the right one."""
+    url = sa.URL.create("sqlite", database=str(tmp_path / "a b" / "journal.sqlite3"))
+    for each in (sqlite_url(tmp_path / "a%20b"), url):
+        with closing(Journal(each)) as journal:
+            journal.claim(intent(), "me")
+    found = run_diagnostics(tmp_path / "a%20b", tmp_path / "out", connect=False, environ={})
+    (problem,) = [text for text in found.problems if "another journal" in text]
+    assert str(tmp_path / "a b") in problem

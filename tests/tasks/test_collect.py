@@ -13,12 +13,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pika_api.errors import DownloadFailed, LinkRefused
+from pika_api.gateway.partial import PartInfo
 from pika_api.journal import State
 from pika_api.media import Probe, probe_file
 from pika_api.request import Options
+from pika_api.settings import Settings
 from pika_api.tasks import ServicePolicy
 from pika_api.tasks.collect import ProbeCache, file_stem
 from support.api import ServiceHarness, ask, run, write_video
+
+#: The identities of two gateways.
+DEFAULT = Settings().gateway
+OTHER = Settings(base_url="https://gateway.example/v1").gateway
 
 
 def media(harness: ServiceHarness) -> list[Any]:
@@ -35,7 +41,7 @@ def test_file_is_downloaded_checked_and_named(harness: ServiceHarness) -> None:
     """A complete MP4 under the task's id, no .part file, and a row in state saved."""
     task_id = harness.submit()
     found = run(harness.service.collect(task_id))
-    assert found.path == harness.output / f"pika_{task_id}.mp4"
+    assert found.path == harness.output / f"{file_stem(harness.gateway_id, task_id)}.mp4"
     assert files(harness) == [found.path.name]
     assert probe_file(found.path, decode=True) == found.probe
     (entry,) = harness.journal.entries()
@@ -171,14 +177,29 @@ def test_temporary_media_host_errors_are_retried(harness: ServiceHarness) -> Non
     assert len(media(harness)) == 3
 
 
+def test_part_of_an_earlier_version_is_not_resumed(harness: ServiceHarness) -> None:
+    """Nothing says which version of the file it belongs to: the file is downloaded completely."""
+    task_id = harness.submit()
+    harness.output.mkdir(parents=True)
+    (harness.output / f"{file_stem(harness.gateway_id, task_id)}.part").write_bytes(b"x" * 5000)
+    found = run(harness.service.collect(task_id))
+    assert [seen.status for seen in media(harness)] == [200]
+    assert "Range" not in media(harness)[0].headers
+    probe_file(found.path, decode=True)
+    assert files(harness) == [found.path.name]
+
+
 def test_part_longer_than_the_file_is_discarded(harness: ServiceHarness) -> None:
     """A .part that is longer than the file: 416, then a complete download."""
     task_id = harness.submit()
     harness.output.mkdir(parents=True)
-    (harness.output / f"{file_stem(task_id)}.part").write_bytes(b"x" * 5_000_000)
+    part = harness.output / f"{file_stem(harness.gateway_id, task_id)}.part"
+    part.write_bytes(b"x" * 5_000_000)
+    PartInfo(etag='"abc"').save(part)
     found = run(harness.service.collect(task_id))
     assert [seen.status for seen in media(harness)] == [416, 200]
     probe_file(found.path, decode=True)
+    assert files(harness) == [found.path.name]
 
 
 def test_unwritable_output_fails_at_once(harness: ServiceHarness, tmp_path: Path) -> None:
@@ -201,25 +222,51 @@ def test_unwritable_output_fails_at_once(harness: ServiceHarness, tmp_path: Path
 )
 def test_file_stem_examples(task_id: str) -> None:
     """Any id gives one short name inside the folder, valid on every system."""
-    name = file_stem(task_id)
+    for gateway in (DEFAULT, OTHER):
+        name = file_stem(gateway, task_id)
+        check_stem(name)
+
+
+def check_stem(name: str) -> None:
     assert Path(name).name == name
     assert len(name) < 120
     assert name.startswith("pika_")
 
 
-@given(st.text(), st.text())
-def test_file_stems_are_safe_and_unique(one: str, two: str) -> None:
-    """Letters, digits, _ and - only; two ids never share a file."""
-    for name in (file_stem(one), file_stem(two)):
+GATEWAYS = st.sampled_from([DEFAULT, OTHER, "http://127.0.0.1:8188", "https://ä.example/v1"])
+
+
+@given(GATEWAYS, GATEWAYS, st.text(), st.text())
+def test_file_stems_are_safe_and_unique(here: str, there: str, one: str, two: str) -> None:
+    """Letters, digits, _ and - only; two ids never share a file, and neither do two gateways."""
+    names = file_stem(here, one), file_stem(there, two)
+    for name in names:
         assert name.isascii()
         assert all(character.isalnum() or character in "_-" for character in name)
         assert 5 <= len(name) < 120
-    assert (file_stem(one) == file_stem(two)) == (one == two)
+    assert (names[0] == names[1]) == ((here, one) == (there, two))
 
 
 def test_ids_that_differ_in_case_have_different_files() -> None:
     """Windows and macOS do not distinguish A.mp4 from a.mp4."""
-    assert file_stem("Task-A").lower() != file_stem("task-a").lower()
+    assert file_stem(DEFAULT, "Task-A").lower() != file_stem(DEFAULT, "task-a").lower()
+
+
+def test_default_gateway_has_plain_names() -> None:
+    """The names that all earlier versions of the pack gave, also for a UUID."""
+    for task_id in ("t", "c8091b7b-3d1f-4a55-9c11-0123456789ab", "task_7"):
+        assert file_stem(DEFAULT, task_id) == f"pika_{task_id}"
+        assert file_stem(OTHER, task_id).startswith(f"pika_{task_id}-")
+
+
+@pytest.mark.parametrize("task_id", ["t", "A", "a b", "c8091b7b-3d1f-4a55-9c11-0123456789ab"])
+def test_id_cannot_imitate_the_name_of_another(task_id: str) -> None:
+    """An id may look like the name that another id or another gateway gets with its hash."""
+    for gateway in (DEFAULT, OTHER):
+        name = file_stem(gateway, task_id)
+        for imitation in (name.removeprefix("pika_"), name.removeprefix("pika_").lower()):
+            if (gateway, task_id) != (DEFAULT, imitation):
+                assert file_stem(DEFAULT, imitation) != name
 
 
 def test_an_unchanged_file_is_decoded_once(tmp_path: Path) -> None:

@@ -6,8 +6,11 @@ import threading
 from collections.abc import Callable
 from typing import Any, cast
 
+import pytest
+
 from pika_api.settings import Settings
 from pika_api.tasks import CurrentService, Service
+from pika_api.threads import StartThread, start_thread
 from support.waiting import until
 
 
@@ -22,15 +25,17 @@ class FakeService:
         self.closed.set()
 
 
-def current() -> tuple[CurrentService, list[FakeService]]:
+def current(
+    start: StartThread = start_thread, kind: type[FakeService] = FakeService
+) -> tuple[CurrentService, list[FakeService]]:
     """A `CurrentService`, and the services that it has created."""
     created: list[FakeService] = []
 
     def create(settings: Settings) -> Service:
-        created.append(FakeService(settings))
+        created.append(kind(settings))
         return cast("Service", created[-1])
 
-    return CurrentService(create), created
+    return CurrentService(create, start), created
 
 
 def use(services: CurrentService, **values: Any) -> Any:
@@ -75,3 +80,47 @@ def test_a_replaced_service_stays_open_for_its_users() -> None:
         assert not created[0].closed.is_set()
         second.__exit__(None, None, None)
         assert until(is_closed(created[0]))
+
+
+def test_service_whose_thread_cannot_be_started_is_closed_later(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """With the next use. The use that failed to start it works all the same."""
+    attempts = []
+
+    def start(run: Callable[[], None], name: str) -> threading.Thread:
+        attempts.append(name)
+        if len(attempts) <= 2:
+            raise RuntimeError("can't start new thread")
+        return start_thread(run, name)
+
+    services, created = current(start)
+    with use(services, max_requests=2):
+        pass
+    with use(services, max_requests=3):
+        assert not created[0].closed.is_set()
+    assert "can't start new thread" in caplog.text
+    with use(services, max_requests=3):
+        pass
+    until(is_closed(created[0]), what="the first service's end")
+    assert not created[1].closed.is_set()
+
+
+@pytest.mark.parametrize("error", [ValueError("why"), SystemExit(1)])
+def test_service_that_cannot_be_closed_is_logged(
+    error: BaseException, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The next ones are closed."""
+
+    class Failing(FakeService):
+        def close(self) -> None:
+            super().close()
+            raise error
+
+    services, created = current(kind=Failing)
+    for number in range(2, 5):
+        with use(services, max_requests=number):
+            pass
+    for service in created[:2]:
+        until(is_closed(service), what="the end")
+    until(lambda: caplog.text.count("not closed completely") == 2, what="the log")

@@ -119,7 +119,7 @@ def test_file_saved_before_a_crash_is_found(harness: ServiceHarness) -> None:
     before = len(harness.gateway.requests(server="cdn"))
     assert run(service.collect(task_id)).path == found.path
     assert len(harness.gateway.requests(server="cdn")) == before
-    assert service.journal.adopt(task_id, "", "").state is State.SAVED
+    assert service.journal.adopt(task_id, harness.gateway.url, "").state is State.SAVED
 
 
 def test_file_cut_after_saving_is_downloaded_again(harness: ServiceHarness) -> None:

@@ -83,6 +83,27 @@ def test_new_task_is_not_taken_for_unknown(harness: ServiceHarness) -> None:
     assert (found.task_id, found.reused, harness.posts) == (task_id, True, 1)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "<html><body><h1>404 Not Found</h1><hr>nginx</body></html>",
+        {"error": {"message": "Invalid URL (GET /pika/feed/x)", "type": "invalid_request_error"}},
+        {"message": "no Route matched with those values"},
+    ],
+    ids=["empty", "nginx", "new-api", "Kong"],
+)
+def test_404_that_is_not_about_the_task_pays_nothing(harness: ServiceHarness, body: object) -> None:
+    """A new task is created only if the gateway itself says that it does not know the old one."""
+    harness.policy = ServicePolicy(new_task_grace=0.0)
+    task_id = harness.submit()
+    harness.gateway.add_key("rotated-key")
+    harness.gateway.fault("feed", task_id=task_id, status=404, body=body, times=None)
+    with pytest.raises(FeedError, match=task_id):
+        run(harness.another(api_key="rotated-key").submit(ask()))
+    assert harness.posts == 1
+
+
 def test_saved_file_is_reused_without_asking_with_the_new_key(harness: ServiceHarness) -> None:
     """What is on disk does not depend on any key."""
     task_id = harness.submit()

@@ -240,10 +240,10 @@ def test_failure_that_is_taken_back_is_finished(harness: ServiceHarness) -> None
 
 def test_feed_without_credit_ends_the_waiting_and_pauses_nothing(harness: ServiceHarness) -> None:
     """A 429 about credit is no rate limit: other requests go on at once."""
+    harness.policy = ServicePolicy(rate_limit_pause=30.0)
     task_id = harness.submit()
     body = {"error": {"message": "quota", "code": "insufficient_quota"}}
-    headers = {"Retry-After": "60"}
-    harness.gateway.fault("feed", task_id=task_id, status=429, body=body, headers=headers)
+    harness.gateway.fault("feed", task_id=task_id, status=429, body=body)
     started = time.monotonic()
     with pytest.raises(FeedRefused, match="top it up"):
         run(harness.service.wait(task_id))

@@ -81,6 +81,22 @@ def test_mistyped_id_changes_nothing(harness: ServiceHarness) -> None:
     assert len(harness.journal.entries()) == 1
 
 
+@pytest.mark.parametrize("task_id", ["", " ", ".", "0", "None\n1", "<b>x</b>", "x" * 256])
+def test_text_that_cannot_be_an_id_is_not_asked_for(harness: ServiceHarness, task_id: str) -> None:
+    """The gateway gets no request about it."""
+    entry = unknown(harness)
+    asked = len(harness.gateway.log)
+    assert "is not a task id" in refused(harness, entry, task_id, InvalidInput)
+    assert len(harness.gateway.log) == asked
+
+
+def test_spaces_around_the_id_are_ignored(harness: ServiceHarness) -> None:
+    """They come with a copy from a web page."""
+    entry = unknown(harness)
+    (task_id,) = harness.gateway.charged
+    assert settle(harness, entry, f"\t{task_id} \n").task_id == task_id
+
+
 def test_id_of_another_request_is_refused(harness: ServiceHarness) -> None:
     """Two requests cannot have one task. The message names the other entry."""
     other = harness.submit(take=5)

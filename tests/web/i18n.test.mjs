@@ -3,7 +3,7 @@ import { test } from "node:test";
 
 import { load, speak, TEXTS } from "./host.mjs";
 
-const { ago, has, loadStrings, nodeTexts, t } = await load("i18n.mjs");
+const { ago, has, loadStrings, moment, nodeTexts, t } = await load("i18n.mjs");
 await loadStrings();
 
 const [ENGLISH, CHINESE] = ["en", "zh"].map((language) => TEXTS[language].pika.common.cancel);
@@ -74,6 +74,14 @@ test("an age is in the largest unit that fits, rounded down", () => {
     "last mo",
     "2y ago",
   ]);
+});
+
+test("a moment has its date and its time to the second, in the words of the language", () => {
+  const at = new Date(2026, 10, 28, 15, 4, 5).getTime() / 1000;
+  speak("en");
+  assert.match(moment(at), /Nov 28, 2026.*3:04:05/);
+  speak("zh");
+  assert.match(moment(at), /2026年11月28日.*15:04:05/);
 });
 
 test("a task from the future, by a clock that is wrong, is from now", () => {

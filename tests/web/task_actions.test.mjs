@@ -125,6 +125,16 @@ test("the request of a task is shown as JSON", async () => {
   await close();
 });
 
+test("the gateway's answer is shown as text below the request; without one there is no heading", async () => {
+  const texts = () => topDialog().all.filter(({ tagName }) => tagName === "pre").map(({ textContent }) => textContent);
+  for (const [answer, expected] of [["<b>502</b>\nBad gateway", ["<b>502</b>\nBad gateway"]], ["", []], [undefined, []]]) {
+    await withAnswer(() => json({ request: {}, answer }), () => actions.request(known(6)));
+    assert.deepEqual(texts().slice(1), expected);
+    assert.equal(topDialog().textContent.includes(t("tasks.answer.title")), expected.length > 0);
+    await close();
+  }
+});
+
 test("forgetting asks first; the answer decides", async () => {
   const requests = [];
   for (const answer of [t("common.cancel"), t("tasks.do.forget")]) {
@@ -169,9 +179,10 @@ function card(changes) {
 test("each button of a card does its action with the card's task", () => {
   const { created, pressed } = card();
   created.show(known(9), 0, 1);
-  for (const name of ["add", "copy", "request", "forget"]) buttonOf(created.root, t(`tasks.do.${name}`)).click();
+  const names = ["add", "copy", "settle", "request", "forget"];
+  for (const name of names) buttonOf(created.root, t(`tasks.do.${name}`)).click();
   created.thumbnail.click();
-  assert.deepEqual(pressed, ["add", "copy", "request", "forget", "open"].map((name) => [name, 9]));
+  assert.deepEqual(pressed, [...names, "open"].map((name) => [name, 9]));
 });
 
 test("a card shows the progress only while its task is under way", () => {

@@ -89,6 +89,15 @@ function candidates() {
 }
 
 /**
+ * A moment on the user's clock: "Nov 28, 2026, 7:29:39 AM".
+ * @param {number} epochSeconds
+ */
+export function moment(epochSeconds) {
+  const words = new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "medium" });
+  return words.format(epochSeconds * 1000);
+}
+
+/**
  * How long ago a moment is, in words: "3m ago".
  * @param {number} epochSeconds
  * @param {number} [now] seconds since the epoch

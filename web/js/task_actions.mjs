@@ -8,19 +8,20 @@ import { confirmed, openDialog, paragraphs } from "./dialogs.mjs";
 import { messageOf } from "./errors.mjs";
 import { addNode, fileUrl, showToast } from "./host.mjs";
 import { t } from "./i18n.mjs";
+import { askForTaskId } from "./settle_dialog.mjs";
 import { readRequest } from "./task_requests.mjs";
-import { hasFile } from "./task_states.mjs";
+import { hasFile, isUnknown } from "./task_states.mjs";
 import { tasks } from "./task_store.mjs";
 import { explanation, problemOf, promptOf, stateWord } from "./task_words.mjs";
 
 const TICK_SHOWN_FOR_MS = 1500;
 
-/** @typedef {"open" | "add" | "copy" | "request" | "forget"} Action */
+/** @typedef {"open" | "add" | "copy" | "settle" | "request" | "forget"} Action */
 
 /** @typedef {Record<Action, (task: KnownTask, button: HTMLElement) => unknown>} Actions */
 
 /** @type {Actions} */
-export const actions = { open, add, copy, request: showRequest, forget };
+export const actions = { open, add, copy, settle: askForTaskId, request: showRequest, forget };
 
 /**
  * Opens the file where there is one or can be one, and otherwise what is known about the task.
@@ -87,23 +88,40 @@ function failure(message, retry) {
  * @param {KnownTask} task
  */
 async function openDetails(task) {
-  const { dialog, body, foot, closed } = openDialog(promptOf(task));
+  const { dialog, body, foot, close, closed } = openDialog(promptOf(task));
   const word = element("p", { className: "pika-state", ariaLive: "polite" });
   const texts = element("div");
   body.append(word, texts);
+  /** The task in the dialog, as JSON. */
+  let listed = "";
   function show() {
     const current = tasks.task(task.number) ?? task;
+    // Built again only where something differs: a button may have the focus.
+    const json = JSON.stringify(current);
+    if (json === listed) return;
+    listed = json;
     word.dataset.state = current.state;
     word.textContent = stateWord(current);
     const problem = problemOf(current);
     const error = problem ? [element("p", { className: "pika-error", textContent: problem })] : [];
     texts.replaceChildren(...error, ...paragraphs(explanation(current)));
-    foot.replaceChildren(idButton(current, dialog));
+    foot.replaceChildren(isUnknown(current) ? settleButton(current, close) : idButton(current, dialog));
   }
   show();
   const stop = tasks.watch(show);
   await closed;
   stop();
+}
+
+/**
+ * @param {KnownTask} task
+ * @param {() => void} close the dialog with the button: it has told everything then
+ */
+function settleButton(task, close) {
+  async function settle() {
+    if (await askForTaskId(task)) close();
+  }
+  return button(t("tasks.do.settle"), settle, { look: "primary" });
 }
 
 /**
@@ -169,11 +187,12 @@ async function showRequest(task) {
   async function show() {
     body.replaceChildren(spinner());
     try {
-      const { request } = await readRequest(task.number);
+      const { request, answer } = await readRequest(task.number);
       const text = JSON.stringify(request, null, 2);
       body.replaceChildren(
         ...paragraphs(t("tasks.request_note")),
         element("pre", { textContent: text, tabIndex: 0 }),
+        ...(answer ? answerParts(answer) : []),
       );
       foot.replaceChildren(copyButton(t("common.copy"), text, dialog));
     } catch (error) {
@@ -181,6 +200,16 @@ async function showRequest(task) {
     }
   }
   await show();
+}
+
+/** @param {string} answer of the gateway */
+function answerParts(answer) {
+  const heading = element("h3", { textContent: t("tasks.answer.title") });
+  return [
+    heading,
+    ...paragraphs(t("tasks.answer.note")),
+    element("pre", { className: "answer", textContent: answer, tabIndex: 0 }),
+  ];
 }
 
 /** @param {KnownTask} task */

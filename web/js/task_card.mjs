@@ -7,7 +7,7 @@
 import { element, icon, iconButton } from "./dom.mjs";
 import { ago, t } from "./i18n.mjs";
 import { thumbnailUrl } from "./task_requests.mjs";
-import { hasFile, isUnderWay } from "./task_states.mjs";
+import { hasFile, isUnderWay, isUnknown } from "./task_states.mjs";
 import { explanation, problemOf, promptOf, shortId, stateWord } from "./task_words.mjs";
 
 /** @type {Partial<Record<TaskState, string>>} */
@@ -36,7 +36,11 @@ export class Card {
      * @param {string} iconName
      */
     const actionButton = (name, iconName) => {
-      const created = iconButton(iconName, t(`tasks.do.${name}`), () => actions[name](this.#task, created));
+      const created = iconButton(iconName, t(`tasks.do.${name}`), async () => {
+        await actions[name](this.#task, created);
+        // The button may have no use any more. Then nothing has the focus after its dialog.
+        if (created.hidden && document.activeElement === document.body) this.root.focus();
+      });
       return created;
     };
     this.thumbnail = element("button", { type: "button", className: "thumbnail", onclick: open });
@@ -46,9 +50,11 @@ export class Card {
     this.details = element("span", { className: "details" });
     this.add = actionButton("add", "plus-circle");
     this.copy = actionButton("copy", "copy");
+    this.settle = actionButton("settle", "pencil");
     const others = [actionButton("request", "code"), actionButton("forget", "trash")];
-    this.buttons = [this.thumbnail, this.add, this.copy, ...others];
-    const actionBar = element("div", { className: "actions" }, this.add, this.copy, ...others);
+    const withIcon = [this.add, this.copy, this.settle, ...others];
+    this.buttons = [this.thumbnail, ...withIcon];
+    const actionBar = element("div", { className: "actions" }, ...withIcon);
     const meta = element("div", { className: "meta" }, this.state, this.details);
     const text = element("div", { className: "text" }, this.prompt, this.error, meta, actionBar);
     this.fill = element("div", { className: "fill" });
@@ -95,6 +101,7 @@ export class Card {
     this.error.title = [problem, explanation(task)].filter(Boolean).join("\n\n");
     this.state.textContent = state;
     this.add.hidden = this.copy.hidden = !task.task_id;
+    this.settle.hidden = !isUnknown(task);
     this.bar.hidden = !isUnderWay(task);
     this.bar.ariaValueNow = String(task.progress);
     this.bar.ariaLabel = state;

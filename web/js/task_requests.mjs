@@ -1,12 +1,14 @@
 // @ts-check
 // The requests to the server that are about tasks.
 
-/** @import { RefreshedTask, Task, TaskPage } from "./types.mjs" */
+/** @import { RefreshedTask, SentRequest, Task, TaskPage } from "./types.mjs" */
 
 import { serverUrl } from "./host.mjs";
 import { get, post } from "./routes.mjs";
 
 const PAGE_SIZE = 500;
+
+/** @typedef {"collect" | "forget" | "settle"} TaskAction */
 
 /**
  * The newest tasks, or those before a number.
@@ -36,19 +38,20 @@ export function refresh(number) {
 }
 
 /**
- * Has the server save a task's file, or forget the task.
+ * Has the server save a task's file, forget the task, or take over its id.
  * @param {number} number
- * @param {"collect" | "forget"} action
+ * @param {TaskAction} action
+ * @param {object} [body] what the action needs to know
  * @returns {Promise<{ task: Task }>}
  */
-export function act(number, action) {
-  return post(`tasks/${number}/${action}`);
+export function act(number, action, body) {
+  return post(`tasks/${number}/${action}`, body);
 }
 
 /**
  * The request that a task was created with.
  * @param {number} number
- * @returns {Promise<{ request: object }>}
+ * @returns {Promise<SentRequest>}
  */
 export function readRequest(number) {
   return get(`tasks/${number}/request`);

@@ -42,6 +42,14 @@ export function isUnderWay(task) {
 }
 
 /**
+ * Whether the user can give the request its task's id: it was sent, and no clear answer came back.
+ * @param {Pick<Task, "state">} task
+ */
+export function isUnknown(task) {
+  return task.state === "unknown";
+}
+
+/**
  * Whether there is a file, saved or still at the gateway.
  * @param {Pick<Task, "state">} task
  */

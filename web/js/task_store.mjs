@@ -3,6 +3,7 @@
 // polls the server for changes.
 
 /** @import { PollingHost } from "./polling.mjs" */
+/** @import { TaskAction } from "./task_requests.mjs" */
 /** @import { KnownTask } from "./types.mjs" */
 
 import { asError } from "./errors.mjs";
@@ -89,11 +90,12 @@ export class TaskStore {
   /**
    * Has the server do something to a task, and takes over the result.
    * @param {number} number
-   * @param {"collect" | "forget"} action
+   * @param {TaskAction} action
+   * @param {object} [body] what the action needs to know
    * @returns the task afterwards; rejected with RequestError
    */
-  async act(number, action) {
-    const { task } = await this.#requests.act(number, action);
+  async act(number, action, body) {
+    const { task } = await this.#requests.act(number, action, body);
     this.#put([task]);
     this.#notify();
     return task;

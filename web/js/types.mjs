@@ -48,6 +48,13 @@
  * @property {boolean} asked whether the gateway was asked: only for a task of its own
  */
 
+/**
+ * @typedef {object} SentRequest
+ * @property {object} request images and videos are described only
+ * @property {string} [answer] the gateway's answer, if it left the outcome unknown. Empty where there
+ *   is none; a server that was not restarted after an update does not send it.
+ */
+
 /** @typedef {"environment" | "file" | "default" | "none"} SettingSource */
 
 /**

@@ -90,6 +90,9 @@ WORDS: Final = tuple(
         (r"no available channels? for", Meaning.MODEL),
         (r"该令牌无权(?:使用|访问)模型", Meaning.MODEL),
         (r"this token has no access to model", Meaning.MODEL),
+        # new-api controller/relay.go, and the proxy Kong: about the path, not about a task.
+        (r"invalid url \(", Meaning.NO_CALL),
+        (r"no route matched", Meaning.NO_CALL),
         # new-api relay/relay_task.go, in gateways that drop the code.
         (r"task[_ ](?:does )?not[_ ](?:exist|found)", Meaning.NO_TASK),
         (r"任务不存在", Meaning.NO_TASK),
