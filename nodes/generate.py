@@ -247,8 +247,9 @@ def _outcome(submitted: Submitted, composed: _Composed) -> Outcome:
             Ending.REUSED,
             f"Reused task {submitted.task_id}, no new charge. Another seed creates a new take.",
         )
-    parts = (f"task {submitted.task_id}", _replacement(submitted), composed.note)
-    return Outcome(Ending.DONE, " · ".join(filter(None, parts)))
+    note = " · ".join(filter(None, (_replacement(submitted), composed.note)))
+    text = " · ".join(filter(None, (f"task {submitted.task_id}", note)))
+    return Outcome(Ending.DONE, text, note, composed.request.prompt_text)
 
 
 def _replacement(submitted: Submitted) -> str:

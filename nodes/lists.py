@@ -25,7 +25,7 @@ _MAX_NAMED: Final = 5
 class Ending(Enum):
     """How an item ended. The order is that of the text: first what may have cost something."""
 
-    DONE = ""
+    DONE = "Note"
     REUSED = "reused"
     UNKNOWN = "Outcome unknown, may have been charged"
     REFUSED = "Refused"
@@ -42,7 +42,7 @@ class Outcome:
 
     Attributes:
         text: What the node displays if this is its only item.
-        words: What a summary says about it.
+        words: What a summary says about it: the error, or a note; empty if there is nothing to say.
         name: What a summary calls it: its prompt.
         skipped: Whether the other items go on although this one has an error.
     """
@@ -90,11 +90,11 @@ def summarize(done: str, outcomes: Mapping[int, Outcome], total: int) -> str:
     succeeded = reused + endings.count(Ending.DONE)
     note = f" ({reused} reused, no new charge)" if reused else ""
     parts = [f"{succeeded} of {total} {done}{note}."]
-    for ending, skipped in itertools.product(_PROBLEMS, (False, True)):
+    for ending, skipped in itertools.product((*_PROBLEMS, Ending.DONE), (False, True)):
         items = [
             f"{_label(index, each.name)}: {_cut(each.words)}"
             for index, each in sorted(outcomes.items())
-            if (each.ending, each.skipped) == (ending, skipped)
+            if (each.ending, each.skipped) == (ending, skipped) and each.words
         ]
         if items:
             parts.append(f"{ending.value}{', skipped' if skipped else ''}: {_listed(items)}")

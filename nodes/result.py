@@ -181,7 +181,7 @@ class PikaResult(io.ComfyNode):
                 display.skip(error)
                 return _skipped(skip_message(error, display.name, display.index))
             frame = await service.prepare(first_frame, collected.path, observer=display.observer)
-            display.finish(Outcome(Ending.DONE, _describe(collected)))
+            display.finish(Outcome(Ending.DONE, _describe(collected), collected.note))
         return _output(collected, frame)
 
 
