@@ -79,12 +79,18 @@ class Collector:
         self._inspections = ProbeCache(partial(_decode, limits=policy.decode_limits))
 
     async def collect(
-        self, task_id: str, timeout: float | None, observer: ProgressObserver
+        self,
+        task_id: str,
+        timeout: float | None,
+        observer: ProgressObserver,
+        gateway: str | None = None,
     ) -> Collected:
         """See `Service.collect`."""
-        existing = await self._workers.disk(observer, self._find_file, task_id)
+        existing = await self._workers.disk(observer, self._find_file, task_id, gateway)
         if existing is not None:
             return existing
+        if gateway not in (None, self._settings.gateway):
+            raise messages.other_gateway(task_id, str(gateway), self._settings.base_url)
         task = await self._finished(task_id, timeout, observer)
         entry = await self._workers.disk(observer, self._entry, task_id)
         owner = str(uuid.uuid4())
@@ -119,20 +125,24 @@ class Collector:
     def _entry(self, task_id: str) -> Entry:
         return self._journal.adopt(task_id, self._settings.base_url, self._settings.key_id)
 
-    def _find_file(self, task_id: str, *, accept_damaged: bool = False) -> Collected | None:
+    def _find_file(
+        self, task_id: str, gateway: str | None = None, *, accept_damaged: bool = False
+    ) -> Collected | None:
         """The file of an earlier download, if it is still there.
 
         Args:
+            gateway: The gateway of the task. None for the current one, or for another one if only
+                that has saved a task with this id.
             accept_damaged: Whether to accept one that was damaged after it was saved.
 
         Raises:
             DownloadFailed: It is there, and nothing can be read of it.
         """
-        gateway = self._settings.gateway
-        entry = self._journal.find_by_task_id(task_id, gateway)
+        wanted = gateway or self._settings.gateway
+        entry = self._journal.find_by_task_id(task_id, wanted)
         if entry is None or entry.state not in (State.FINISHED, State.SAVED):
             return None
-        if entry.gateway != gateway and entry.state is not State.SAVED:
+        if entry.gateway != wanted and (gateway is not None or entry.state is not State.SAVED):
             return None
         stem = file_stem(entry.gateway, task_id)
         for candidate in self._candidates(entry, stem):

@@ -166,16 +166,22 @@ class Service:
         task_id: str,
         *,
         timeout: float | None = None,
+        gateway: str | None = None,
         observer: ProgressObserver = NO_OBSERVER,
     ) -> Collected:
         """Wait for a task and save its file in the output folder, unless it is there already.
 
+        Args:
+            timeout: Seconds to wait from now; None for no limit.
+            gateway: The identity of the gateway that the task belongs to; None for the current one,
+                or for another one if only that has saved a task with this id.
+
         Raises:
             DownloadFailed: The file cannot be downloaded or saved, or is not media.
-            TaskFailed, TaskTimeout, TaskNotFound, FeedRefused: As `wait`.
+            TaskFailed, TaskTimeout, TaskNotFound, OtherGateway, FeedRefused: As `wait`.
         """
         self.settings.require_key()
-        return await self._collector.collect(task_id, timeout, observer)
+        return await self._collector.collect(task_id, timeout, observer, gateway)
 
     async def prepare(
         self,
