@@ -10,6 +10,7 @@ from comfy_api.latest import Input, io
 
 from ..pika_api.errors import InvalidInput, PikaError
 from ..pika_api.media import AS_IS, AUTO, FITS, FORMATS, Media
+from ..pika_api.message import Message
 from ..pika_api.request import (
     PIKAFFECTS,
     GenerateRequest,
@@ -348,7 +349,9 @@ def _url(name: str, connected: object, url: str, linked: frozenset[str]) -> str 
     if connected is not None:
         raise InvalidInput(
             url_name,
-            f"{name} is connected as well, and a request takes only one of the two.",
-            f"Clear {url_name}, or disconnect {name}.",
+            Message(
+                "{name} is connected as well, and a request takes only one of the two.", name=name
+            ),
+            Message("Clear {url_name}, or disconnect {name}.", url_name=url_name, name=name),
         )
     return check_url(url, url_name)

@@ -8,6 +8,7 @@ from comfy_api.latest import io
 
 from ..pika_api.errors import InvalidInput, PikaError
 from ..pika_api.journal import State
+from ..pika_api.message import Message
 from . import host
 from .sockets import CATEGORY
 
@@ -79,18 +80,26 @@ def _find(task_id: str, state: str) -> str:
         if journal.find_by_task_id(task_id) is None:
             raise InvalidInput(
                 "task_id",
-                f'"{task_id[:60]}" is not in the journal.',
-                "Choose a task from the list. To use a task of another ComfyUI, type its id into "
-                "Pika Result.",
+                Message('"{task_id}" is not in the journal.', task_id=task_id[:60]),
+                Message(
+                    "Choose a task from the list. To use a task of another ComfyUI, type its id "
+                    "into Pika Result."
+                ),
             )
         return task_id
     if state not in STATES:
         known = ", ".join(STATES)
-        raise InvalidInput("state", f'"{state}" is not a valid choice.', f"Choose one of: {known}.")
+        raise InvalidInput(
+            "state",
+            Message('"{state}" is not a valid choice.', state=state),
+            Message("Choose one of: {known}.", known=known),
+        )
     newest = journal.entries(STATES[state], limit=1, with_task=True)
     if not newest or newest[0].task_id is None:
         kind = "task" if state == ANY else f"{state} task"
         raise InvalidInput(
-            "task_id", f"there is no {kind} in the journal yet.", "Create one with Pika Generate."
+            "task_id",
+            Message("there is no {kind} in the journal yet.", kind=kind),
+            Message("Create one with Pika Generate."),
         )
     return newest[0].task_id

@@ -13,6 +13,7 @@ from comfy_api.latest import Input, InputImpl, Types
 
 from ..pika_api.errors import InvalidInput
 from ..pika_api.media import Media, images, probe_file, read_video_file
+from ..pika_api.message import Message
 from ..pika_api.request import Options
 from . import host
 
@@ -79,12 +80,16 @@ def _encoded(video: Input.Video) -> Media:
     parts = video.get_components()
     images = parts.images
     if images.ndim != 4 or 0 in images.shape:
-        raise InvalidInput("video", "the video has no frames.", "Check the node that created it.")
+        raise InvalidInput(
+            "video", Message("the video has no frames."), Message("Check the node that created it.")
+        )
     # H.264 with 4:2:0 chroma needs even sizes: an odd last row or column is dropped.
     height, width = images.shape[1] // 2 * 2, images.shape[2] // 2 * 2
     if not height or not width:
         raise InvalidInput(
-            "video", "the video is one pixel wide or high.", "Check the node that created it."
+            "video",
+            Message("the video is one pixel wide or high."),
+            Message("Check the node that created it."),
         )
     images = images[:, :height, :width, :3]
     rate = parts.frame_rate
@@ -100,7 +105,9 @@ def _encoded(video: Input.Video) -> Media:
     )
     media = read_video_file(path)
     if media is None:
-        raise InvalidInput("video", "it could not be encoded as MP4.", "Connect an MP4 file.")
+        raise InvalidInput(
+            "video", Message("it could not be encoded as MP4."), Message("Connect an MP4 file.")
+        )
     return replace(media, digest=digest.hexdigest())
 
 

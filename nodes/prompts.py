@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..pika_api.errors import InvalidInput
+from ..pika_api.message import Message
 from .sockets import CATEGORY
 
 
@@ -67,5 +68,7 @@ def _lines(text: str) -> list[str]:
     """
     found = [line.strip() for line in text.split("\n") if line.strip()]
     if not found:
-        raise InvalidInput("prompts", "the text has no prompt.", "Write one prompt per line.")
+        raise InvalidInput(
+            "prompts", Message("the text has no prompt."), Message("Write one prompt per line.")
+        )
     return found

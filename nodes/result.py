@@ -9,6 +9,7 @@ from comfy_api.latest import InputImpl, io
 
 from ..pika_api.errors import InvalidInput, JournalError, PikaError
 from ..pika_api.media import first_frame
+from ..pika_api.message import Message
 from ..pika_api.text import is_task_id, sanitize
 from . import host, progress
 from .lists import STOP, Ending, Outcome, may_skip, skip_message
@@ -28,14 +29,16 @@ def _check_task_id(task_id: str) -> str:
     if not task_id:
         raise InvalidInput(
             "task_id",
-            "the task id is empty.",
-            "Connect the task_id output of Pika Generate, or type in an id.",
+            Message("the task id is empty."),
+            Message("Connect the task_id output of Pika Generate, or type in an id."),
         )
     if not is_task_id(task_id):
         raise InvalidInput(
             "task_id",
-            f'"{sanitize(task_id[:40])}" is not a task id.',
-            "Connect the task_id output of Pika Generate or Pika History, or type in an id.",
+            Message('"{task_id}" is not a task id.', task_id=sanitize(task_id[:40])),
+            Message(
+                "Connect the task_id output of Pika Generate or Pika History, or type in an id."
+            ),
         )
     return task_id
 

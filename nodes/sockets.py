@@ -5,6 +5,7 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..pika_api.errors import InvalidInput
+from ..pika_api.message import Message
 from ..pika_api.request import parse_extra
 from .lists import SKIP, STOP
 
@@ -48,7 +49,9 @@ def check_on_failure(value: str) -> None:
     """Raise an `InvalidInput` unless the value is a choice of ``on_failure``."""
     if value not in (STOP, SKIP):
         raise InvalidInput(
-            "on_failure", f'"{value}" is not a valid choice.', f"Choose {STOP} or {SKIP}."
+            "on_failure",
+            Message('"{value}" is not a valid choice.', value=value),
+            Message("Choose {stop} or {skip}.", stop=STOP, skip=SKIP),
         )
 
 
@@ -74,5 +77,9 @@ def choice(name: str, value: str, choices: tuple[str, ...]) -> str | None:
         return None
     if value not in choices:
         known = ", ".join((NONE, *choices))
-        raise InvalidInput(name, f'"{value}" is not a valid choice.', f"Choose one of: {known}.")
+        raise InvalidInput(
+            name,
+            Message('"{value}" is not a valid choice.', value=value),
+            Message("Choose one of: {known}.", known=known),
+        )
     return value

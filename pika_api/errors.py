@@ -27,6 +27,8 @@ Code decides on the type and on the fields `retryable` and `charged`, never on t
 
 from __future__ import annotations
 
+from .message import Catalogue, Message, translate
+
 
 class PikaError(Exception):
     """What happened, what it means for the money, and the next step.
@@ -39,6 +41,7 @@ class PikaError(Exception):
             more, and may succeed.
         charged: Whether the call that raised the error was charged; None if only the gateway
             knows.
+        catalogue: The language of the error's text; English if it is empty.
     """
 
     retryable: bool = False
@@ -53,7 +56,12 @@ class PikaError(Exception):
         self.what = what
         self.charge_note = charge_note
         self.hint = hint
+        self.catalogue: Catalogue = {}
         super().__init__("\n".join(part for part in (what, charge_note, hint) if part))
+
+    def __str__(self) -> str:
+        parts = (self.what, self.charge_note, self.hint)
+        return "\n".join(translate(part, self.catalogue) for part in parts if part)
 
 
 class InvalidInput(PikaError):
@@ -65,7 +73,7 @@ class InvalidInput(PikaError):
 
     def __init__(self, name: str, problem: str, hint: str) -> None:
         self.name = name
-        super().__init__(f"{name}: {problem}", hint=hint)
+        super().__init__(Message.joined(": ", name, problem), hint=hint)
 
 
 class SettingsError(PikaError):
@@ -79,7 +87,8 @@ class SettingsError(PikaError):
     def __init__(self, problem: str, *, name: str = "", hint: str = "") -> None:
         self.name = name
         self.problem = problem
-        super().__init__(f"PIKA_{name.upper()}: {problem}" if name else problem, hint=hint)
+        variable = f"PIKA_{name.upper()}" if name else ""
+        super().__init__(Message.joined(": ", variable, problem), hint=hint)
 
 
 class SettingLocked(SettingsError):
@@ -114,7 +123,7 @@ class GatewayError(PikaError):
         super().__init__(what, charge_note=charge_note, hint=hint)
 
 
-NOT_CHARGED = "No task was created, so nothing was charged."
+NOT_CHARGED = Message("No task was created, so nothing was charged.")
 
 
 class NotAccepted(GatewayError):

@@ -23,6 +23,7 @@ from ...pika_api.errors import (
     TaskTimeout,
 )
 from ...pika_api.log import log
+from ...pika_api.message import Message
 from .. import host
 from . import guard
 
@@ -98,13 +99,17 @@ def _problem_of(error: PikaError) -> Problem:
 async def read_object(request: web.Request) -> dict[str, Any]:
     """The JSON object in a request's body. Raises `Problem`."""
     if request.content_type != "application/json":
-        raise Problem(415, "content_type", "The request must be sent as application/json.")
+        raise Problem(415, "content_type", Message("The request must be sent as application/json."))
     if request.content_length is None or request.content_length > _MAX_BODY:
-        raise Problem(413, "too_large", f"The request must not be larger than {_MAX_BODY} bytes.")
+        raise Problem(
+            413,
+            "too_large",
+            Message("The request must not be larger than {maximum} bytes.", maximum=_MAX_BODY),
+        )
     try:
         value = json.loads(await request.read())
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise Problem(400, "body", "The request must be a JSON object.")
+        raise Problem(400, "body", Message("The request must be a JSON object."))
     return value

@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from ..errors import FeedError
+from ..message import Message
 from ..request import Payload
 from ..settings import Settings
 from .dialects import new_task_id
@@ -145,7 +146,11 @@ class Client:
             reply = get_reply(self._feed_session, url, self._timeouts, self._limits)
         except TRANSPORT_ERRORS as error:
             raise FeedError(
-                f"No response from {self._host}: {self._mask.text(root_cause(error))}.",
+                Message(
+                    "No response from {host}: {cause}.",
+                    host=self._host,
+                    cause=self._mask.text(root_cause(error)),
+                ),
                 hint=connection_hint(error),
             ) from None
         failure = feed_error(task_id, reply, self._host, self._mask, self._clock())
@@ -154,7 +159,10 @@ class Client:
         response = json_object(reply.text)
         if response is None:
             message = self._mask.message(reply.text)
-            raise FeedError(f"The response of the feed is not JSON: {message}", status=200)
+            raise FeedError(
+                Message("The response of the feed is not JSON: {message}", message=message),
+                status=200,
+            )
         return Task.from_feed(task_id, self._mask.json(response))
 
     def download(self, task_id: str, url: str, part: Path, check: Callable[[], None]) -> None:

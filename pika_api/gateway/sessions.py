@@ -16,6 +16,7 @@ import requests
 from urllib3.exceptions import HTTPError as TransportError
 from urllib3.util.ssl_match_hostname import CertificateError
 
+from ..message import Message
 from ..text import sanitize, without_queries
 from .exchange import Exchange
 from .limits import OVERHEAD, SizeLimits, Timeouts
@@ -24,9 +25,9 @@ from .network_guard import ConnectionCheck, GuardedAdapter
 #: Everything that a failed request may raise. ValueError: a Location header that is not a URL.
 TRANSPORT_ERRORS: Final = (requests.RequestException, TransportError, OSError, ValueError)
 #: What helps if the certificate of the other side is not trusted.
-CERTIFICATE_HINT: Final = (
-    "The certificate is not trusted. Behind a company's proxy, set REQUESTS_CA_BUNDLE to its "
-    "certificate file."
+CERTIFICATE_HINT: Final = Message(
+    "The certificate is not trusted. Behind a company's proxy, set "
+    "REQUESTS_CA_BUNDLE to its certificate file."
 )
 
 _CHUNK_BYTES: Final = 256 * 1024

@@ -24,6 +24,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..errors import InvalidInput, JournalError
 from ..log import log
+from ..message import Message
 from ..settings import gateway_of, journal_url
 from .clocks import Clocks, SystemClocks
 from .database import Database, Replaced
@@ -108,7 +109,7 @@ _COPIED_COLUMNS: Final = (
 )
 _ABANDONED: Final = "The process that sent it ended before an answer was written down."
 _UNSENT: Final = "Stopped before it was sent."
-_LIST_HINT: Final = "`tasks` lists the journal."
+_LIST_HINT: Final = Message("`tasks` lists the journal.")
 
 
 class Journal(JournalQueries):
@@ -206,10 +207,15 @@ class Journal(JournalQueries):
                 slot = stack.enter_context(self._spool.reserve())
             except OSError as error:
                 raise JournalError(
-                    f"There is no room beside the journal for a task id ({self._spool.folder}): "
-                    f"{error.strerror or error}.",
-                    charge_note="Nothing was sent.",
-                    hint="Free some space there, or make the folder writable, and queue again.",
+                    Message(
+                        "There is no room beside the journal for a task id ({folder}): {strerror}.",
+                        folder=self._spool.folder,
+                        strerror=error.strerror or error,
+                    ),
+                    charge_note=Message("Nothing was sent."),
+                    hint=Message(
+                        "Free some space there, or make the folder writable, and queue again."
+                    ),
                 ) from error
             yield slot
 
@@ -410,7 +416,11 @@ class Journal(JournalQueries):
         with self._database.write() as connection:
             row = _row(connection, entry_id)
             if row is None:
-                raise InvalidInput("task", f"#{entry_id} is not in the journal.", _LIST_HINT)
+                raise InvalidInput(
+                    "task",
+                    Message("#{entry_id} is not in the journal.", entry_id=entry_id),
+                    _LIST_HINT,
+                )
             if row["state"] == State.SENT.value:
                 self._apply(connection, Event.ABANDONED, entry_id, last_error=_ABANDONED)
             row = _row(connection, entry_id) or row
@@ -574,14 +584,20 @@ def _check_settling(row: sa.RowMapping, task_id: str, twins: Sequence[sa.RowMapp
         known = f" It is task {row['task_id']}." if row["task_id"] else ""
         raise InvalidInput(
             "task",
-            f"#{row['id']} does not wait for a task id.{known}",
-            "Only a request whose outcome is unknown can get one.",
+            Message("#{row} does not wait for a task id.{known}", row=row["id"], known=known),
+            Message("Only a request whose outcome is unknown can get one."),
         )
     for twin in twins:
         if twin["fingerprint"] is not None and twin["forgotten_at"] is None:
             raise InvalidInput(
                 "task_id",
-                f"{task_id} is already the task of another request, #{twin['id']}.",
-                "Compare the prompt and the time in the gateway's own list, and use the id of this "
-                "request.",
+                Message(
+                    "{task_id} is already the task of another request, #{twin}.",
+                    task_id=task_id,
+                    twin=twin["id"],
+                ),
+                Message(
+                    "Compare the prompt and the time in the gateway's own list, and use the id of "
+                    "this request."
+                ),
             )

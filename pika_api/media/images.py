@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..errors import InvalidInput
+from ..message import Message
 from . import png
 from .picture_files import check_picture_file
 from .structure import NotMedia
@@ -136,8 +137,8 @@ def _check_finite(band: npt.NDArray[Any]) -> None:
             return
     raise InvalidInput(
         "image",
-        "it has pixels that are not numbers (NaN or infinite).",
-        "Check the node that created the picture; a VAE in half precision can cause this.",
+        Message("it has pixels that are not numbers (NaN or infinite)."),
+        Message("Check the node that created the picture; a VAE in half precision can cause this."),
     )
 
 
@@ -145,15 +146,20 @@ def _single_picture(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     if pixels.ndim == 4 and pixels.shape[0] != 1:
         raise InvalidInput(
             "image",
-            f"a batch of {pixels.shape[0]} images, but a task takes only one image.",
-            "Select one (ImageFromBatch), or convert the batch to a list to get a task for each.",
+            Message(
+                "a batch of {count} images, but a task takes only one image.", count=pixels.shape[0]
+            ),
+            Message(
+                "Select one (ImageFromBatch), or convert the batch to a list to get a task for "
+                "each."
+            ),
         )
     picture = pixels[0] if pixels.ndim == 4 else pixels
     if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4) or 0 in picture.shape:
         raise InvalidInput(
             "image",
-            f"the shape {tuple(pixels.shape)} is not that of a picture.",
-            "Connect an IMAGE of shape [1, height, width, 1, 3 or 4].",
+            Message("the shape {shape} is not that of a picture.", shape=tuple(pixels.shape)),
+            Message("Connect an IMAGE of shape [1, height, width, 1, 3 or 4]."),
         )
     return picture
 
@@ -242,9 +248,13 @@ def _encode_pixels(
 def _png_too_large(media: Media, limit: int) -> InvalidInput:
     return InvalidInput(
         "image_format",
-        f"as PNG the image is {media.base64_size / 1e6:.1f} MB in the request, over the "
-        f"{limit / 1e6:.1f} MB allowed (PIKA_MAX_BODY_MB).",
-        "Choose auto, connect a smaller image, or raise PIKA_MAX_BODY_MB.",
+        Message(
+            "as PNG the image is {size:.1f} MB in the request, over the {limit:.1f} MB "
+            "allowed (PIKA_MAX_BODY_MB).",
+            size=media.base64_size / 1e6,
+            limit=limit / 1e6,
+        ),
+        Message("Choose auto, connect a smaller image, or raise PIKA_MAX_BODY_MB."),
     )
 
 
@@ -302,6 +312,8 @@ def read_image_file(path: Path) -> Pixels:
             pixels = np.asarray(upright.convert("RGBA"))
     except (NotMedia, OSError, ValueError, Image.DecompressionBombError) as error:
         raise InvalidInput(
-            "image", f"{path} is not a picture: {error}.", "Use a PNG, JPEG or WebP file."
+            "image",
+            Message("{path} is not a picture: {error}.", path=path, error=error),
+            Message("Use a PNG, JPEG or WebP file."),
         ) from error
     return to_rgb8(pixels.astype(np.float32) / 255.0)

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from ..errors import InvalidInput
+from ..message import Message
 from .probe import MediaKind, probe_file
 from .structure import NotMedia, UnreadFormat
 from .types import Media
@@ -18,15 +19,17 @@ def read_video_file(path: Path) -> Media | None:
         InvalidInput: The file is not a video, or cannot be read. The message names the file
             without its folder.
     """
-    hint = "Connect a VIDEO that ComfyUI's own video preview can play."
+    hint = Message("Connect a VIDEO that ComfyUI's own video preview can play.")
     try:
         probe = probe_file(path)
     except UnreadFormat:
         return None  # ComfyUI decodes it, as it would without this pack
     except (NotMedia, OSError) as error:
-        raise InvalidInput("video", f"{path.name} is not a video: {error}.", hint) from error
+        raise InvalidInput(
+            "video", Message("{name} is not a video: {error}.", name=path.name, error=error), hint
+        ) from error
     if probe.kind is not MediaKind.VIDEO:
-        raise InvalidInput("video", f"{path.name} is a picture.", hint)
+        raise InvalidInput("video", Message("{name} is a picture.", name=path.name), hint)
     if not probe.is_mp4_h264:
         return None
     digest = hashlib.sha256()

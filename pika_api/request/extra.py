@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from ..errors import InvalidInput
+from ..message import Message
 
 #: A decoded JSON object. It is merged over the part of the body that a value creates.
 Extra: TypeAlias = Mapping[str, Any]
@@ -32,18 +33,29 @@ def parse_extra(text: str, name: str = "extra_json") -> Extra:
         near = text[max(0, error.pos - 20) : error.pos + 20].replace("\n", " ")
         raise InvalidInput(
             name,
-            f"not valid JSON at {position}: {error.msg}, near «{near}».",
-            'Write a JSON object such as {"seed": 7}, or leave it empty.',
+            Message(
+                "not valid JSON at {position}: {msg}, near «{near}».",
+                position=position,
+                msg=error.msg,
+                near=near,
+            ),
+            Message('Write a JSON object such as {{"seed": 7}}, or leave it empty.'),
         ) from error
     except ValueError as error:
-        raise InvalidInput(name, f"{error}.", "Use ordinary numbers, or text in quotes.") from error
+        raise InvalidInput(
+            name,
+            Message("{error}.", error=error),
+            Message("Use ordinary numbers, or text in quotes."),
+        ) from error
     except RecursionError as error:
-        raise InvalidInput(name, "it is nested too deeply.", "Write a flatter object.") from error
+        raise InvalidInput(
+            name, Message("it is nested too deeply."), Message("Write a flatter object.")
+        ) from error
     if not isinstance(value, dict):
         raise InvalidInput(
             name,
-            f"a JSON object is required, but this is a {type(value).__name__}.",
-            'Wrap it in braces with a name, such as {"name": …}, or leave it empty.',
+            Message("a JSON object is required, but this is a {name}.", name=type(value).__name__),
+            Message('Wrap it in braces with a name, such as {{"name": …}}, or leave it empty.'),
         )
     return value
 

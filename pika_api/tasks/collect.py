@@ -26,6 +26,7 @@ from ..media import (
     inspect_file,
     kind_of_file,
 )
+from ..message import Message
 from ..progress import Progress, ProgressObserver, pause
 from ..settings import Settings
 from . import messages
@@ -98,7 +99,9 @@ class Collector:
             while not await self._workers.disk(
                 observer, self._journal.acquire_lease, entry.id, owner
             ):
-                observer.report(Progress("Another download of this file is running", 100, task_id))
+                observer.report(
+                    Progress(Message("Another download of this file is running"), 100, task_id)
+                )
                 await pause(self._policy.row_check, observer)
             # The previous holder of the lease may have saved it.
             existing = await self._workers.disk(observer, self._find_file, task_id)
@@ -220,7 +223,7 @@ class Collector:
         attempt = 0
         while True:
             attempt += 1
-            observer.report(Progress("Downloading", 100, task.id))
+            observer.report(Progress(Message("Downloading"), 100, task.id))
             stop = threading.Event()
             try:
                 return await self._workers.media(observer, self._download, entry, task, owner, stop)
@@ -251,12 +254,12 @@ class Collector:
 
         def check() -> None:
             if stop.is_set():
-                raise DownloadFailed(task.id, "The download was stopped.")
+                raise DownloadFailed(task.id, Message("The download was stopped."))
 
         with self._workers.keeper.keeping(owner):
             try:
                 if not self._journal.acquire_lease(entry.id, owner):
-                    raise DownloadFailed(task.id, "Another process is downloading it now.")
+                    raise DownloadFailed(task.id, Message("Another process is downloading it now."))
                 return self._save(entry, task, check)
             except DownloadFailed as error:
                 self._journal.record_error(entry.id, error.what)
@@ -278,7 +281,7 @@ class Collector:
             check()
             self._output.mkdir(parents=True, exist_ok=True)
             if unchecked.exists():
-                reason = "it was refused, or the process ended while it was inspected"
+                reason = Message("it was refused, or the process ended while it was inspected")
                 raise messages.file_not_opened(task.id, unchecked, reason)
             self._client.download(task.id, task.result_url, part, check)
             kind = kind_of_file(part)
@@ -296,7 +299,11 @@ class Collector:
         except OSError as error:
             raise DownloadFailed(
                 task.id,
-                f"The file cannot be saved in {self._output}: {error.strerror or error}.",
+                Message(
+                    "The file cannot be saved in {output}: {strerror}.",
+                    output=self._output,
+                    strerror=error.strerror or error,
+                ),
                 hint=files.write_hint(error, path),
                 retryable=False,
             ) from error
@@ -385,7 +392,9 @@ def _not_the_file(task_id: str, path: Path) -> DownloadFailed:
     discard_part(path)  # it is not what was paid for, and the next attempt must start over
     return DownloadFailed(
         task_id,
-        f"The download is neither a video nor a picture. It begins «{head}».",
-        hint="The link may have expired, or the media host has a problem. Queue the same workflow "
-        "again later: it asks for a fresh link and costs nothing.",
+        Message("The download is neither a video nor a picture. It begins «{head}».", head=head),
+        hint=Message(
+            "The link may have expired, or the media host has a problem. Queue the same "
+            "workflow again later: it asks for a fresh link and costs nothing."
+        ),
     )

@@ -12,6 +12,7 @@ from ..errors import FeedError, InvalidInput, JournalError, NotAccepted, SubmitU
 from ..gateway import Client, resend_delay
 from ..journal import SUBMITTING, Claim, Entry, Intent, Journal, Slot, State
 from ..log import log
+from ..message import Message
 from ..progress import NO_OBSERVER, Progress, ProgressObserver, pause
 from ..request import (
     GenerateRequest,
@@ -131,13 +132,17 @@ class Submitter:
         if entry.task_id is None:
             raise messages.earlier_submit_unknown(entry, self._journal.home)
         if entry.key_id != intent.key_id and not _has_file(entry):
-            observer.report(Progress(f"Looking up task {entry.task_id} with the new key"))
+            observer.report(
+                Progress(
+                    Message("Looking up task {task_id} with the new key", task_id=entry.task_id)
+                )
+            )
             try:
                 known = await self._poller.is_known(entry, observer)
             except FeedError as error:
                 raise messages.other_key_unclear(entry, error, self._journal.home) from error
             if not known:
-                reason = "The gateway does not know it with the key that was set later."
+                reason = Message("The gateway does not know it with the key that was set later.")
                 log.info("task %s: %s", entry.task_id, reason)
                 await self._workers.disk(observer, self._journal.replace, entry.id, intent, reason)
                 return False
@@ -151,7 +156,9 @@ class Submitter:
             claim = await self._workers.disk(observer, self._journal.claim, intent, owner)
             if claim.acquired or claim.entry.state not in SUBMITTING:
                 return claim
-            observer.report(Progress("The same request is being sent; waiting for its task"))
+            observer.report(
+                Progress(Message("The same request is being sent; waiting for its task"))
+            )
             await pause(self._policy.row_check, observer)
 
     async def _send(
@@ -175,7 +182,15 @@ class Submitter:
                     )
                     raise
                 log.info("request #%d: not accepted, retry in %.1f s: %s", entry.id, delay, error)
-                observer.report(Progress(f"{error.what} Retry in {format_duration(delay)}"))
+                observer.report(
+                    Progress(
+                        Message(
+                            "{cause} Retry in {delay}",
+                            cause=error.what,
+                            delay=format_duration(delay),
+                        )
+                    )
+                )
                 await pause(delay, observer)
 
     def _send_once(self, entry: Entry, payload: Payload, owner: str) -> str:
@@ -224,7 +239,7 @@ class Submitter:
         try:
             may_be_sent = self._journal.may_be_sent(entry.id, owner)
         except JournalError as error:
-            what = f"The request was not sent completely. {error.what}"
+            what = Message("The request was not sent completely. {cause}", cause=error.what)
             raise NotAccepted(what, hint=error.hint) from error
         if not may_be_sent:
             raise _OwnershipLost
@@ -277,8 +292,12 @@ def _upload_observer(payload: Payload, observer: ProgressObserver) -> ProgressOb
         per_cent = 100 * payload.sent // total
         if per_cent != reported:
             reported = per_cent
-            text = f"Sending the request, {per_cent} % of {format_size(total)}"
+            text = Message(
+                "Sending the request, {per_cent} % of {total}",
+                per_cent=per_cent,
+                total=format_size(total),
+            )
             observer.report(Progress(text, per_cent))
 
-    observer.report(Progress(f"Sending the request ({format_size(total)})"))
+    observer.report(Progress(Message("Sending the request ({total})", total=format_size(total))))
     return ProgressObserver(check, observer.report)
