@@ -96,10 +96,12 @@ def _find(task_id: str, state: str) -> str:
         )
     newest = journal.entries(STATES[state], limit=1, with_task=True)
     if not newest or newest[0].task_id is None:
-        kind = "task" if state == ANY else f"{state} task"
+        problem = Message("there is no {state} task in the journal yet.", state=state)
+        if state == ANY:
+            problem = Message("there is no task in the journal yet.")
         raise InvalidInput(
             "task_id",
-            Message("there is no {kind} in the journal yet.", kind=kind),
+            problem,
             Message("Create one with Pika Generate."),
         )
     return newest[0].task_id

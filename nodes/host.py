@@ -141,6 +141,13 @@ def check_interrupt() -> None:
         raise model_management.InterruptProcessingException
 
 
+def free_memory() -> int:
+    """Bytes of main memory that are free."""
+    import torch
+
+    return int(model_management.get_free_memory(torch.device("cpu")))
+
+
 def prompt_id() -> str:
     """ComfyUI's id of the prompt that is being executed; empty outside of an execution."""
     context = get_executing_context()

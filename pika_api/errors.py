@@ -27,7 +27,7 @@ Code decides on the type and on the fields `retryable` and `charged`, never on t
 
 from __future__ import annotations
 
-from .message import Catalogue, Message, translate
+from .message import Catalogue, Message
 
 
 class PikaError(Exception):
@@ -57,11 +57,15 @@ class PikaError(Exception):
         self.charge_note = charge_note
         self.hint = hint
         self.catalogue: Catalogue = {}
-        super().__init__("\n".join(part for part in (what, charge_note, hint) if part))
+        super().__init__(what)
+
+    @property
+    def message(self) -> Message:
+        """All parts, one per line."""
+        return Message.joined("\n", self.what, self.charge_note, self.hint)
 
     def __str__(self) -> str:
-        parts = (self.what, self.charge_note, self.hint)
-        return "\n".join(translate(part, self.catalogue) for part in parts if part)
+        return self.message.translated(self.catalogue)
 
 
 class InvalidInput(PikaError):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..errors import InvalidInput
-from ..media import Media, encode_image, read_image_file, read_video_file
+from ..media import Media, UnreadFormat, encode_image, prepare_video_file, read_image_file
 from ..request import (
     ASPECT_RATIOS,
     CAMERA_MOVES,
@@ -104,7 +107,7 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default="1.5")
     parser.add_argument("--seed", type=int, default=0, help="which take this is; it is not sent")
     parser.add_argument("--image", help="path or URL of an image")
-    parser.add_argument("--video", help="path of an MP4 file, or a URL")
+    parser.add_argument("--video", help="path or URL of a video")
     parser.add_argument(
         "--aspect-ratio",
         default="16:9",
@@ -161,7 +164,16 @@ def _image(source: str | None) -> Media | str | None:
 def _video(source: str | None) -> Media | str | None:
     if source is None or _is_url(source):
         return source
-    media = read_video_file(Path(source))
-    if media is None:
-        raise InvalidInput("--video", f"{source} is not MP4 with H.264.", "Convert it first.")
-    return media
+    try:
+        return prepare_video_file(Path(source), _new_file).media
+    except UnreadFormat as error:
+        raise InvalidInput(
+            "--video", f"{Path(source).name} cannot be sent: {error}.", "Convert it to MP4 first."
+        ) from error
+
+
+def _new_file() -> Path:
+    """The path of a converted video, which is removed when the process exits."""
+    folder = tempfile.mkdtemp(prefix="pika-")  # no other user may read it
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder) / "video.mp4"

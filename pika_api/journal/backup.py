@@ -12,6 +12,7 @@ from typing import Final
 
 from .. import files
 from ..errors import InvalidInput, JournalError
+from ..message import Message
 from .location import read_only
 
 #: Seconds to wait for a file that another process has locked.
@@ -33,7 +34,11 @@ def copy_journal(source: Path, target: Path) -> int:
     if target.exists() or target.is_symlink():
         raise _exists(target)
     if not target.parent.is_dir():
-        raise InvalidInput("file", f"{target.parent} is not a folder.", "Create it first.")
+        raise InvalidInput(
+            "file",
+            Message("{parent} is not a folder.", parent=target.parent),
+            Message("Create it first."),
+        )
     part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
     try:
         files.make_private_file(part)
@@ -41,8 +46,13 @@ def copy_journal(source: Path, target: Path) -> int:
         _publish(part, target)
     except (sqlite3.Error, OSError) as error:
         raise JournalError(
-            f"The journal of tasks ({source}) cannot be copied to {target}: {error}.",
-            hint="Make room there, or name a file in another folder.",
+            Message(
+                "The journal of tasks ({source}) cannot be copied to {target}: {error}.",
+                source=source,
+                target=target,
+                error=error,
+            ),
+            hint=Message("Make room there, or name a file in another folder."),
         ) from error
     finally:
         for suffix in ("", "-wal", "-shm", "-journal"):
@@ -84,4 +94,6 @@ def _publish(part: Path, target: Path) -> None:
 
 
 def _exists(target: Path) -> InvalidInput:
-    return InvalidInput("file", f"{target} exists already.", "Name a new file.")
+    return InvalidInput(
+        "file", Message("{target} exists already.", target=target), Message("Name a new file.")
+    )

@@ -562,7 +562,8 @@ class Journal(JournalQueries):
         Returns:
             Whether the event applied; if not, nothing has changed.
         """
-        values = {f"new_{name}": value for name, value in columns.items()}
+        # A `Message` is stored as its English text; not every driver takes a subclass of str.
+        values = {f"new_{n}": str(v) if isinstance(v, Message) else v for n, v in columns.items()}
         values |= {"entry_id": entry_id, "expected_owner": expected_owner}
         values |= self._lease_parameters()
         return connection.execute(STATEMENTS[event], values).rowcount == 1
@@ -581,10 +582,11 @@ def _row_of_task(connection: sa.Connection, task_id: str, gateway: str) -> sa.Ro
 def _check_settling(row: sa.RowMapping, task_id: str, twins: Sequence[sa.RowMapping]) -> None:
     """Raise `InvalidInput` if a row cannot get this task id."""
     if row["state"] != State.UNKNOWN.value or row["forgotten_at"] is not None:
-        known = f" It is task {row['task_id']}." if row["task_id"] else ""
+        problem = Message("#{number} does not wait for a task id.", number=row["id"])
+        known = Message("It is task {task_id}.", task_id=row["task_id"]) if row["task_id"] else ""
         raise InvalidInput(
             "task",
-            Message("#{row} does not wait for a task id.{known}", row=row["id"], known=known),
+            Message.joined(" ", problem, known),
             Message("Only a request whose outcome is unknown can get one."),
         )
     for twin in twins:

@@ -7,14 +7,11 @@ import io
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..errors import InvalidInput
 from ..message import Message
 from . import png
-from .picture_files import check_picture_file
-from .structure import NotMedia
 from .types import Media
 
 if TYPE_CHECKING:
@@ -86,38 +83,40 @@ def prepare_image(
     media, note = encode_image(fitted, form, limit)
     if fitted is pixels:
         return PreparedImage(media, note)
-    verb = "cropped" if fit == "crop" else "padded"
-    (height, width), (new_height, new_width) = pixels.shape[:2], fitted.shape[:2]
-    change = f"image {verb} from {width}x{height} to {new_width}x{new_height}"
-    return PreparedImage(media, ", ".join(filter(None, (change, note))), fitted)
+    before, after = (f"{each.shape[1]}x{each.shape[0]}" for each in (pixels, fitted))
+    change = Message("image padded from {before} to {after}", before=before, after=after)
+    if fit == "crop":
+        change = Message("image cropped from {before} to {after}", before=before, after=after)
+    return PreparedImage(media, Message.joined(", ", change, note), fitted)
 
 
-def to_rgb8(image: Any) -> Pixels:
+def to_rgb8(image: Any, name: str = "image") -> Pixels:
     """Convert floats in 0…1 to ``[H,W,3]`` bytes: clamped, rounded, composited over white.
 
     Args:
         image: Array of floats, ``[B,H,W,C]`` or ``[H,W,C]``; B is 1; C is 1 (grey), 3 (RGB) or
             4 (RGBA). A torch tensor on the CPU works, too.
+        name: The input that an error names.
 
     Raises:
         InvalidInput: A batch of several pictures, another shape, or values that are not finite.
     """
     import numpy as np
 
-    pixels = _single_picture(np.asarray(image))
+    pixels = _single_picture(np.asarray(image), name)
     height, width, channels = pixels.shape
     rgb = np.empty((height, width, 3), np.uint8)
     rows = max(_BAND_VALUES // (width * channels), 1)
     for start in range(0, height, rows):
-        _convert(pixels[start : start + rows], rgb[start : start + rows])
+        _convert(pixels[start : start + rows], rgb[start : start + rows], name)
     return rgb
 
 
-def _convert(band: npt.NDArray[Any], target: Pixels) -> None:
+def _convert(band: npt.NDArray[Any], target: Pixels, name: str) -> None:
     """Convert some rows of floats to bytes in ``target``."""
     import numpy as np
 
-    _check_finite(band)
+    _check_finite(band, name)
     with np.errstate(over="ignore"):  # values far over 1 overflow here and are clamped below
         scaled = np.multiply(band, 255.0, dtype=np.float32)
     np.clip(scaled, 0.0, 255.0, out=scaled)
@@ -128,7 +127,7 @@ def _convert(band: npt.NDArray[Any], target: Pixels) -> None:
     target[...] = scaled  # a grey channel is broadcast to three
 
 
-def _check_finite(band: npt.NDArray[Any]) -> None:
+def _check_finite(band: npt.NDArray[Any], name: str) -> None:
     import numpy as np
 
     # The sum is quick, and finite only if all values are. A sum that overflows is no proof.
@@ -136,16 +135,16 @@ def _check_finite(band: npt.NDArray[Any]) -> None:
         if np.isfinite(band.sum()) or np.isfinite(band).all():
             return
     raise InvalidInput(
-        "image",
+        name,
         Message("it has pixels that are not numbers (NaN or infinite)."),
         Message("Check the node that created the picture; a VAE in half precision can cause this."),
     )
 
 
-def _single_picture(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _single_picture(pixels: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     if pixels.ndim == 4 and pixels.shape[0] != 1:
         raise InvalidInput(
-            "image",
+            name,
             Message(
                 "a batch of {count} images, but a task takes only one image.", count=pixels.shape[0]
             ),
@@ -157,7 +156,7 @@ def _single_picture(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
     picture = pixels[0] if pixels.ndim == 4 else pixels
     if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4) or 0 in picture.shape:
         raise InvalidInput(
-            "image",
+            name,
             Message("the shape {shape} is not that of a picture.", shape=tuple(pixels.shape)),
             Message("Connect an IMAGE of shape [1, height, width, 1, 3 or 4]."),
         )
@@ -273,7 +272,8 @@ def _lossy(
         width, height = (max(round(side * _SHRINK), 1) for side in picture.size)
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
         media = _media(digest, form, *picture.size, _encode_lossy(picture, form, quality))
-    return media, f"{_describe_encoding(media, form, quality)}, scaled down from {original}"
+    scaled = Message("scaled down from {original}", original=original)
+    return media, Message.joined(", ", _describe_encoding(media, form, quality), scaled)
 
 
 def _encode_lossy(picture: Image.Image, form: str, quality: int) -> bytes:
@@ -285,35 +285,16 @@ def _encode_lossy(picture: Image.Image, form: str, quality: int) -> bytes:
     return file.getvalue()
 
 
-def _describe_encoding(media: Media, form: str, quality: int) -> str:
-    size = f"{media.width}x{media.height}"
-    return f"image sent as {form.upper()}, quality {quality}, {size}, {media.size / 1e6:.2f} MB"
+def _describe_encoding(media: Media, form: str, quality: int) -> Message:
+    return Message(
+        "image sent as {form}, quality {quality}, {width}x{height}, {size:.2f} MB",
+        form=form.upper(),
+        quality=quality,
+        width=media.width,
+        height=media.height,
+        size=media.size / 1e6,
+    )
 
 
 def _media(digest: Future[str], form: str, width: int, height: int, data: bytes) -> Media:
     return Media(digest.result(), f"image/{form}", width, height, data, len(data))
-
-
-def read_image_file(path: Path) -> Pixels:
-    """The pixels of a picture file (PNG, JPEG, WebP …): ``[H,W,3]`` bytes, upright as in EXIF.
-
-    Raises:
-        InvalidInput: The file is not a picture, or cannot be read.
-    """
-    import numpy as np
-    from PIL import Image, ImageOps
-
-    try:
-        check_picture_file(path)
-        with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture)
-            if not upright.has_transparency_data:
-                return np.array(upright.convert("RGB"))
-            pixels = np.asarray(upright.convert("RGBA"))
-    except (NotMedia, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InvalidInput(
-            "image",
-            Message("{path} is not a picture: {error}.", path=path, error=error),
-            Message("Use a PNG, JPEG or WebP file."),
-        ) from error
-    return to_rgb8(pixels.astype(np.float32) / 255.0)

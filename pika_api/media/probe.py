@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from .containers import Structure, check_structure
 from .packets import check_packet
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from av.container import InputContainer
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
     from PIL.Image import Image
 
 #: Frames of the maximum size that threads may decode at the same time. Beside them, a decoder keeps
@@ -205,7 +206,16 @@ def check_size(width: int, height: int, limits: DecodeLimits = DEFAULT_DECODE_LI
         )
 
 
-def _open(path: Path, structure: Structure, limits: DecodeLimits, **options: str) -> InputContainer:
+def _any_encoding() -> dict[str, Any]:
+    """Arguments with which PyAV accepts tags in any encoding. It always does since version 19."""
+    import av
+
+    return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+
+def open_video(
+    path: Path, structure: Structure, limits: DecodeLimits, **options: str
+) -> InputContainer:
     """Open a file as the kind of video that was checked, and as nothing else.
 
     FFmpeg also reads playlists, which name further files, and renders text. A file from the network
@@ -215,7 +225,7 @@ def _open(path: Path, structure: Structure, limits: DecodeLimits, **options: str
 
     # FFmpeg decodes the first frames of every track already when it opens a file.
     pixels = str(limits.pixels // max(structure.video_tracks, 1))
-    container = av.open(
+    container: InputContainer = av.open(
         str(path),
         options={
             "format_whitelist": structure.demuxer or "",
@@ -223,7 +233,7 @@ def _open(path: Path, structure: Structure, limits: DecodeLimits, **options: str
             "max_pixels": pixels,
             **options,
         },
-        metadata_errors="replace",  # tags in another encoding are no reason to fail
+        **_any_encoding(),
         timeout=limits.open_seconds,
     )
     for stream in container.streams.video:
@@ -238,7 +248,7 @@ def _open(path: Path, structure: Structure, limits: DecodeLimits, **options: str
 
 def _probe_video(path: Path, structure: Structure, limits: DecodeLimits) -> tuple[Probe, int]:
     """The properties of a video, and the number of its frames; 0 if the file does not say it."""
-    with _ffmpeg_errors(), _open(path, structure, limits) as container:
+    with _ffmpeg_errors(), open_video(path, structure, limits) as container:
         import av
 
         if not container.streams.video:
@@ -260,10 +270,10 @@ def _ffmpeg_errors() -> Iterator[None]:
     try:
         yield
     except (av.FFmpegError, MemoryError, IndexError) as error:
-        raise _undecodable(error) from error
+        raise undecodable(error) from error
 
 
-def _undecodable(error: Exception) -> NotMedia:
+def undecodable(error: Exception) -> NotMedia:
     """The error for one of PyAV. Too little memory or time does not mean that it is not media."""
     import av
 
@@ -315,21 +325,25 @@ def _decode(path: Path, structure: Structure, limits: DecodeLimits) -> _Decoding
     """Decode a video as far as possible."""
     decoding = _Decoding()
     # The edit list of a trimmed clip hides samples that the header counts.
-    with _ffmpeg_errors(), _open(path, structure, limits, ignore_editlist="1") as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        at_once = _FRAMES_AT_ONCE * limits.pixels // max(stream.width * stream.height, 1)
-        threads = min((os.cpu_count() or 1) + 1, _MAX_THREADS, max(at_once, 1))
-        stream.codec_context.thread_count = threads
+    with _ffmpeg_errors(), open_video(path, structure, limits, ignore_editlist="1") as container:
+        use_threads(container.streams.video[0], limits)
         for _frame in _frames(container, limits, decoding):
             decoding.frames += 1
     return decoding
 
 
+def use_threads(stream: VideoStream, limits: DecodeLimits) -> None:
+    """Decode with several threads, as far as their frames fit into the memory."""
+    stream.thread_type = "AUTO"
+    at_once = _FRAMES_AT_ONCE * limits.pixels // max(stream.width * stream.height, 1)
+    threads = min((os.cpu_count() or 1) + 1, _MAX_THREADS, max(at_once, 1))
+    stream.codec_context.thread_count = threads
+
+
 def _begins(path: Path, structure: Structure, limits: DecodeLimits) -> bool:
     """Whether a frame can be decoded in reasonable time."""
     patient = replace(limits, seconds=limits.open_seconds)
-    with _ffmpeg_errors(), _open(path, structure, patient) as container:
+    with _ffmpeg_errors(), open_video(path, structure, patient) as container:
         return next(_frames(container, patient, _Decoding()), None) is not None
 
 
@@ -376,7 +390,7 @@ def first_frame(
     else:
         _probe_video(path, structure, limits)
         decoding = _Decoding()
-        with _ffmpeg_errors(), _open(path, structure, limits) as container:
+        with _ffmpeg_errors(), open_video(path, structure, limits) as container:
             frame = next(_frames(container, limits, decoding), None)
         if frame is None:
             raise _too_slow(limits) if decoding.slow else NotMedia("it has no frame")
