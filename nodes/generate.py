@@ -20,7 +20,8 @@ from ..pika_api.request import (
     parse_extra,
 )
 from . import host, outgoing, progress
-from .lists import STOP, Ending, Outcome, may_skip, skip_message
+from .language import say
+from .lists import STOP, Done, Ending, Outcome, may_skip, skip_message
 from .sockets import (
     CATEGORY,
     NONE,
@@ -154,7 +155,7 @@ class PikaGenerate(io.ComfyNode):
         """
         if prompt_text is None or prompt_text.strip():
             return check_extra_json(extra_json)
-        return "the prompt is blank. Say what the video should show."
+        return say(Message("the prompt is blank. Say what the video should show."))
 
     @classmethod
     def fingerprint_inputs(
@@ -209,7 +210,7 @@ class PikaGenerate(io.ComfyNode):
             _linked_inputs(cls.hidden),
         )
         node_id = cls.hidden.unique_id
-        async with progress.display(node_id, done="submitted", name=prompt_text) as (
+        async with progress.display(node_id, done=Done.SUBMITTED, name=prompt_text) as (
             display,
             service,
         ):
@@ -229,27 +230,32 @@ class PikaGenerate(io.ComfyNode):
             except PikaError as error:
                 if on_failure == STOP or not may_skip(error):
                     raise
-                display.skip(error)
-                message = skip_message(error, prompt_text, display.index)
-                return _output(host.blocked(message), f"skipped: {error.what}", composed)
+                outcome = display.skip(error)
+                blocked = host.blocked(say(skip_message(error, prompt_text, display.index)))
+                return _output(blocked, outcome, composed)
             outcome = _outcome(submitted, composed)
             display.finish(outcome)
-        return _output(submitted.task_id, outcome.text, composed)
+        return _output(submitted.task_id, outcome, composed)
 
 
-def _output(task_id: object, text: str, composed: _Composed) -> io.NodeOutput:
+def _output(task_id: object, outcome: Outcome, composed: _Composed) -> io.NodeOutput:
     # The same keys for every item of a list: ComfyUI merges them by the keys of the first.
-    return io.NodeOutput(task_id, ui={"text": [text], "images": list(composed.previews)})
+    return io.NodeOutput(
+        task_id, ui={"text": [say(outcome.text)], "images": list(composed.previews)}
+    )
 
 
 def _outcome(submitted: Submitted, composed: _Composed) -> Outcome:
     if submitted.reused:
         return Outcome(
             Ending.REUSED,
-            f"Reused task {submitted.task_id}, no new charge. Another seed creates a new take.",
+            Message(
+                "Reused task {task_id}, no new charge. Another seed creates a new take.",
+                task_id=submitted.task_id,
+            ),
         )
-    note = " · ".join(filter(None, (_replacement(submitted), composed.note)))
-    text = " · ".join(filter(None, (f"task {submitted.task_id}", note)))
+    note = Message.joined(" · ", _replacement(submitted), composed.note)
+    text = Message.joined(" · ", Message("task {task_id}", task_id=submitted.task_id), note)
     return Outcome(Ending.DONE, text, note, composed.request.prompt_text)
 
 
@@ -257,9 +263,9 @@ def _replacement(submitted: Submitted) -> str:
     """Why a new task was created although the request had one; empty if it had none."""
     if not submitted.replaced:
         return ""
-    return (
-        f"a new task: the gateway does not know the earlier one ({submitted.replaced}) with the "
-        "current key"
+    return Message(
+        "a new task: the gateway does not know the earlier one ({replaced}) with the current key",
+        replaced=submitted.replaced,
     )
 
 

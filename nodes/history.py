@@ -10,6 +10,7 @@ from ..pika_api.errors import InvalidInput, PikaError
 from ..pika_api.journal import State
 from ..pika_api.message import Message
 from . import host
+from .language import translated_errors
 from .sockets import CATEGORY
 
 ANY: Final = "any"
@@ -69,8 +70,9 @@ class PikaHistory(io.ComfyNode):
     @classmethod
     async def execute(cls, task_id: str, state: str = ANY) -> io.NodeOutput:
         """Look it up in the journal."""
-        async with host.open_service() as service:
-            return io.NodeOutput(await service.prepare(_find, task_id, state))
+        with translated_errors():
+            async with host.open_service() as service:
+                return io.NodeOutput(await service.prepare(_find, task_id, state))
 
 
 def _find(task_id: str, state: str) -> str:

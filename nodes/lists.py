@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from enum import Enum
+from enum import Enum, auto
 from typing import Final
 
 from ..pika_api.errors import PikaError, Refused, SubmitUnknown, TaskFailed
+from ..pika_api.message import Message
 from ..pika_api.text import sanitize
 
 #: Values of the inputs ``on_failure``.
@@ -25,12 +26,20 @@ _MAX_NAMED: Final = 5
 class Ending(Enum):
     """How an item ended. The order is that of the text: first what may have cost something."""
 
-    DONE = "Note"
-    REUSED = "reused"
-    UNKNOWN = "Outcome unknown, may have been charged"
-    REFUSED = "Refused"
-    FAILED = "Failed"
-    ERROR = "Error"
+    DONE = auto()
+    REUSED = auto()
+    UNKNOWN = auto()
+    REFUSED = auto()
+    FAILED = auto()
+    ERROR = auto()
+
+
+class Done(Enum):
+    """What a node has done with an item that succeeded."""
+
+    SUBMITTED = auto()
+    SAVED = auto()
+    FINISHED = auto()
 
 
 _PROBLEMS: Final = tuple(each for each in Ending if each not in (Ending.DONE, Ending.REUSED))
@@ -62,7 +71,7 @@ class Outcome:
             ending = Ending.REFUSED
         else:
             ending = Ending.FAILED if isinstance(error, TaskFailed) else Ending.ERROR
-        text = f"skipped: {error.what}" if skipped else error.what
+        text = Message("skipped: {cause}", cause=error.what) if skipped else error.what
         return cls(ending, text, error.what, name, skipped)
 
 
@@ -77,28 +86,58 @@ def may_skip(error: PikaError) -> bool:
     return isinstance(error, (SubmitUnknown, TaskFailed))
 
 
-def summarize(done: str, outcomes: Mapping[int, Outcome], total: int) -> str:
+def summarize(done: Done, outcomes: Mapping[int, Outcome], total: int) -> Message:
     """How many items succeeded, and which did not.
 
     Args:
-        done: What the node does with an item: "submitted" or "saved".
+        done: What the node does with an item.
         outcomes: The outcomes so far, by the item's place in the list.
         total: The number of items.
     """
-    endings = [outcome.ending for outcome in outcomes.values()]
-    reused = endings.count(Ending.REUSED)
-    succeeded = reused + endings.count(Ending.DONE)
-    note = f" ({reused} reused, no new charge)" if reused else ""
-    parts = [f"{succeeded} of {total} {done}{note}."]
+    parts = [_count(done, [each.ending for each in outcomes.values()], total)]
     for ending, skipped in itertools.product((*_PROBLEMS, Ending.DONE), (False, True)):
         items = [
-            f"{_label(index, each.name)}: {_cut(each.words)}"
+            _item(index, each)
             for index, each in sorted(outcomes.items())
             if (each.ending, each.skipped) == (ending, skipped) and each.words
         ]
         if items:
-            parts.append(f"{ending.value}{', skipped' if skipped else ''}: {_listed(items)}")
-    return " ".join(parts)
+            parts.append(_heading(ending, skipped, _listed(items)))
+    return Message.joined(" ", *parts)
+
+
+def _count(done: Done, endings: list[Ending], total: int) -> Message:
+    reused = endings.count(Ending.REUSED)
+    count = reused + endings.count(Ending.DONE)
+    if done is Done.SAVED:
+        return Message("{count} of {total} saved.", count=count, total=total)
+    if done is Done.FINISHED:
+        return Message("{count} of {total} finished.", count=count, total=total)
+    if not reused:
+        return Message("{count} of {total} submitted.", count=count, total=total)
+    return Message(
+        "{count} of {total} submitted ({reused} reused, no new charge).",
+        count=count,
+        total=total,
+        reused=reused,
+    )
+
+
+def _heading(ending: Ending, skipped: bool, items: str) -> Message:
+    if ending is Ending.UNKNOWN:
+        # A skipped one is named no differently: that is not what matters to the user.
+        return Message("Outcome unknown, may have been charged: {items}", items=items)
+    if ending is Ending.REFUSED:
+        if skipped:
+            return Message("Refused, skipped: {items}", items=items)
+        return Message("Refused: {items}", items=items)
+    if ending is Ending.FAILED:
+        if skipped:
+            return Message("Failed, skipped: {items}", items=items)
+        return Message("Failed: {items}", items=items)
+    if ending is Ending.ERROR:
+        return Message("Error: {items}", items=items)
+    return Message("Note: {items}", items=items)
 
 
 def count_problems(outcomes: Collection[Outcome]) -> int:
@@ -106,28 +145,35 @@ def count_problems(outcomes: Collection[Outcome]) -> int:
     return sum(each.ending in _PROBLEMS for each in outcomes)
 
 
-def skip_message(error: PikaError, name: str, index: int | None) -> str:
+def skip_message(error: PikaError, name: str, index: int | None) -> Message:
     """The message at the nodes behind an item that is skipped.
 
     Args:
         index: Its place in the list; None if it is the only item.
     """
-    if index is None:
-        return f"«{_cut(name, _MAX_NAME)}»: {error}" if name else str(error)
-    return f"{_label(index, name)}: {error}"
+    title = f"«{_cut(name, _MAX_NAME)}»" if name else ""
+    number = "" if index is None else str(index + 1)
+    return Message.joined(": ", number, title, error.message)
 
 
-def _label(index: int, name: str) -> str:
-    number = str(index + 1)
-    return f"{number}: «{_cut(name, _MAX_NAME)}»" if name else number
+def _item(index: int, outcome: Outcome) -> Message:
+    title = f"«{_cut(outcome.name, _MAX_NAME)}»" if outcome.name else ""
+    return Message.joined(": ", str(index + 1), title, _short(outcome.words))
 
 
-def _cut(text: str, limit: int = _MAX_WORDS) -> str:
+def _short(text: str) -> str:
+    """A text in which the words from outside are shortened."""
+    if isinstance(text, Message):
+        return text.mapped(lambda words: _cut(words, _MAX_WORDS))
+    return _cut(text, _MAX_WORDS)
+
+
+def _cut(text: str, limit: int) -> str:
     line = " ".join(sanitize(text).split())
     return line if len(line) <= limit else line[: limit - 1] + "…"
 
 
-def _listed(items: list[str]) -> str:
-    named = "; ".join(items[:_MAX_NAMED])
+def _listed(items: list[Message]) -> Message:
+    named = Message.joined("; ", *items[:_MAX_NAMED])
     more = len(items) - _MAX_NAMED
-    return f"{named}; and {more} more" if more > 0 else named
+    return Message("{named}; and {more} more", named=named, more=more) if more > 0 else named

@@ -18,10 +18,12 @@ from server import PromptServer
 from ..pika_api.errors import PikaError
 from ..pika_api.log import log
 from ..pika_api.media import open_picture
+from ..pika_api.message import Message
 from ..pika_api.progress import Progress, ProgressObserver
 from ..pika_api.text import format_duration, sanitize
 from . import host
-from .lists import Outcome, count_problems, summarize
+from .language import say, translated_errors
+from .lists import Done, Outcome, count_problems, summarize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -84,7 +86,7 @@ class NodeDisplay:
     """
 
     def __init__(
-        self, node_id: str, service: Service, items: _Items, index: int, done: str, name: str
+        self, node_id: str, service: Service, items: _Items, index: int, done: Done, name: str
     ) -> None:
         self.name = name
         self._node_id = node_id
@@ -134,7 +136,7 @@ class NodeDisplay:
         return int(_ESTIMATE_LIMIT * (1 - 2.0 ** (-self._elapsed() / _ESTIMATE_HALF_LIFE)))
 
     def _line(self) -> str:
-        parts = [self._progress.text]
+        parts = [say(self._progress.text)]
         if self._progress.elapsed:
             parts.append(format_duration(self._elapsed()))
         if self._progress.task_id:
@@ -155,10 +157,17 @@ class NodeDisplay:
         if total == 1:
             return text
         if len(outcomes) == total:
-            return summarize(self._done, outcomes, total)
+            return say(summarize(self._done, outcomes, total))
         problems = count_problems(outcomes.values())
-        note = f" ({problems} with a problem)" if problems else ""
-        return " · ".join(filter(None, (f"{len(outcomes)} of {total}{note}", text)))
+        count = Message("{ended} of {total}", ended=len(outcomes), total=total)
+        if problems:
+            count = Message(
+                "{ended} of {total} ({problems} with a problem)",
+                ended=len(outcomes),
+                total=total,
+                problems=problems,
+            )
+        return " · ".join(filter(None, (say(count), text)))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -185,16 +194,18 @@ class NodeDisplay:
         self._items.per_cent[self._index] = 100
         self._items.outcomes[self._index] = outcome
         self._progress = Progress("")
-        self._send(outcome.text)
+        self._send(say(outcome.text))
 
-    def skip(self, error: PikaError) -> None:
+    def skip(self, error: PikaError) -> Outcome:
         """Display that this item has failed, and that the others go on."""
         global _unknown_skipped
         is_unknown = error.charged is None
         _unknown_skipped += is_unknown
         level = logging.WARNING if is_unknown else logging.INFO
         log.log(level, "node %s: skipped: %s", self._node_id, error)
-        self.finish(Outcome.of_error(error, self.name, skipped=True))
+        outcome = Outcome.of_error(error, self.name, skipped=True)
+        self.finish(outcome)
+        return outcome
 
     def fail(self, error: PikaError) -> None:
         """Count this item as failed. ComfyUI displays the error, but not which item it is about."""
@@ -243,7 +254,7 @@ def _add_item(node_id: str) -> tuple[_Items, int]:
 
 @asynccontextmanager
 async def display(
-    node_id: str, *, done: str = "finished", name: str = ""
+    node_id: str, *, done: Done = Done.FINISHED, name: str = ""
 ) -> AsyncIterator[tuple[NodeDisplay, Service]]:
     """The display of the node that is being executed, and the service to use with it.
 
@@ -252,12 +263,13 @@ async def display(
         name: What the item is called there.
     """
     items, index = _add_item(node_id)  # before the first await, so that each item knows the others
-    async with host.open_service() as service:
-        node_display = NodeDisplay(node_id, service, items, index, done, name)
-        try:
-            yield node_display, service
-        except PikaError as error:
-            node_display.fail(error)
-            raise
-        finally:
-            await node_display.close()
+    with translated_errors():
+        async with host.open_service() as service:
+            node_display = NodeDisplay(node_id, service, items, index, done, name)
+            try:
+                yield node_display, service
+            except PikaError as error:
+                node_display.fail(error)
+                raise
+            finally:
+                await node_display.close()

@@ -6,6 +6,7 @@ from comfy_api.latest import io
 
 from ..pika_api.errors import InvalidInput
 from ..pika_api.message import Message
+from .language import explain, translated_errors
 from .sockets import CATEGORY
 
 
@@ -51,12 +52,13 @@ class PikaPrompts(io.ComfyNode):
         try:
             return prompts is None or bool(_lines(prompts))
         except InvalidInput as error:
-            return str(error)
+            return explain(error)
 
     @classmethod
     def execute(cls, prompts: str) -> io.NodeOutput:
         """Return the list."""
-        return io.NodeOutput(_lines(prompts))
+        with translated_errors():
+            return io.NodeOutput(_lines(prompts))
 
 
 def _lines(text: str) -> list[str]:

@@ -12,7 +12,8 @@ from ..pika_api.media import first_frame
 from ..pika_api.message import Message
 from ..pika_api.text import is_task_id, sanitize
 from . import host, progress
-from .lists import STOP, Ending, Outcome, may_skip, skip_message
+from .language import say
+from .lists import STOP, Done, Ending, Outcome, may_skip, skip_message
 from .sockets import CATEGORY, check_on_failure, on_failure_input
 
 if TYPE_CHECKING:
@@ -170,7 +171,7 @@ class PikaResult(io.ComfyNode):
     ) -> io.NodeOutput:
         """Wait, download, show."""
         node_id = cls.hidden.unique_id
-        async with progress.display(node_id, done="saved") as (display, service):
+        async with progress.display(node_id, done=Done.SAVED) as (display, service):
             task_id = _check_task_id(task_id)
             check_on_failure(on_failure)
             try:
@@ -182,7 +183,7 @@ class PikaResult(io.ComfyNode):
                 if on_failure == STOP or not may_skip(error):
                     raise
                 display.skip(error)
-                return _skipped(skip_message(error, display.name, display.index))
+                return _skipped(say(skip_message(error, display.name, display.index)))
             frame = await service.prepare(first_frame, collected.path, observer=display.observer)
             display.finish(Outcome(Ending.DONE, _describe(collected), collected.note))
         return _output(collected, frame)
@@ -212,7 +213,12 @@ def _output(collected: Collected, frame: npt.NDArray[np.float32]) -> io.NodeOutp
         InputImpl.VideoFromFile(str(collected.path))
         if is_video
         else host.blocked(
-            "This task produced a still image, not a video. Use the image output of Pika Result."
+            say(
+                Message(
+                    "This task produced a still image, not a video. Use the image output of Pika "
+                    "Result."
+                )
+            )
         ),
         torch.from_numpy(frame),
         collected.result_url,
@@ -230,4 +236,4 @@ def _describe(collected: Collected) -> str:
     parts = [size, collected.task_id]
     if seen.kind == "video":
         parts = [f"{seen.duration:.1f} s", size, f"{seen.frame_rate:g} fps", collected.task_id]
-    return " · ".join([*parts, collected.note] if collected.note else parts)
+    return Message.joined(" · ", *parts, collected.note)

@@ -7,6 +7,7 @@ from comfy_api.latest import io
 from ..pika_api.errors import InvalidInput
 from ..pika_api.message import Message
 from ..pika_api.request import parse_extra
+from .language import explain
 from .lists import SKIP, STOP
 
 CATEGORY = "Pika"
@@ -63,7 +64,7 @@ def check_extra_json(text: str | None) -> bool | str:
     try:
         parse_extra(text or "")
     except InvalidInput as error:
-        return str(error)
+        return explain(error)
     return True
 
 

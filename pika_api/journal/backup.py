@@ -12,7 +12,6 @@ from typing import Final
 
 from .. import files
 from ..errors import InvalidInput, JournalError
-from ..message import Message
 from .location import read_only
 
 #: Seconds to wait for a file that another process has locked.
@@ -34,11 +33,7 @@ def copy_journal(source: Path, target: Path) -> int:
     if target.exists() or target.is_symlink():
         raise _exists(target)
     if not target.parent.is_dir():
-        raise InvalidInput(
-            "file",
-            Message("{parent} is not a folder.", parent=target.parent),
-            Message("Create it first."),
-        )
+        raise InvalidInput("file", f"{target.parent} is not a folder.", "Create it first.")
     part = target.with_name(f"{target.name}.{uuid.uuid4().hex}.part")
     try:
         files.make_private_file(part)
@@ -46,13 +41,8 @@ def copy_journal(source: Path, target: Path) -> int:
         _publish(part, target)
     except (sqlite3.Error, OSError) as error:
         raise JournalError(
-            Message(
-                "The journal of tasks ({source}) cannot be copied to {target}: {error}.",
-                source=source,
-                target=target,
-                error=error,
-            ),
-            hint=Message("Make room there, or name a file in another folder."),
+            f"The journal of tasks ({source}) cannot be copied to {target}: {error}.",
+            hint="Make room there, or name a file in another folder.",
         ) from error
     finally:
         for suffix in ("", "-wal", "-shm", "-journal"):
@@ -94,6 +84,4 @@ def _publish(part: Path, target: Path) -> None:
 
 
 def _exists(target: Path) -> InvalidInput:
-    return InvalidInput(
-        "file", Message("{target} exists already.", target=target), Message("Name a new file.")
-    )
+    return InvalidInput("file", f"{target} exists already.", "Name a new file.")

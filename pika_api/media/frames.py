@@ -31,7 +31,7 @@ _LAYOUTS: Final = {
     1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1",
 }  # fmt: skip
 _SAMPLE_RATES: Final = range(1000, 768_001)
-_CHECK_NODE: Final = "Check the node that created it."
+_CHECK_NODE: Final = Message("Check the node that created it.")
 
 
 @dataclass(frozen=True)
