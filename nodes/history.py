@@ -93,7 +93,7 @@ def _find(task_id: str, state: str) -> str:
         known = ", ".join(STATES)
         raise InvalidInput(
             "state",
-            Message('"{state}" is not a valid choice.', state=state),
+            Message('"{value}" is not a valid choice.', value=state),
             Message("Choose one of: {known}.", known=known),
         )
     newest = journal.entries(STATES[state], limit=1, with_task=True)

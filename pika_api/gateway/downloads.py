@@ -135,8 +135,8 @@ class Downloader:
             return get_following_redirects(self.session, url, exchange, self.timeouts, headers)
         except TRANSPORT_ERRORS as error:
             what = Message(
-                "No response from {hostname}: {cause}.",
-                hostname=urlsplit(url).hostname,
+                "No response from {host}: {cause}.",
+                host=urlsplit(url).hostname,
                 cause=root_cause(error),
             )
             hint = _hint_for(error)

@@ -126,42 +126,52 @@ class HealthCheck:
         if problem is not None and problem.means is Meaning.CREDIT:
             return HealthResult(
                 Verdict.TROUBLE,
-                Message("{observed}\n{advice}", observed=observed, advice=_NO_CREDIT),
+                Message.joined("\n", observed, _NO_CREDIT),
             )
         if _is_temporary(status):
             return HealthResult(
                 Verdict.TROUBLE,
-                Message("{observed}\n{advice}", observed=observed, advice=_TRY_LATER),
+                Message.joined("\n", observed, _TRY_LATER),
             )
         if 300 <= status < 400:
             target = redirect_target(reply) or Message("an invalid address")
             return HealthResult(
                 Verdict.BAD_ADDRESS,
-                Message(
-                    "{host} answered HTTP {status} and redirects to {target}. The key is not sent "
-                    "there.\nIf you trust that address, enter it as the base URL.",
-                    host=host,
-                    status=status,
-                    target=target,
+                Message.joined(
+                    "\n",
+                    Message(
+                        "{host} answered HTTP {status} and redirects to {target}. The key is not "
+                        "sent there.",
+                        host=host,
+                        status=status,
+                        target=target,
+                    ),
+                    Message("If you trust that address, enter it as the base URL."),
                 ),
             )
         if is_html(reply.text):
             return HealthResult(
                 Verdict.BAD_ADDRESS,
-                Message(
-                    "{observed}\nThis is a web page, not the response of a gateway: check the base "
-                    "URL, and whether a proxy or a sign-in page is in between.",
-                    observed=observed,
+                Message.joined(
+                    "\n",
+                    observed,
+                    Message(
+                        "This is a web page, not the response of a gateway: check the base URL, "
+                        "and whether a proxy or a sign-in page is in between."
+                    ),
                 ),
             )
         if _refuses(reply):
             return HealthResult(
                 Verdict.BAD_KEY,
-                Message(
-                    "{observed}\nThe gateway is reachable and does not accept the key: check that "
-                    "the key is complete, and that it belongs to this gateway ({base_url}).",
-                    observed=observed,
-                    base_url=self.settings.base_url,
+                Message.joined(
+                    "\n",
+                    observed,
+                    Message(
+                        "The gateway is reachable and does not accept the key: check that the key "
+                        "is complete, and that it belongs to this gateway ({base_url}).",
+                        base_url=self.settings.base_url,
+                    ),
                 ),
             )
         return None
@@ -182,20 +192,23 @@ class HealthCheck:
         if _is_temporary(without.status):
             return HealthResult(
                 Verdict.TROUBLE,
-                Message("{observed}\n{advice}", observed=observed, advice=_TRY_LATER),
+                Message.joined("\n", observed, _TRY_LATER),
             )
         if with_key.status == 404 or json_object(with_key.text) is None:
             return HealthResult(
                 Verdict.BAD_ADDRESS,
-                Message(
-                    "{observed}\nThis does not look like a gateway: check the base URL. If it is "
-                    "correct, this test cannot tell whether the key is valid.",
-                    observed=observed,
+                Message.joined(
+                    "\n",
+                    observed,
+                    Message(
+                        "This does not look like a gateway: check the base URL. If it is correct, "
+                        "this test cannot tell whether the key is valid."
+                    ),
                 ),
             )
         return HealthResult(
             Verdict.TROUBLE,
-            Message("{observed}\nThis does not show whether the key is valid.", observed=observed),
+            Message.joined("\n", observed, Message("This does not show whether the key is valid.")),
         )
 
     def _judge_broken(self, error: Exception) -> HealthResult:
@@ -204,31 +217,31 @@ class HealthCheck:
         if isinstance(error, requests.exceptions.SSLError):
             return HealthResult(
                 Verdict.BAD_ADDRESS,
-                Message(
-                    "No secure connection to {host}: {cause}.\nCheck the base URL. Behind a "
-                    "company's proxy, set REQUESTS_CA_BUNDLE to its certificate file.",
-                    host=host,
-                    cause=cause,
+                Message.joined(
+                    "\n",
+                    Message("No secure connection to {host}: {cause}.", host=host, cause=cause),
+                    Message(
+                        "Check the base URL. Behind a company's proxy, set REQUESTS_CA_BUNDLE to "
+                        "its certificate file."
+                    ),
                 ),
             )
         late = isinstance(error, requests.exceptions.ReadTimeout)
         if late or any(_broke_off(each) for each in cause_chain(error)):
             return HealthResult(
                 Verdict.TROUBLE,
-                Message(
-                    "{host} sent no complete response: {cause}.\nTry again. {advice}",
-                    host=host,
-                    cause=cause,
-                    advice=_CHECK_ADDRESS,
+                Message.joined(
+                    "\n",
+                    Message("{host} sent no complete response: {cause}.", host=host, cause=cause),
+                    Message("Try again. {advice}", advice=_CHECK_ADDRESS),
                 ),
             )
         return HealthResult(
             Verdict.BAD_ADDRESS,
-            Message(
-                "No connection to {host}: {cause}.\n{advice}",
-                host=host,
-                cause=cause,
-                advice=_CHECK_ADDRESS,
+            Message.joined(
+                "\n",
+                Message("No connection to {host}: {cause}.", host=host, cause=cause),
+                _CHECK_ADDRESS,
             ),
         )
 

@@ -188,8 +188,8 @@ class Database:
                 "The journal of tasks ({file}) was deleted or replaced at this moment.",
                 file=self.file,
             ),
-            charge_note="Nothing was written and nothing was sent.",
-            hint="Queue the workflow again.",
+            charge_note=Message("Nothing was written and nothing was sent."),
+            hint=Message("Queue the workflow again."),
         )
 
     @contextmanager

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from ..errors import JournalError
 from ..log import log
+from ..message import Message
 from .schema import TASKS
 
 #: The path in the URL of a SQLite database. SQLAlchemy 2.1 decodes it, and 2.0 does not.
@@ -120,17 +121,23 @@ def _relative(url: sa.URL, path: Path) -> JournalError:
     encoded = re.sub(r"[%?#]", lambda match: f"%{ord(match[0]):02X}", path.as_posix())
     there = " (there is a journal)" if is_journal(path) else ""
     return JournalError(
-        f"PIKA_JOURNAL_URL has a relative path ({file_of(url)}), which means another journal in "
-        "each working directory.",
-        charge_note="Nothing was sent.",
-        hint=f"Write the whole path. From the current directory, that is sqlite:///{encoded}"
-        f"{there}.",
+        Message(
+            "PIKA_JOURNAL_URL has a relative path ({url}), which means another journal in each "
+            "working directory.",
+            url=file_of(url),
+        ),
+        charge_note=Message("Nothing was sent."),
+        hint=Message(
+            "Write the whole path. From the current directory, that is sqlite:///{encoded}{there}.",
+            encoded=encoded,
+            there=there,
+        ),
     )
 
 
 def _in_memory() -> JournalError:
     return JournalError(
-        "PIKA_JOURNAL_URL names a SQLite database in memory, which ends with ComfyUI.",
-        charge_note="Nothing was sent: paid tasks would be lost.",
-        hint="Leave it out for a file in ComfyUI's user folder.",
+        Message("PIKA_JOURNAL_URL names a SQLite database in memory, which ends with ComfyUI."),
+        charge_note=Message("Nothing was sent: paid tasks would be lost."),
+        hint=Message("Leave it out for a file in ComfyUI's user folder."),
     )

@@ -55,4 +55,4 @@ def parse_aspect_ratio(
             return float(text)
         except ValueError:
             hint = Message("Use a name such as 16:9, or a number.")
-    raise InvalidInput(name, Message('"{text}" is not a valid choice.', text=text), hint)
+    raise InvalidInput(name, Message('"{value}" is not a valid choice.', value=text), hint)

@@ -170,7 +170,7 @@ def _check_ratio(ratio: float) -> None:
     if not MIN_ASPECT_RATIO <= ratio <= MAX_ASPECT_RATIO:
         raise InvalidInput(
             "custom_aspect_ratio",
-            Message("{ratio:g} is out of range.", ratio=ratio),
+            Message("{value:g} is out of range.", value=ratio),
             Message(
                 "Use {low} (tall) to {high} (wide), width over height.",
                 low=MIN_ASPECT_RATIO,

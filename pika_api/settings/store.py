@@ -132,9 +132,11 @@ def read_settings_file(home: Path) -> Mapping[str, Any]:
         return {}
     except OSError as error:
         raise _SettingsNotReadable(
-            f"The settings in {path} cannot be read: {error}.",
-            hint="Close the program that has the file open, or make the file readable for the user "
-            "that runs ComfyUI.",
+            Message("The settings in {path} cannot be read: {error}.", path=path, error=error),
+            hint=Message(
+                "Close the program that has the file open, or make the file readable for the "
+                "user that runs ComfyUI."
+            ),
         ) from error
     except (ValueError, RecursionError) as error:
         raise SettingsError(

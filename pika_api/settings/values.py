@@ -164,7 +164,7 @@ def _bad_base_url(problem: str) -> SettingsError:
 def _check_style(style: Any) -> str:
     if style not in BASE64_STYLES:
         raise SettingsError(
-            Message("{style!r} is not a valid choice.", style=style),
+            Message("{value!r} is not a valid choice.", value=style),
             name="base64_style",
             hint=Message("Use one of: {known}.", known=", ".join(BASE64_STYLES)),
         )
@@ -186,7 +186,7 @@ def _check_number(name: str, value: Any) -> int | float:
         raise SettingsError(problem, name=name, hint=hint)
     if not low <= number <= high:
         raise SettingsError(
-            Message("{number:g} is out of range.", number=number), name=name, hint=hint
+            Message("{value:g} is out of range.", value=number), name=name, hint=hint
         )
     return int(number) if kind is int else number
 

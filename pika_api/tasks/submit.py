@@ -142,7 +142,7 @@ class Submitter:
             except FeedError as error:
                 raise messages.other_key_unclear(entry, error, self._journal.home) from error
             if not known:
-                reason = Message("The gateway does not know it with the key that was set later.")
+                reason = "The gateway does not know it with the key that was set later."
                 log.info("task %s: %s", entry.task_id, reason)
                 await self._workers.disk(observer, self._journal.replace, entry.id, intent, reason)
                 return False
