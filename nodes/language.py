@@ -21,7 +21,7 @@ from . import host
 
 _LOCALES: Final = Path(__file__).parents[1] / "locales"
 #: The first language tag of a setting or of an Accept-Language header: "zh", "zh-TW".
-_TAG: Final = re.compile(r"\s*([A-Za-z]{2,3}(?:-[A-Za-z]{2,8})?)(?![\w-])")
+_TAG: Final = re.compile(r"\s*([A-Za-z]{2,3}(?:-[A-Za-z]{2,8})?)(?=[,;\s]|$)")
 
 _of_request: ContextVar[str] = ContextVar("pika_language", default="")
 _of_editor = ""

@@ -7,6 +7,7 @@ template up in that language's catalogue. Words from outside are values, so they
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
 
@@ -39,8 +40,13 @@ class Message(str):  # noqa: SLOT000 - `str` has a variable size, so __slots__ w
     @classmethod
     def joined(cls, separator: str, *parts: str) -> Message:
         """Several texts as one, without the empty ones."""
-        values: dict[str, object] = {f"part{n}": part for n, part in enumerate(filter(None, parts))}
-        return cls(separator.join(f"{{{name}}}" for name in values), **values)
+        # In pairs, so that a catalogue can have one template for any number of parts.
+        pair = f"{{part0}}{separator}{{part1}}"
+        given = [part for part in parts if part]
+        if not given:
+            return cls("")
+        first = given[0] if isinstance(given[0], cls) else cls("{part0}", part0=given[0])
+        return functools.reduce(lambda one, two: cls(pair, part0=one, part1=two), given[1:], first)
 
     def mapped(self, change: Callable[[str], str]) -> Message:
         """The message with each of its texts from outside changed, for example masked."""

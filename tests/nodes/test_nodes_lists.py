@@ -249,7 +249,7 @@ def test_unknown_outcome_is_shown_in_every_run(
         assert len(saved(seen.run)) == 2
         reused = " (2 reused, no new charge)" if attempt else ""
         assert seen.texts["1"].startswith(
-            f"2 of 3 submitted{reused}. Outcome unknown, may have been charged, skipped: 2: "
+            f"2 of 3 submitted{reused}. Outcome unknown, may have been charged: 2: "
         )
         (message,) = seen.blocked["2"]
         assert "2: «unknown knife»: " in message
