@@ -4,6 +4,7 @@ PikaError                    base class; its text is shown to the user at the no
 ├── InvalidInput             the value of an input cannot be sent; nothing was sent
 ├── SettingsError            the key is missing or a setting is invalid; nothing was sent
 │   └── SettingLocked        the environment sets it, so it cannot be changed here
+├── LimitReached             a spending limit of the user; nothing was sent
 ├── JournalError             the journal cannot be opened, read or written
 ├── GatewayError             the gateway answered with an error or could not be reached
 │   ├── NotAccepted          a submit that certainly did not create a task: no charge
@@ -97,6 +98,18 @@ class SettingsError(PikaError):
 
 class SettingLocked(SettingsError):
     """The setting, or the key that it belongs to, is set by the environment."""
+
+
+class LimitReached(PikaError):
+    """A spending limit of the user. Raised before anything is sent.
+
+    Attributes:
+        name: The name of the setting.
+    """
+
+    def __init__(self, name: str, what: str, *, hint: str) -> None:
+        self.name = name
+        super().__init__(what, charge_note="Nothing was sent and nothing was charged.", hint=hint)
 
 
 class JournalError(PikaError):

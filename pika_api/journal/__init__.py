@@ -3,6 +3,7 @@
 from .clocks import BootTime, Clocks, SystemClocks
 from .entries import Claim, Entry, Intent, Page
 from .leases import LeaseKeeper
+from .limits import Limits
 from .location import is_journal, misread_paths
 from .schema import SCHEMA_VERSION
 from .spool import Slot
@@ -22,6 +23,7 @@ __all__ = [
     "Intent",
     "Journal",
     "LeaseKeeper",
+    "Limits",
     "Page",
     "Slot",
     "State",

@@ -29,6 +29,7 @@ from ..settings import gateway_of, journal_url
 from .clocks import Clocks, SystemClocks
 from .database import Database, Replaced
 from .entries import Claim, Entry, Intent
+from .limits import NO_LIMITS, Limits
 from .queries import BY_TASK_ID, JournalQueries
 from .schema import EARLIER_ACCOUNTS, TASKS
 from .spool import Slot, Spool
@@ -175,7 +176,7 @@ class Journal(JournalQueries):
             ages.append(boot.seconds - (entry.lease_boot_until - self.lease))
         return max(min(ages), 0.0)
 
-    def claim(self, intent: Intent, owner: str) -> Claim:
+    def claim(self, intent: Intent, owner: str, limits: Limits = NO_LIMITS) -> Claim:
         """Enter a request, unless an entry holds its fingerprint already.
 
         An entry whose owner's lease has lapsed is settled: it is taken over if it was never sent,
@@ -183,11 +184,15 @@ class Journal(JournalQueries):
 
         Args:
             owner: Who asks, for the lease.
+            limits: What a new entry must not exceed.
+
+        Raises:
+            LimitReached: It would be a new entry, and exceed a limit. None was entered.
         """
         while True:
             with contextlib.suppress(Replaced):  # claim in the file that is there now
                 self.take_over()
-                claim = self._try_claim(intent, owner)
+                claim = self._try_claim(intent, owner, limits)
                 if claim is None:
                     continue
                 # Another process may have its task id in the spool.
@@ -250,7 +255,7 @@ class Journal(JournalQueries):
             log.info("task %s: recorded from the spool", record.task_id)
         return len(records)
 
-    def _try_claim(self, intent: Intent, owner: str) -> Claim | None:
+    def _try_claim(self, intent: Intent, owner: str, limits: Limits) -> Claim | None:
         """Claim in one transaction. None if another transaction released the fingerprint between
         two statements of this one, which is possible on PostgreSQL.
         """
@@ -271,6 +276,7 @@ class Journal(JournalQueries):
         holder = {"fingerprint": intent.fingerprint}
         with self._database.write() as connection:
             acquired = False
+            limits.lock(connection)
             row = self._earlier_claim(connection, intent)
             if row is None:
                 times = self._lease_parameters()
@@ -282,6 +288,8 @@ class Journal(JournalQueries):
             if row is not None and not acquired:
                 acquired = self._settle_lapsed(connection, row, intent, owner)
                 row = _row(connection, row["id"])
+            if row is not None and acquired:
+                limits.check(connection, row["id"], intent.prompt_id, self._clocks.wall())
         return None if row is None or row["claim"] is None else Claim(Entry.of(row), acquired)
 
     def _earlier_claim(self, connection: sa.Connection, intent: Intent) -> sa.RowMapping | None:

@@ -17,8 +17,13 @@ from .addresses import gateway_of, is_loopback
 DEFAULT_BASE_URL: Final = "https://api.gpt.ge"
 #: How Base64 media are written: bare as in the API specification, or as a data: URI.
 BASE64_STYLES: Final = ("bare", "data-uri")
-#: Minimum and maximum of the numeric settings: a count; millions of bytes.
-RANGES: Final = {"max_requests": (1, 64), "max_body_mb": (0.2, 1000.0)}
+#: Minimum and maximum of the numeric settings: counts, and millions of bytes.
+RANGES: Final = {
+    "max_requests": (1, 64),
+    "max_body_mb": (0.2, 1000.0),
+    "daily_limit": (0, 1_000_000),
+    "run_limit": (0, 1_000_000),
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +36,8 @@ class Settings:
         base64_style: One of `BASE64_STYLES`.
         max_requests: How many requests may run at the same time.
         max_body_mb: Maximum size of a request with an image, in millions of bytes.
+        daily_limit: How many tasks may be charged per calendar day; 0 for no limit.
+        run_limit: How many tasks may be charged per run of ComfyUI; 0 for no limit.
         withheld_key_origin: The origin that the stored key was entered for, if `base_url` is at
             another one: `api_key` is empty then. Else empty.
 
@@ -43,6 +50,8 @@ class Settings:
     base64_style: str = "bare"
     max_requests: int = 8
     max_body_mb: float = 10.0
+    daily_limit: int = 0
+    run_limit: int = 0
     withheld_key_origin: str = ""
 
     def __post_init__(self) -> None:
@@ -205,4 +214,6 @@ _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "base64_style": _check_style,
     "max_requests": lambda value: _check_number("max_requests", value),
     "max_body_mb": lambda value: _check_number("max_body_mb", value),
+    "daily_limit": lambda value: _check_number("daily_limit", value),
+    "run_limit": lambda value: _check_number("run_limit", value),
 }

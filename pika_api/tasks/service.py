@@ -93,7 +93,7 @@ class Service:
             node_id, prompt_id: ComfyUI's ids, for the journal.
 
         Raises:
-            SettingsError, JournalError: Nothing was sent.
+            SettingsError, JournalError, LimitReached: Nothing was sent.
             NotAccepted: It was sent and provably not accepted.
             SubmitUnknown: It was sent, now or earlier, and the outcome is unknown.
         """

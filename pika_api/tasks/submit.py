@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import FeedError, InvalidInput, JournalError, NotAccepted, SubmitUnknown
 from ..gateway import Client, resend_delay
-from ..journal import SUBMITTING, Claim, Entry, Intent, Journal, Slot, State
+from ..journal import SUBMITTING, Claim, Entry, Intent, Journal, Limits, Slot, State
 from ..log import log
 from ..message import Message
 from ..progress import NO_OBSERVER, Progress, ProgressObserver, pause
@@ -71,6 +71,7 @@ class Submitter:
         self._workers = workers
         self._policy = policy
         self._random = random.Random()
+        self._limits = Limits(settings.daily_limit, settings.run_limit)
 
     async def submit(
         self,
@@ -153,7 +154,9 @@ class Submitter:
     async def _claim(self, intent: Intent, owner: str, observer: ProgressObserver) -> Claim:
         """The claim on this request, once no other worker is sending it."""
         while True:
-            claim = await self._workers.disk(observer, self._journal.claim, intent, owner)
+            claim = await self._workers.disk(
+                observer, self._journal.claim, intent, owner, self._limits
+            )
             if claim.acquired or claim.entry.state not in SUBMITTING:
                 return claim
             observer.report(

@@ -64,6 +64,8 @@ export function settings(changes = {}) {
     base64_style: { value: "bare", default: "bare", source: "default", choices: ["bare", "data-uri"] },
     max_requests: { value: 4, default: 4, source: "default", min: 1, max: 64 },
     max_body_mb: { value: 20, default: 20, source: "default", min: 0.2, max: 1000 },
+    daily_limit: { value: 0, default: 0, source: "default", min: 0, max: 1000000 },
+    run_limit: { value: 0, default: 0, source: "default", min: 0, max: 1000000 },
     problem: "",
     ...changes,
   };

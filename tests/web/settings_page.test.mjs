@@ -262,7 +262,7 @@ test("every setting of the page has a name and a tooltip", async () => {
   const { settings: registered } = app.extensions["pika.settings"];
   assert.deepEqual(
     registered.map(({ id }) => id),
-    ["ApiKey", "BaseUrl", "Connection", "Base64Style", "MaxRequests", "MaxBodyMb", "Diagnostics"].map((id) => `Pika.${id}`),
+    ["ApiKey", "BaseUrl", "Connection", "DailyLimit", "RunLimit", "Base64Style", "MaxRequests", "MaxBodyMb", "Diagnostics"].map((id) => `Pika.${id}`),
   );
   for (const { name, tooltip, category, type } of registered) {
     for (const text of [name, tooltip, category[1]]) assert.doesNotMatch(text, /^settings\./);

@@ -19,6 +19,8 @@ const VARIABLES = {
   base64_style: "PIKA_BASE64_STYLE",
   max_requests: "PIKA_MAX_REQUESTS",
   max_body_mb: "PIKA_MAX_BODY_MB",
+  daily_limit: "PIKA_DAILY_LIMIT",
+  run_limit: "PIKA_RUN_LIMIT",
 };
 
 /**
@@ -103,7 +105,7 @@ export function addressField() {
   });
 }
 
-/** @param {"max_requests" | "max_body_mb"} name */
+/** @param {"max_requests" | "max_body_mb" | "daily_limit" | "run_limit"} name */
 export function numberField(name) {
   const input = element("input", { type: "number", className: "pika-input short", step: "any" });
   /** @param {Settings} settings */

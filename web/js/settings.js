@@ -34,6 +34,8 @@ app.registerExtension({
     setting("ApiKey", "api_key", "gateway", 120, keyField),
     setting("BaseUrl", "base_url", "gateway", 110, addressField),
     setting("Connection", "connection", "gateway", 100, connectionField),
+    setting("DailyLimit", "daily_limit", "limits", 60, () => numberField("daily_limit")),
+    setting("RunLimit", "run_limit", "limits", 50, () => numberField("run_limit")),
     setting("Base64Style", "base64_style", "requests", 30, () => choiceField("base64_style")),
     setting("MaxRequests", "max_requests", "requests", 20, () => numberField("max_requests")),
     setting("MaxBodyMb", "max_body_mb", "requests", 10, () => numberField("max_body_mb")),

@@ -77,6 +77,8 @@
  * @property {ChoiceSetting} base64_style
  * @property {NumberSetting} max_requests
  * @property {NumberSetting} max_body_mb
+ * @property {NumberSetting} daily_limit
+ * @property {NumberSetting} run_limit
  * @property {string} problem why the settings cannot be used; empty where they can
  */
 
