@@ -109,7 +109,9 @@ class LimitReached(PikaError):
 
     def __init__(self, name: str, what: str, *, hint: str) -> None:
         self.name = name
-        super().__init__(what, charge_note="Nothing was sent and nothing was charged.", hint=hint)
+        super().__init__(
+            what, charge_note=Message("Nothing was sent and nothing was charged."), hint=hint
+        )
 
 
 class JournalError(PikaError):
