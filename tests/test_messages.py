@@ -15,11 +15,9 @@ import pytest
 from pika_api.errors import InvalidInput, PikaError, SettingsError, TaskFailed
 from pika_api.message import Message, translate
 from pika_api.tasks import Service
+from support.messages import CHINESE
 
 ROOT = Path(__file__).parent.parent
-CATALOGUE: dict[str, str] = json.loads(
-    (ROOT / "locales" / "zh" / "messages.json").read_text("utf-8")
-)
 #: Not on a node and not in the settings: they stay English.
 COMMAND_LINE = ("pika_api/cli", "pika_api/support", "pika_api/journal/backup.py")
 #: The templates that `Message.joined` makes, where the language joins differently.
@@ -70,14 +68,14 @@ def places(template: str) -> list[tuple[str, str, str]]:
 def test_every_template_is_translated_and_none_is_unused() -> None:
     """The catalogue has exactly the templates of the code."""
     assert len(templates()) > 200
-    assert templates() - CATALOGUE.keys() == set()
-    assert CATALOGUE.keys() - templates() == JOINED
+    assert templates() - CHINESE.keys() == set()
+    assert CHINESE.keys() - templates() == JOINED
 
 
-@pytest.mark.parametrize("template", CATALOGUE)
+@pytest.mark.parametrize("template", CHINESE)
 def test_translation_has_the_same_values(template: str) -> None:
     """Values, formats and conversions are the same, and the text is Chinese."""
-    text = CATALOGUE[template]
+    text = CHINESE[template]
     assert places(text) == places(template)
     assert HAN.search(text) or template in JOINED
     assert text == text.strip()
@@ -188,6 +186,6 @@ def test_value_keeps_no_traceback_alive() -> None:
 def test_text_of_an_error_is_in_its_language(error: PikaError, english: str, chinese: str) -> None:
     """English, until the error is given a catalogue."""
     assert str(error) == english
-    error.catalogue = CATALOGUE
+    error.catalogue = CHINESE
     assert str(error) == chinese
     assert error.what in english
