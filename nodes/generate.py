@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from comfy_api.latest import Input, io
 
@@ -12,6 +12,7 @@ from ..pika_api.errors import InvalidInput, PikaError
 from ..pika_api.media import AS_IS, AUTO, FITS, FORMATS, Media
 from ..pika_api.message import Message
 from ..pika_api.request import (
+    MAX_TAKE,
     PIKAFFECTS,
     GenerateRequest,
     Options,
@@ -37,6 +38,10 @@ if TYPE_CHECKING:
     import torch
 
     from ..pika_api.tasks import Submitted
+
+
+#: The largest integer up to which JavaScript, and so the editor, is exact (ECMA-262, section 21.1).
+_MAX_EXACT: Final = 2**53 - 1
 
 
 class PikaGenerate(io.ComfyNode):
@@ -75,12 +80,12 @@ class PikaGenerate(io.ComfyNode):
                     "seed",
                     default=0,
                     min=0,
-                    max=0xFFFFFFFF,
+                    max=MAX_TAKE,
                     control_after_generate=True,
                     tooltip="Chooses which take of this request you get; it is not sent to the "
                     "gateway. The same inputs with the same seed reuse the existing task, with no "
                     "new charge, even after a restart. Another seed creates a new take: a new task "
-                    "with a new charge.",
+                    f"with a new charge. The editor is exact up to {_MAX_EXACT}.",
                 ),
                 OptionsSocket.Input(
                     "options",
@@ -173,7 +178,10 @@ class PikaGenerate(io.ComfyNode):
             with host.use_service() as service:
                 released = service.journal.count_released(prompt_text)
                 unknown = 0 if on_failure == STOP else progress.count_unknown_skipped()
-                return f"{released} {unknown} {service.settings.gateway} {service.settings.key_id}"
+                account = f"{service.settings.gateway} {service.settings.key_id}"
+                # ComfyUI adds this value to the prompt, which its savers write to their files: only
+                # a number of this process.
+                return hash(f"{released} {unknown} {account}")
         except PikaError:
             return float("nan")  # run the node, which then reports the error
 
@@ -233,7 +241,8 @@ class PikaGenerate(io.ComfyNode):
                 outcome = display.skip(error)
                 blocked = host.blocked(say(skip_message(error, prompt_text, display.index)))
                 return _output(blocked, outcome, composed)
-            outcome = _outcome(submitted, composed)
+            cost = service.account.describe_cost(submitted.estimate)
+            outcome = _outcome(submitted, composed, cost, seed)
             display.finish(outcome)
         return _output(submitted.task_id, outcome, composed)
 
@@ -245,7 +254,7 @@ def _output(task_id: object, outcome: Outcome, composed: _Composed) -> io.NodeOu
     )
 
 
-def _outcome(submitted: Submitted, composed: _Composed) -> Outcome:
+def _outcome(submitted: Submitted, composed: _Composed, cost: str, seed: int) -> Outcome:
     if submitted.reused:
         return Outcome(
             Ending.REUSED,
@@ -254,9 +263,20 @@ def _outcome(submitted: Submitted, composed: _Composed) -> Outcome:
                 task_id=submitted.task_id,
             ),
         )
-    note = Message.joined(" · ", _replacement(submitted), composed.note)
-    text = Message.joined(" · ", Message("task {task_id}", task_id=submitted.task_id), note)
+    note = Message.joined(" · ", _rounded_seed(seed), _replacement(submitted), composed.note)
+    text = Message.joined(" · ", Message("task {task_id}", task_id=submitted.task_id), cost, note)
     return Outcome(Ending.DONE, text, note, composed.request.prompt_text)
+
+
+def _rounded_seed(seed: int) -> str:
+    """The seed, if the editor may have changed it; else empty.
+
+    The editor's numbers come from JavaScript, so a saved or typed seed over `_MAX_EXACT` can arrive
+    as another one, which is another take.
+    """
+    if seed <= _MAX_EXACT:
+        return ""
+    return Message("seed {seed}, which the editor may have rounded", seed=seed)
 
 
 def _replacement(submitted: Submitted) -> str:

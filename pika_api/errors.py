@@ -12,9 +12,11 @@ PikaError                    base class; its text is shown to the user at the no
 │   │   ├── Busy             429, or the gateway's own word for it: the submit may be sent again
 │   │   └── Refused          any other rejection
 │   ├── SubmitUnknown        a submit that may have created a task: never resent automatically
-│   └── FeedError            the feed could not be read this time
-│       ├── FeedRefused      the feed rejects the key or the address
-│       └── WebPage          a web page instead of the feed
+│   ├── FeedError            the feed could not be read this time
+│   │   ├── FeedRefused      the feed rejects the key or the address
+│   │   └── WebPage          a web page instead of the feed
+│   └── AccountError         the balance could not be read this time
+│       └── AccountNotOffered    the gateway reports no balance
 └── TaskError                about one task, which stays in the journal
     ├── TaskFailed           the gateway ended the task with an error
     ├── TaskUnclear          the feed reports an error in words that are not known
@@ -158,11 +160,17 @@ class Unreachable(NotAccepted):
     Attributes:
         connected: Whether there was a connection. Only a request without one is resent
             automatically.
+
+    Args:
+        permanent: Whether the user has to change something before another attempt can succeed, such
+            as a proxy variable.
     """
 
-    def __init__(self, what: str, *, connected: bool = False, hint: str = "") -> None:
+    def __init__(
+        self, what: str, *, connected: bool = False, permanent: bool = False, hint: str = ""
+    ) -> None:
         self.connected = connected
-        self.retryable = not connected
+        self.retryable = not (connected or permanent)
         super().__init__(what, hint=hint)
 
 
@@ -252,13 +260,40 @@ class FeedError(GatewayError):
 
 
 class FeedRefused(FeedError):
-    """The feed rejects this key or address."""
+    """The feed rejects this key or address, or the environment lets no request to it out."""
 
     retryable = False
 
 
 class WebPage(FeedError):
     """A web page instead of the feed: the address is wrong, or the gateway is being maintained."""
+
+
+class AccountError(GatewayError):
+    """The balance could not be read this time. No task depends on it.
+
+    Attributes:
+        retry_after: How long to wait, in seconds, as the gateway says; None if it does not.
+    """
+
+    retryable = True
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        hint: str = "",
+    ) -> None:
+        self.retry_after = retry_after
+        super().__init__(what, status=status, hint=hint)
+
+
+class AccountNotOffered(AccountError):
+    """The gateway has none of the known account endpoints."""
+
+    retryable = False
 
 
 class TaskError(PikaError):
@@ -296,7 +331,7 @@ class TaskNotFound(TaskError):
     """The gateway does not know the task id.
 
     Attributes:
-        stated: Whether the gateway itself says so, in its own error format. A 404 without that can
+        stated: Whether the gateway itself says so, in an error about the task. Any other 404 can
             come from a proxy, or from an address where there is no gateway.
     """
 

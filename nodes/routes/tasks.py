@@ -180,6 +180,8 @@ def _as_json(entry: Entry) -> dict[str, Any]:
         "file": _file(path) if path else None,
         "kind": ("video" if video else "image") if path else "",
         "forgotten": entry.forgotten_at is not None,
+        "price": entry.price,
+        "estimate": entry.estimate,
     }
 
 

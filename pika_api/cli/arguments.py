@@ -16,11 +16,13 @@ from ..request import (
     ASPECT_RATIOS,
     CAMERA_MOVES,
     FROM_IMAGE,
+    MAX_TAKE,
     PIKAFFECTS,
     Camera,
     GenerateRequest,
     Options,
     Parameters,
+    check_take,
     parse_aspect_ratio,
     parse_extra,
 )
@@ -46,6 +48,7 @@ class Commands(NamedTuple):
     status: Command
     result: Command
     tasks: Command
+    balance: Command
     settle: Command
     forget: Command
     backup: Command
@@ -79,6 +82,8 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
     tasks.add_argument("--limit", type=int, default=20, help="how many tasks (default: 20)")
     tasks.add_argument("--all", action="store_true", help="also list forgotten tasks")
     tasks.add_argument("--json", action="store_true", help="one JSON object per line")
+    balance = add("balance", "print quota, usage and what is left of the key", commands.balance)
+    balance.add_argument("--json", action="store_true", help="one JSON object")
     settle = add("settle", "give a request with an unknown outcome its task id", commands.settle)
     settle.add_argument("task", help="the request's #number, as `tasks` prints it")
     settle.add_argument("task_id", help="the id that the gateway's own list shows")
@@ -105,7 +110,12 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt", help="what the video should show")
     parser.add_argument("--pikaffect", choices=PIKAFFECTS)
     parser.add_argument("--model", default="1.5")
-    parser.add_argument("--seed", type=int, default=0, help="which take this is; it is not sent")
+    parser.add_argument(
+        "--seed",
+        type=_take,
+        default=0,
+        help=f"which take this is, 0 to {MAX_TAKE}; it is not sent",
+    )
     parser.add_argument("--image", help="path or URL of an image")
     parser.add_argument("--video", help="path or URL of a video")
     parser.add_argument(
@@ -127,6 +137,18 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         "--wait", action="store_true", help="wait for the task and print its file's path"
     )
     _add_waiting(parser)
+
+
+def _take(text: str) -> int:
+    """The value of ``--seed``."""
+    try:
+        return check_take("seed", int(text))
+    except InvalidInput as error:
+        problem = str(error).removeprefix("seed: ").replace("\n", " ")
+        raise argparse.ArgumentTypeError(problem) from error
+    except ValueError as error:
+        problem = f"{text[:60]!r} is not an integer from 0 to {MAX_TAKE}."
+        raise argparse.ArgumentTypeError(problem) from error
 
 
 def build_request(args: argparse.Namespace) -> GenerateRequest:

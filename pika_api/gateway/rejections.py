@@ -24,6 +24,7 @@ from .dialects import Meaning, Problem, named_ids, problem_in
 from .masking import KeyMask
 from .responses import is_html, json_object
 from .retry import parse_retry_after
+from .route import RouteError
 from .sessions import CERTIFICATE_HINT, Reply, is_untrusted_certificate, root_cause
 
 #: 4xx statuses of a submit that may come from a proxy on the way after it forwarded the request, so
@@ -213,6 +214,7 @@ def broken_submit_error(
     if not payload.started:
         return Unreachable(
             Message("No connection to {host}: {cause}.", host=host, cause=cause),
+            permanent=is_permanent(error),
             hint=connection_hint(error),
         )
     if not payload.complete:
@@ -264,7 +266,7 @@ def feed_error(
             return TaskNotFound(task_id, what, stated=True)
         return WebPage(what, status=status, hint=_WEB_PAGE_HINT) if is_html(reply.text) else None
     if status == 404 or (400 <= status < 500 and meaning is Meaning.NO_TASK):
-        stated = problem is not None and meaning is not Meaning.NO_CALL
+        stated = problem is not None and problem.is_about_task
         return TaskNotFound(task_id, what, stated=stated)
     if 400 <= status < 500 and meaning is Meaning.CREDIT:
         return FeedRefused(what, status=status, hint=_CREDIT_HINT)
@@ -274,8 +276,15 @@ def feed_error(
     return FeedRefused(what, status=status, hint=_HINT_BY_STATUS.get(status, _NETWORK_HINT))
 
 
+def is_permanent(error: Exception) -> bool:
+    """Whether the user has to change the environment before another attempt can succeed."""
+    return isinstance(error, RouteError) and error.permanent
+
+
 def connection_hint(error: Exception) -> str:
     """What to check if the gateway cannot be reached."""
+    if isinstance(error, RouteError):
+        return error.hint
     if not isinstance(error, requests.exceptions.SSLError):
         return _NETWORK_HINT
     return CERTIFICATE_HINT if is_untrusted_certificate(error) else _NO_TLS_HINT

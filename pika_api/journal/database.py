@@ -27,6 +27,8 @@ _READING: Final = "pika_reading"
 _FILE: Final = "pika_file"
 #: Stands for the file of a database that has none.
 _NO_FILE: Final = FileId(0, 0)
+#: The number of PostgreSQL's lock for creating and upgrading the tables.
+_UPGRADE_LOCK: Final = 1885956961
 #: How often the file may be replaced while it is being opened.
 _MAX_REPLACEMENTS: Final = 5
 
@@ -121,9 +123,13 @@ class Database:
         Raises:
             Replaced: The file at the path is another one now.
         """
-        with self._explained_errors(), self._begin(self._engine) as connection:
-            yield connection
-            if not self.is_open(self.file_of(connection)):
+        with self._explained_errors():
+            with self._begin(self._engine) as connection:
+                yield connection
+                file = self.file_of(connection)
+                if not self.is_open(file):
+                    raise self._replaced()
+            if not self.is_open(file):  # replaced during the commit
                 raise self._replaced()
 
     @staticmethod
@@ -285,6 +291,9 @@ def _create_or_upgrade(connection: sa.Connection) -> None:
 
     Everything is one transaction: what is interrupted has changed nothing and is done again.
     """
+    if connection.dialect.name == "postgresql":
+        # One process at a time, as on SQLite: until the transaction ends.
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
     METADATA.create_all(connection)
     version = connection.execute(sa.select(VERSION.c.version)).scalar()
     if version is None:

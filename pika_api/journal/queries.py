@@ -22,9 +22,12 @@ _limit: Final = sa.bindparam("limit", type_=sa.Integer)
 
 _ANY: Final = sa.select(TASKS.c.id).limit(1)
 _BY_ID: Final = sa.select(TASKS).where(TASKS.c.id == sa.bindparam("entry_id"))
-#: The rows of a task id, the newest first. Gateways may use the same id for different tasks.
+#: The rows of a task id. Gateways may use the same id for different tasks. A task that was used by
+#: its id first has two rows: the one of its request is the one that counts.
 BY_TASK_ID: Final = (
-    sa.select(TASKS).where(TASKS.c.task_id == sa.bindparam("task_id")).order_by(TASKS.c.id.desc())
+    sa.select(TASKS)
+    .where(TASKS.c.task_id == sa.bindparam("task_id"))
+    .order_by(TASKS.c.forgotten_at.is_not(None), TASKS.c.fingerprint.is_(None), TASKS.c.id.desc())
 )
 #: Requests whose fingerprint is free again.
 _RELEASED: Final = sa.select(sa.func.count()).where(
@@ -129,7 +132,7 @@ class JournalQueries:
         return next(iter(self._entries(_BY_ID, entry_id=entry_id)), None)
 
     def find_by_task_id(self, task_id: str, gateway: str = "") -> Entry | None:
-        """The newest entry of a task id.
+        """The entry of a task id: that of its request, the newest first.
 
         Args:
             gateway: Prefer the entries of this gateway, if it has any.

@@ -32,7 +32,7 @@ TASKS: Final = sa.Table(
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("state", sa.String(16), nullable=False),
-    sa.Column("fingerprint", sa.String(64)),
+    sa.Column("fingerprint", sa.String(64), index=True),
     # The fingerprint while this row answers for it, else NULL. NULLs do not collide.
     sa.Column("claim", sa.String(64), unique=True),
     sa.Column("owner", sa.String(36)),
@@ -67,6 +67,28 @@ TASKS: Final = sa.Table(
     sa.Column("lease_owner", sa.String(36)),
     sa.Column("lease_boot", sa.String(64)),
     sa.Column("lease_boot_until", sa.Float(53)),
+    # SHA-256 of the file as the media host sent it, before the workflow was added to it.
+    sa.Column("sha256", sa.String(64), nullable=False, server_default=""),
+    # In the unit of the gateway's usage counter. `price` was read for this very task, `estimate` is
+    # what it was expected to cost when its request was entered. NULL where that is not known.
+    sa.Column("price", sa.Float(53)),
+    sa.Column("estimate", sa.Float(53)),
+)
+
+#: What single tasks have cost, as the usage counter showed it; see `prices`.
+PRICES: Final = sa.Table(
+    "pika_prices",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("gateway", sa.String(255), nullable=False),
+    sa.Column("model", sa.String(64), nullable=False),
+    sa.Column("effect", sa.String(64), nullable=False),
+    # Prices of different units cannot be compared.
+    sa.Column("unit", sa.String(16), nullable=False),
+    # The row in `pika_tasks`. Several processes may observe the same task.
+    sa.Column("entry_id", sa.Integer, nullable=False, unique=True),
+    sa.Column("price", sa.Float(53), nullable=False),
+    sa.Index("ix_pika_prices_kind", "gateway", "model", "effect"),
 )
 
 #: From each schema version to the next, statement by statement. Rows are never dropped.
@@ -96,6 +118,10 @@ UPGRADES: Final[Mapping[int, Sequence[str]]] = {
         "ALTER TABLE pika_tasks ADD COLUMN lease_owner VARCHAR(36)",
         "ALTER TABLE pika_tasks ADD COLUMN lease_boot VARCHAR(64)",
         "ALTER TABLE pika_tasks ADD COLUMN lease_boot_until FLOAT(53)",
+        "ALTER TABLE pika_tasks ADD COLUMN sha256 VARCHAR(64) NOT NULL DEFAULT ''",
+        "CREATE INDEX ix_pika_tasks_fingerprint ON pika_tasks (fingerprint)",
+        "ALTER TABLE pika_tasks ADD COLUMN price FLOAT(53)",
+        "ALTER TABLE pika_tasks ADD COLUMN estimate FLOAT(53)",
     ),
 }
 
@@ -111,19 +137,31 @@ _TAKE_REVISION: Final = """
     UPDATE pika_tasks SET revision = (SELECT value FROM pika_revision) WHERE id = NEW.id;
 """
 
+#: A process of an earlier version that is still running does not know the fingerprints of schema 4:
+#: it would pay again for the tasks of this version. It enters requests without `lease_owner`.
+_IS_EARLIER_CLAIM: Final = "NEW.state = 'intended' AND NEW.lease_owner IS NULL"
+_RESTART: Final = "ComfyUI-Pika was updated: restart ComfyUI"
+
 #: The statements that create the triggers or leave them as they are, by SQLAlchemy's name of the
 #: database. The database itself counts the changes, so that no writer can fail to: neither this
 #: version, nor an earlier one that is still running.
 TRIGGERS: Final[Mapping[str, Sequence[str]]] = {
     "sqlite": (
-        f"""CREATE TRIGGER IF NOT EXISTS pika_tasks_inserted
-        AFTER INSERT ON pika_tasks BEGIN {_TAKE_REVISION} END""",
+        "DROP TRIGGER IF EXISTS pika_tasks_inserted",
+        f"""CREATE TRIGGER pika_tasks_inserted AFTER INSERT ON pika_tasks BEGIN
+        SELECT RAISE(ABORT, '{_RESTART}') WHERE {_IS_EARLIER_CLAIM}; {_TAKE_REVISION} END""",
         f"""CREATE TRIGGER IF NOT EXISTS pika_tasks_changed
         AFTER UPDATE OF {_CHANGE} ON pika_tasks BEGIN {_TAKE_REVISION} END""",
     ),
     "postgresql": (
         f"""CREATE OR REPLACE FUNCTION pika_take_revision() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN {_TAKE_REVISION} RETURN NULL; END $$""",
+        f"""CREATE OR REPLACE FUNCTION pika_check_claim() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+        IF {_IS_EARLIER_CLAIM} THEN RAISE EXCEPTION '{_RESTART}'; END IF; RETURN NEW; END $$""",
+        "DROP TRIGGER IF EXISTS pika_tasks_checked ON pika_tasks",
+        """CREATE TRIGGER pika_tasks_checked
+        BEFORE INSERT ON pika_tasks FOR EACH ROW EXECUTE PROCEDURE pika_check_claim()""",
         "DROP TRIGGER IF EXISTS pika_tasks_inserted ON pika_tasks",
         """CREATE TRIGGER pika_tasks_inserted
         AFTER INSERT ON pika_tasks FOR EACH ROW EXECUTE PROCEDURE pika_take_revision()""",

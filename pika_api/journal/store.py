@@ -30,6 +30,7 @@ from .clocks import Clocks, SystemClocks
 from .database import Database, Replaced
 from .entries import Claim, Entry, Intent
 from .limits import NO_LIMITS, Limits
+from .prices import Kind, Prices, known_price
 from .queries import BY_TASK_ID, JournalQueries
 from .schema import EARLIER_ACCOUNTS, TASKS
 from .spool import Slot, Spool
@@ -57,18 +58,18 @@ _INSERT_CLAIM: Final = {
 _BY_CLAIM: Final = sa.select(TASKS).where(TASKS.c.claim == sa.bindparam("fingerprint"))
 _claims: Final[sa.BindParameter[Any]] = sa.bindparam("claims", expanding=True)
 _BY_CLAIMS: Final = sa.select(TASKS).where(TASKS.c.claim.in_(_claims))
-#: The newest task of a request and a key that has lost its claim to a task of another key.
-_REPLACED: Final = (
+#: The tasks of a request that do not hold its claim: that of another key did, or they had failed
+#: and were finished after all. First those of a key, then the newest.
+_UNCLAIMED: Final = (
     sa.select(TASKS)
     .where(
         TASKS.c.fingerprint.in_(_claims),
-        TASKS.c.key_id == sa.bindparam("key_id"),
         TASKS.c.state.in_([state.value for state in REUSABLE]),
-        TASKS.c.claim.is_(None),
+        # Not `is_(None)`: SQLite would read all rows without a claim, by that index.
+        sa.func.coalesce(TASKS.c.claim, "") == "",
         TASKS.c.forgotten_at.is_(None),
     )
-    .order_by(TASKS.c.id.desc())
-    .limit(1)
+    .order_by(TASKS.c.key_id != sa.bindparam("key_id"), TASKS.c.id.desc())
 )
 _BY_ROW: Final = sa.select(TASKS).where(TASKS.c.id == sa.bindparam("entry_id"))
 _INSERT_TASK: Final = sa.insert(TASKS).values(changed_at=CHANGED_AT)
@@ -107,7 +108,19 @@ _COPIED_COLUMNS: Final = (
     "prompt_id",
     "created_at",
     "sent_at",
+    "estimate",
 )
+#: What a record of the spool has only if there is room: values that may be long.
+_LONG_COLUMNS: Final = {
+    "prompt": "",
+    "request": "{}",
+    "node_id": "",
+    "prompt_id": "",
+    "result_url": "",
+    "file_path": "",
+    "last_error": "",
+    "answer": "",
+}
 _ABANDONED: Final = "The process that sent it ended before an answer was written down."
 _UNSENT: Final = "Stopped before it was sent."
 _LIST_HINT: Final = Message("`tasks` lists the journal.")
@@ -117,6 +130,9 @@ class Journal(JournalQueries):
     """The table of tasks. Opened at its first use; safe in threads and processes.
 
     Every method raises `JournalError` if the database does not answer.
+
+    Attributes:
+        prices: What tasks cost.
 
     Args:
         url: SQLAlchemy's URL of a SQLite or PostgreSQL database. The folder of a SQLite file is
@@ -145,7 +161,8 @@ class Journal(JournalQueries):
         self._spool = Spool(spool)
         self._clocks = clocks or SystemClocks()
         self.lease = lease
-        self._earlier_accounts: Sequence[tuple[str, str]] | None = None
+        self.prices = Prices(database, self._clocks, lease)
+        self._spool_unread = True
 
     @classmethod
     def at(cls, home: Path, environ: Mapping[str, str] = os.environ) -> Journal:
@@ -177,7 +194,7 @@ class Journal(JournalQueries):
         return max(min(ages), 0.0)
 
     def claim(self, intent: Intent, owner: str, limits: Limits = NO_LIMITS) -> Claim:
-        """Enter a request, unless an entry holds its fingerprint already.
+        """Enter a request, unless an entry holds its fingerprint already, or has a task of it.
 
         An entry whose owner's lease has lapsed is settled: it is taken over if it was never sent,
         and becomes unknown if it was.
@@ -189,15 +206,19 @@ class Journal(JournalQueries):
         Raises:
             LimitReached: It would be a new entry, and exceed a limit. None was entered.
         """
+        looked = False
         while True:
             with contextlib.suppress(Replaced):  # claim in the file that is there now
-                self.take_over()
+                self.take_over(all_files=self._spool_unread)
                 claim = self._try_claim(intent, owner, limits)
                 if claim is None:
                     continue
-                # Another process may have its task id in the spool.
-                if claim.entry.state is State.UNKNOWN and self.take_over(all_files=True):
-                    continue
+                # Another process may have its task id in the spool. Once: a record that cannot be
+                # deleted is found again and again.
+                if claim.entry.state is State.UNKNOWN and not looked:
+                    looked = True
+                    if self.take_over(all_files=True):
+                        continue
                 return claim
 
     @contextmanager
@@ -232,13 +253,17 @@ class Journal(JournalQueries):
             The file that contains it; None if it is only in memory.
         """
         row = entry.as_row()
-        details = {name: row[name] for name in ("prompt", "request")}
-        return self._spool.add(slot, task_id, row | {"prompt": "", "request": "{}"}, details)
+        details = {name: row[name] for name in _LONG_COLUMNS}
+        return self._spool.add(slot, task_id, row | _LONG_COLUMNS, details)
 
     def _begin_with_file(self) -> None:
         """Another file was opened than before, or the first one."""
-        self._earlier_accounts = None
-        self.take_over(all_files=True)
+        self._spool_unread = True
+        try:
+            self.take_over(all_files=True)
+        except JournalError as error:
+            # Reading works on a full disk, too. The next claim tries again.
+            log.warning("journal: the ids in %s are not recorded: %s", self._spool.folder, error)
 
     def take_over(self, *, all_files: bool = False) -> int:
         """Record the tasks that the spool has from this process. Return how many there were.
@@ -253,6 +278,8 @@ class Journal(JournalQueries):
             self.record_task(Entry.of(record.entry), record.task_id)
             self._spool.remove(record)
             log.info("task %s: recorded from the spool", record.task_id)
+        if all_files:
+            self._spool_unread = False
         return len(records)
 
     def _try_claim(self, intent: Intent, owner: str, limits: Limits) -> Claim | None:
@@ -277,11 +304,15 @@ class Journal(JournalQueries):
         with self._database.write() as connection:
             acquired = False
             limits.lock(connection)
-            row = self._earlier_claim(connection, intent)
+            earlier = self._earlier_fingerprints(connection, intent)
+            row = self._claimed(connection, intent, earlier)
+            if row is None:
+                row = self._reclaimed(connection, intent, earlier)
             if row is None:
                 times = self._lease_parameters()
                 times |= {"created_at": times["now"], "lease_until": times["lease_end"]}
                 times |= {"lease_boot": times["boot_id"], "lease_boot_until": times["boot_end"]}
+                times["estimate"] = _estimate(connection, intent)
                 insert = _INSERT_CLAIM[connection.dialect.name]
                 acquired = connection.execute(insert, values | times).rowcount == 1
                 row = connection.execute(_BY_CLAIM, holder).mappings().first()
@@ -292,14 +323,13 @@ class Journal(JournalQueries):
                 limits.check(connection, row["id"], intent.prompt_id, self._clocks.wall())
         return None if row is None or row["claim"] is None else Claim(Entry.of(row), acquired)
 
-    def _earlier_claim(self, connection: sa.Connection, intent: Intent) -> sa.RowMapping | None:
-        """The row that holds this request's claim since before schema 4; None if there is none.
+    def _claimed(
+        self, connection: sa.Connection, intent: Intent, earlier: Sequence[str]
+    ) -> sa.RowMapping | None:
+        """The row that holds this request's claim; None if there is none.
 
-        The key was part of the fingerprint then, so there may be a row for each key.
+        The key was part of the fingerprint before schema 4, so there may be a row for each key.
         """
-        earlier = self._earlier_fingerprints(connection, intent)
-        if not earlier:
-            return None
         claims = {"claims": [*earlier, intent.fingerprint]}
         rows = connection.execute(_BY_CLAIMS, claims).mappings().all()
 
@@ -311,13 +341,27 @@ class Journal(JournalQueries):
 
         return min(rows, key=rank, default=None)
 
+    def _reclaimed(
+        self, connection: sa.Connection, intent: Intent, earlier: Sequence[str]
+    ) -> sa.RowMapping | None:
+        """Give the claim to a task that this request has; None if it has none.
+
+        Each key of another account has made the request's task another one, and a failed task may
+        have been finished after all. Before the request is paid again, each of them is tried.
+        """
+        values = {"claims": [*earlier, intent.fingerprint], "key_id": intent.key_id}
+        for row in connection.execute(_UNCLAIMED, values).mappings().all():
+            if row["id"] not in intent.passed:
+                # On PostgreSQL, another transaction may enter the request at the same moment.
+                with contextlib.suppress(sa.exc.IntegrityError), connection.begin_nested():
+                    self._apply(connection, Event.RECLAIMED, row["id"], claim=row["fingerprint"])
+                    return _row(connection, row["id"])
+        return None
+
     def _earlier_fingerprints(self, connection: sa.Connection, intent: Intent) -> list[str]:
-        if self._earlier_accounts is None:
-            rows = connection.execute(sa.select(EARLIER_ACCOUNTS)).all()
-            self._earlier_accounts = [(str(base_url), str(key_id)) for base_url, key_id in rows]
         return [
             fingerprint
-            for base_url, key_id in self._earlier_accounts
+            for base_url, key_id in connection.execute(sa.select(EARLIER_ACCOUNTS)).all()
             if gateway_of(base_url) == intent.gateway
             for fingerprint in intent.earlier(base_url, key_id)
         ]
@@ -334,24 +378,13 @@ class Journal(JournalQueries):
             self._apply(connection, Event.ABANDONED, row["id"], last_error=_ABANDONED)
         return False
 
-    def replace(self, entry_id: int, intent: Intent, reason: str) -> None:
-        """Release the claim of a task that the gateway does not know with the intent's key.
-
-        If the request has a task of this key from before the key was changed, that task gets the
-        claim back.
+    def release(self, entry_id: int, reason: str) -> None:
+        """Release the claim of a task that the gateway does not know with the current key.
 
         Args:
-            reason: Why it is released, for the released entry.
+            reason: Why it is released, for the entry.
         """
-        with self._database.write() as connection:
-            self._apply(connection, Event.RELEASED, entry_id, last_error=reason)
-            fingerprints = [*self._earlier_fingerprints(connection, intent), intent.fingerprint]
-            claims = {"claims": fingerprints}
-            if connection.execute(_BY_CLAIMS, claims).first() is not None:
-                return  # another worker was faster
-            row = connection.execute(_REPLACED, claims | {"key_id": intent.key_id}).first()
-            if row is not None:
-                self._apply(connection, Event.RECLAIMED, row.id, claim=row.fingerprint)
+        self._record(Event.RELEASED, entry_id, last_error=reason)
 
     def adopt(self, task_id: str, base_url: str, key_id: str) -> Entry:
         """The entry of a task of this gateway. A task that was submitted elsewhere gets a new one.
@@ -376,31 +409,46 @@ class Journal(JournalQueries):
         """Insert a submitted task."""
         now = self._clocks.wall()
         values = {"state": State.SUBMITTED.value, "created_at": now, **values, "now": now}
-        connection.execute(_INSERT_TASK, values)
-        gateway = gateway_of(str(values["base_url"]))
-        row = _row_of_task(connection, str(values["task_id"]), gateway)
+        key = connection.execute(_INSERT_TASK, values).inserted_primary_key
+        row = _row(connection, key[0]) if key is not None else None
         assert row is not None
         return row
 
     def record_task(self, entry: Entry, task_id: str) -> Entry:
         """Record that the gateway has accepted an entry's request as this task.
 
-        If the entry does not wait for a task id any more, or is gone because the journal was
-        replaced, the task gets an entry of its own.
+        If the journal was replaced, its entry may be gone, or not sent yet: then the request that
+        waits to be sent gets the task. If the entry does not wait for a task id any more, the task
+        gets an entry of its own.
 
         Returns:
             The entry of the task.
         """
         with self._database.write() as connection:
-            row = _row(connection, entry.id)
-            if row is not None and row["fingerprint"] == entry.fingerprint:
-                applied = self._apply(connection, Event.SUBMITTED, entry.id, task_id=task_id)
+            row = self._waiting(connection, entry)
+            if row is not None:
+                applied = self._apply(connection, Event.SUBMITTED, row["id"], task_id=task_id)
                 if applied or row["task_id"] == task_id:
-                    return Entry.of(_row(connection, entry.id) or row)
-            row = _row_of_task(connection, task_id, entry.gateway)
+                    return Entry.of(_row(connection, row["id"]) or row)
+            twins = _rows_of_task(connection, task_id, entry.gateway)
+            own = (twin for twin in twins if twin["fingerprint"] == entry.fingerprint)
+            row = next(own, None)
             if row is None:
                 row = self._insert_task(connection, self._copied(connection, entry, task_id))
+                for twin in twins:
+                    if twin["fingerprint"] is None:
+                        self._absorb(connection, row["id"], Entry.of(twin))
+                row = _row(connection, row["id"]) or row
         return Entry.of(row)
+
+    def _waiting(self, connection: sa.Connection, entry: Entry) -> sa.RowMapping | None:
+        """The row of an entry, or in another file of the journal that of the same request."""
+        row = _row(connection, entry.id)
+        if row is not None and row["fingerprint"] == entry.fingerprint:
+            return row
+        row = connection.execute(_BY_CLAIM, {"fingerprint": entry.fingerprint}).mappings().first()
+        # Once it is sent, it may become a task of its own.
+        return row if row is not None and row["state"] == State.INTENDED.value else None
 
     def _copied(
         self, connection: sa.Connection, entry: Entry, task_id: str
@@ -432,9 +480,7 @@ class Journal(JournalQueries):
             if row["state"] == State.SENT.value:
                 self._apply(connection, Event.ABANDONED, entry_id, last_error=_ABANDONED)
             row = _row(connection, entry_id) or row
-            rows = connection.execute(BY_TASK_ID, {"task_id": task_id}).mappings().all()
-            gateway = gateway_of(row["base_url"])
-            twins = [each for each in rows if gateway_of(each["base_url"]) == gateway]
+            twins = _rows_of_task(connection, task_id, gateway_of(row["base_url"]))
             if any(each["id"] == entry_id for each in twins):
                 return Entry.of(row)
             _check_settling(row, task_id, twins)
@@ -448,6 +494,8 @@ class Journal(JournalQueries):
         """Copy what is known of a task to its entry, and take its other entry off the lists."""
         if twin.result_url:
             self._apply(connection, Event.FINISHED, entry_id, result_url=twin.result_url)
+        if twin.sha256:
+            self._apply(connection, Event.RECEIVED, entry_id, sha256=twin.sha256)
         if twin.file_path:
             self._apply(connection, Event.SAVED, entry_id, file_path=twin.file_path)
         if twin.state is State.FAILED:
@@ -506,6 +554,10 @@ class Journal(JournalQueries):
     def mark_failed(self, entry_id: int, reason: str) -> None:
         """The gateway has ended it with an error. Releases the fingerprint."""
         self._record(Event.FAILED, entry_id, last_error=reason)
+
+    def mark_received(self, entry_id: int, sha256: str) -> None:
+        """Its file was received completely; the SHA-256 of its bytes, 64 hexadecimal digits."""
+        self._record(Event.RECEIVED, entry_id, sha256=sha256)
 
     def mark_saved(self, entry_id: int, path: Path) -> None:
         """Its file is completely on disk."""
@@ -577,14 +629,26 @@ class Journal(JournalQueries):
         return connection.execute(STATEMENTS[event], values).rowcount == 1
 
 
+def _estimate(connection: sa.Connection, intent: Intent) -> float | None:
+    """What a request will cost; None if that is not known."""
+    if intent.price is not None:
+        return intent.price
+    return known_price(connection, Kind.of(intent.gateway, intent.request))
+
+
 def _row(connection: sa.Connection, entry_id: int) -> sa.RowMapping | None:
     return connection.execute(_BY_ROW, {"entry_id": entry_id}).mappings().first()
 
 
-def _row_of_task(connection: sa.Connection, task_id: str, gateway: str) -> sa.RowMapping | None:
-    """The newest row of a gateway's task."""
+def _rows_of_task(connection: sa.Connection, task_id: str, gateway: str) -> Sequence[sa.RowMapping]:
+    """The rows of a gateway's task, in the order of `BY_TASK_ID`."""
     rows = connection.execute(BY_TASK_ID, {"task_id": task_id}).mappings()
-    return next((row for row in rows if gateway_of(row["base_url"]) == gateway), None)
+    return [row for row in rows if gateway_of(row["base_url"]) == gateway]
+
+
+def _row_of_task(connection: sa.Connection, task_id: str, gateway: str) -> sa.RowMapping | None:
+    """The first of `_rows_of_task`."""
+    return next(iter(_rows_of_task(connection, task_id, gateway)), None)
 
 
 def _check_settling(row: sa.RowMapping, task_id: str, twins: Sequence[sa.RowMapping]) -> None:

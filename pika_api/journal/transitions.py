@@ -30,6 +30,7 @@ class Event(Enum):
     RUNNING = auto()
     FINISHED = auto()
     RELINKED = auto()
+    RECEIVED = auto()
     FAILED = auto()
     SAVED = auto()
     ERROR = auto()
@@ -40,6 +41,7 @@ class Event(Enum):
     RELEASED = auto()
     RECLAIMED = auto()
     KEY_CHANGED = auto()
+    PRICED = auto()
 
 
 @dataclass(frozen=True)
@@ -105,8 +107,9 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
     ),
     # Anyone may record a task id, also one that settles an unknown. Without an owner, the lease
     # only says when that was, by the clock that nobody sets; see `Journal.age`.
+    # Also of a row that was not sent yet: it comes from a backup of that moment.
     Event.SUBMITTED: Transition(
-        _SENT | {State.UNKNOWN},
+        _INTENDED | _SENT | {State.UNKNOWN},
         State.SUBMITTED,
         sets=("task_id",),
         constants={"last_error": ""},
@@ -115,7 +118,8 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
         leased=True,
     ),
     Event.RUNNING: Transition(ACTIVE, State.RUNNING, sets=("progress",)),
-    # Also after a failure, which the gateway may take back. The fingerprint stays released.
+    # Also after a failure, which the gateway may take back. The fingerprint stays released until
+    # the request is queued again.
     Event.FINISHED: Transition(
         ACTIVE | {State.FINISHED, State.FAILED},
         State.FINISHED,
@@ -124,6 +128,8 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
         time="finished_at",
     ),
     Event.RELINKED: Transition(frozenset({State.SAVED}), State.SAVED, sets=("result_url",)),
+    # The file is complete. It may be somewhere else, and have other bytes, when it is saved.
+    Event.RECEIVED: Transition(ACTIVE | {State.FINISHED, State.SAVED}, None, sets=("sha256",)),
     Event.FAILED: Transition(
         ACTIVE, State.FAILED, sets=("last_error",), clears=("claim",), time="finished_at"
     ),
@@ -160,6 +166,8 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
     Event.RECLAIMED: Transition(REUSABLE, None, sets=("claim",), constants={"last_error": ""}),
     # The gateway knows the task with this key, too.
     Event.KEY_CHANGED: Transition(REUSABLE, None, sets=("key_id",)),
+    # Its price was read from the gateway's usage counter.
+    Event.PRICED: Transition(_ALL - SUBMITTING, None, sets=("price",)),
 }
 
 _earlier: Final = TASKS.alias("earlier")

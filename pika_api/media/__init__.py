@@ -23,11 +23,13 @@ from .probe import (
     check_size,
     first_frame,
     inspect_file,
+    last_frame,
     open_picture,
     probe_file,
 )
 from .reencode import WHOLE, Part
 from .structure import NotMedia, RefusedMedia, StructureLimits, UnreadFormat
+from .texts import NoPlaceForTexts, add_texts
 from .types import Media
 from .video import (
     PreparedVideo,
@@ -51,6 +53,7 @@ __all__ = [
     "Inspection",
     "Media",
     "MediaKind",
+    "NoPlaceForTexts",
     "NotMedia",
     "Part",
     "PreparedImage",
@@ -60,6 +63,7 @@ __all__ = [
     "Sound",
     "StructureLimits",
     "UnreadFormat",
+    "add_texts",
     "check_size",
     "check_structure",
     "earlier_frames_digest",
@@ -70,6 +74,7 @@ __all__ = [
     "inspect_file",
     "is_complete",
     "kind_of_file",
+    "last_frame",
     "open_picture",
     "part_digest",
     "prepare_image",

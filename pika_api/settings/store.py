@@ -229,7 +229,7 @@ def _refuse_locked(name: str, value: Any, resolved: Mapping[str, RawSetting]) ->
 
 def _checked(name: str, value: Any) -> Any:
     checked = check_setting(name, value)
-    if checked == "":
+    if name == "api_key" and checked == "":
         raise SettingsError(
             Message("the key is blank."), name=name, hint=Message("To remove it, clear it.")
         )

@@ -21,7 +21,7 @@ from ..gateway import Task
 from ..journal import Entry
 from ..media import Inspection, NotMedia
 from ..message import Message
-from ..text import format_duration
+from ..text import format_duration, sanitize
 
 
 def _command(home: str) -> str:
@@ -306,6 +306,23 @@ def file_unreadable(task_id: str, path: Path, reason: NotMedia) -> DownloadFaile
             "again, delete it and queue the same workflow again. This costs nothing."
         ),
         retryable=False,
+    )
+
+
+def workflow_not_added(reason: str) -> Message:
+    """A note about a file that stays as it was received, without the workflow."""
+    return Message("The workflow is not in the file: {reason}.", reason=reason)
+
+
+def not_placed(prefix: str, error: OSError, path: Path) -> Message:
+    """A note about a file that cannot be saved where it is wanted."""
+    reason = sanitize(str(error.strerror or error))
+    return Message(
+        "It cannot be saved as {wanted}: {reason}. It is {folder}/{name}.",
+        wanted=sanitize(prefix[:80]),
+        reason=reason,
+        folder=path.parent.name,
+        name=path.name,
     )
 
 

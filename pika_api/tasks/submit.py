@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import FeedError, InvalidInput, JournalError, NotAccepted, SubmitUnknown
@@ -24,6 +24,7 @@ from ..request import (
 from ..settings import Settings
 from ..text import format_duration, format_size
 from . import messages
+from .account import Account
 from .policy import ServicePolicy
 from .poll import Poller
 from .workers import Workers
@@ -38,11 +39,13 @@ class Submitted:
         reused: Whether the task existed already: nothing was sent or charged by this call.
         replaced: The earlier task of the same request that this new one replaces, because the
             gateway does not know it with the current key; empty if there is none.
+        estimate: What a new task is expected to cost; None if that is not known.
     """
 
     task_id: str
     reused: bool
     replaced: str = ""
+    estimate: float | None = None
 
 
 class _OwnershipLost(Exception):
@@ -62,6 +65,7 @@ class Submitter:
         journal: Journal,
         poller: Poller,
         workers: Workers,
+        account: Account,
         policy: ServicePolicy,
     ) -> None:
         self._settings = settings
@@ -69,6 +73,7 @@ class Submitter:
         self._journal = journal
         self._poller = poller
         self._workers = workers
+        self._account = account
         self._policy = policy
         self._random = random.Random()
         self._limits = Limits(settings.daily_limit, settings.run_limit)
@@ -96,6 +101,7 @@ class Submitter:
             earlier=lambda base_url, key_id: earlier_fingerprints(
                 body, base_url=base_url, key_id=key_id, take=take
             ),
+            price=settings.price,
         )
         payload = Payload(body, data_uri=settings.base64_style == "data-uri")
         owner = str(uuid.uuid4())
@@ -107,7 +113,8 @@ class Submitter:
                 if not claim.acquired:
                     if await self._reuse(entry, intent, observer):
                         return Submitted(entry.task_id or "", reused=True)
-                    replaced = entry.task_id or ""
+                    intent = replace(intent, passed=intent.passed | {entry.id})
+                    replaced = replaced or entry.task_id or ""
                     continue
                 try:
                     task_id = await self._send(entry, payload, owner, observer)
@@ -119,7 +126,9 @@ class Submitter:
                     self._workers.start(self._journal.mark_withdrawn, entry.id, owner)
                     raise
                 else:
-                    return Submitted(task_id, reused=False, replaced=replaced)
+                    return Submitted(
+                        task_id, reused=False, replaced=replaced, estimate=entry.estimate
+                    )
 
     async def _reuse(self, entry: Entry, intent: Intent, observer: ProgressObserver) -> bool:
         """Whether the request's task can be reused. If not, its claim is released.
@@ -145,7 +154,7 @@ class Submitter:
             if not known:
                 reason = "The gateway does not know it with the key that was set later."
                 log.info("task %s: %s", entry.task_id, reason)
-                await self._workers.disk(observer, self._journal.replace, entry.id, intent, reason)
+                await self._workers.disk(observer, self._journal.release, entry.id, reason)
                 return False
             await self._workers.disk(observer, self._journal.mark_key, entry.id, intent.key_id)
         log.debug("task %s: reused, no new charge", entry.task_id)
@@ -171,7 +180,7 @@ class Submitter:
         attempt = 0
         while True:
             attempt += 1
-            upload = _upload_observer(payload, observer)
+            upload = _upload_observer(payload, observer, self._account.describe(entry.estimate))
             try:
                 return await self._workers.submit(upload, self._send_once, entry, payload, owner)
             except NotAccepted as error:
@@ -231,6 +240,7 @@ class Submitter:
                     task_ids=error.task_ids,
                 ) from error
             self._record(entry, task_id, slot)
+        self._account.submitted()
         log.info("task %s: submitted (request #%d)", task_id, entry.id)
         return task_id
 
@@ -268,12 +278,13 @@ class Submitter:
                     self._journal.take_over()
                 else:
                     self._journal.record_task(entry, task_id)
-            except JournalError as error:
-                log.warning("task %s: paid, and not recorded: %s", task_id, error.what)
+            except Exception as error:  # whatever it is, the id is kept
+                failure = error if isinstance(error, JournalError) else JournalError(f"{error!r}.")
+                log.warning("task %s: paid, and not recorded: %s", task_id, failure.what)
                 if not attempt:
                     path = self._journal.keep_task(entry, task_id, slot)
                 if delay is None:
-                    raise messages.id_not_recorded(task_id, error, path) from error
+                    raise messages.id_not_recorded(task_id, failure, path) from error
                 time.sleep(delay)
             else:
                 return
@@ -284,8 +295,10 @@ def _has_file(entry: Entry) -> bool:
     return entry.state is State.SAVED and Path(entry.file_path).is_file()
 
 
-def _upload_observer(payload: Payload, observer: ProgressObserver) -> ProgressObserver:
-    """An observer that also reports how much of the request has been sent."""
+def _upload_observer(
+    payload: Payload, observer: ProgressObserver, cost: str = ""
+) -> ProgressObserver:
+    """An observer that also reports how much of the request has been sent, and what it costs."""
     total = len(payload)
     reported = -1
 
@@ -300,7 +313,8 @@ def _upload_observer(payload: Payload, observer: ProgressObserver) -> ProgressOb
                 per_cent=per_cent,
                 total=format_size(total),
             )
-            observer.report(Progress(text, per_cent))
+            observer.report(Progress(Message.joined(" · ", text, cost), per_cent))
 
-    observer.report(Progress(Message("Sending the request ({total})", total=format_size(total))))
+    start = Message("Sending the request ({total})", total=format_size(total))
+    observer.report(Progress(Message.joined(" · ", start, cost)))
     return ProgressObserver(check, observer.report)

@@ -46,7 +46,7 @@ TABLE: list[tuple[str, Call, list[State | None]]] = [
     (
         "submitted",
         lambda j: j.record_task(j.get(1), "new").id == 1,
-        [None, B, None, None, B, None, None, None, None],
+        [B, B, None, None, B, None, None, None, None],
     ),
     (
         "running",
@@ -57,6 +57,11 @@ TABLE: list[tuple[str, Call, list[State | None]]] = [
         "finished",
         lambda j: j.mark_finished(1, "new"),
         [None, None, F, None, None, F, F, F, V],
+    ),
+    (
+        "received",
+        lambda j: j.mark_received(1, "new"),
+        [None, None, B, None, None, N, F, None, V],
     ),
     ("failed", lambda j: j.mark_failed(1, "new"), [None, None, X, None, None, X, None, None, None]),
     (
@@ -85,6 +90,7 @@ COLUMNS: dict[str, dict[str, object]] = {
     },
     "running": {"progress": 50},
     "finished": {"progress": 100, "result_url": "new", "finished_at": NOW},
+    "received": {"sha256": "new"},
     "failed": {"last_error": "new", "finished_at": NOW},
     "saved": {"last_error": "", "file_path": "new", "saved_at": NOW},
     "error": {"last_error": "new"},

@@ -23,7 +23,7 @@ from pika_api.journal import Journal, State
 from pika_api.journal import database as database_module
 from pika_api.request import earlier_fingerprints
 from pika_api.settings import journal_url, sqlite_url
-from support.api import PROMPT, ServiceHarness, ask, free_port, run
+from support.api import PROMPT, ServiceHarness, ask, free_port, intent, run
 from support.money import rows
 
 #: The tables of a journal of schema 1. Never change them: users have such journals.
@@ -97,6 +97,9 @@ ADDED_BY_SCHEMA_4 = {
     ("lease_owner", "VARCHAR(36)", 0, None, 0),
     ("lease_boot", "VARCHAR(64)", 0, None, 0),
     ("lease_boot_until", "FLOAT", 0, None, 0),
+    ("sha256", "VARCHAR(64)", 1, "''", 0),
+    ("price", "FLOAT", 0, None, 0),
+    ("estimate", "FLOAT", 0, None, 0),
 }
 ROW = """
 INSERT INTO pika_tasks VALUES (
@@ -190,6 +193,7 @@ def test_upgraded_and_new_journals_have_the_same_schema(old: Path, tmp_path: Pat
         assert indexes_of(path) == {
             ("ix_pika_tasks_changed_at", 0),
             ("ix_pika_tasks_created_at", 0),
+            ("ix_pika_tasks_fingerprint", 0),
             ("ix_pika_tasks_revision", 0),
             ("ix_pika_tasks_task_id", 0),
             (
@@ -325,6 +329,29 @@ def test_process_of_an_earlier_version_may_still_be_writing(old: Path, schema: i
             assert database.execute(query).fetchall() == [(1,)]
 
 
+def test_process_of_an_earlier_version_enters_no_request(old: Path, schema: int) -> None:
+    """It was open before the upgrade. It would not find the tasks of this version, because their
+    fingerprints are others: the database refuses, and says what to do. Its entries go on."""
+    waiting = {"state": "intended", "fingerprint": "c" * 64, "task_id": None}
+    columns = [name for _, name, *_ in columns_of(old)]
+    with closing(sqlite3.connect(old, isolation_level=None)) as database:
+        with closing(Journal(sqlite_url(old.parent))) as journal:
+            assert len(journal.entries()) == 2
+        values = dict.fromkeys(columns, "") | {"id": 3, "lease_until": 0.0, "created_at": 1.0}
+        values |= {"progress": 0} | waiting | {"claim": "c" * 64, "owner": "old"}
+        names = ", ".join(columns)
+        places = ", ".join(f":{name}" for name in columns)
+        insert = f"INSERT INTO pika_tasks ({names}) VALUES ({places})"
+        for conflict in ("", " ON CONFLICT (claim) DO NOTHING"):
+            with pytest.raises(sqlite3.IntegrityError, match="restart ComfyUI"):
+                database.execute(insert + conflict, values)
+        assert database.execute("SELECT count(*) FROM pika_tasks").fetchone() == (2,)
+        sent = database.execute("UPDATE pika_tasks SET state = 'sent', owner = 'old' WHERE id = 2")
+        assert sent.rowcount == 1
+    with closing(Journal(sqlite_url(old.parent))) as journal:
+        assert journal.claim(intent("d" * 64), "new").acquired
+
+
 def test_old_journal_is_read(old: Path) -> None:
     """Each column has its value and its type."""
     with closing(Journal(sqlite_url(old.parent))) as journal:
@@ -395,8 +422,8 @@ def test_next_upgrade_keeps_the_rows(old: Path, monkeypatch: pytest.MonkeyPatch)
     """Its statements run once, in the first of two services; ids and states stay."""
     upgrade_by(
         monkeypatch,
-        "ALTER TABLE pika_tasks ADD COLUMN price FLOAT NOT NULL DEFAULT 0.5",
-        "UPDATE pika_tasks SET price = 1.5 WHERE task_id IS NOT NULL",
+        "ALTER TABLE pika_tasks ADD COLUMN rating FLOAT NOT NULL DEFAULT 0.5",
+        "UPDATE pika_tasks SET rating = 1.5 WHERE task_id IS NOT NULL",
     )
     for _ in range(2):
         with closing(Journal(sqlite_url(old.parent))) as journal:
@@ -404,8 +431,8 @@ def test_next_upgrade_keeps_the_rows(old: Path, monkeypatch: pytest.MonkeyPatch)
             assert journal.find_by_task_id("t-1") is not None
     assert version_of(old) == [(5,)]
     with closing(sqlite3.connect(old)) as database:
-        prices = database.execute("SELECT price FROM pika_tasks ORDER BY id").fetchall()
-    assert prices == [(1.5,), (0.5,)]
+        ratings = database.execute("SELECT rating FROM pika_tasks ORDER BY id").fetchall()
+    assert ratings == [(1.5,), (0.5,)]
 
 
 def test_failed_upgrade_changes_nothing(
@@ -415,9 +442,9 @@ def test_failed_upgrade_changes_nothing(
     with monkeypatch.context() as patch:
         upgrade_by(
             patch,
-            "ALTER TABLE pika_tasks ADD COLUMN price FLOAT",
+            "ALTER TABLE pika_tasks ADD COLUMN rating FLOAT",
             "UPDATE pika_tasks SET state = 'failed', claim = NULL",
-            "ALTER TABLE no_such_table ADD COLUMN price FLOAT",
+            "ALTER TABLE no_such_table ADD COLUMN rating FLOAT",
         )
         with closing(Journal(sqlite_url(old.parent))) as journal:
             for _ in range(2):
@@ -425,7 +452,7 @@ def test_failed_upgrade_changes_nothing(
                     journal.entries()
                 assert "Nothing is sent" in str(caught.value)
     assert version_of(old) == [(schema,)]
-    assert "price" not in [name for _, name, *_ in columns_of(old)]
+    assert "rating" not in [name for _, name, *_ in columns_of(old)]
     with closing(Journal(sqlite_url(old.parent))) as journal:
         assert [entry.state for entry in rows(journal)] == [State.UNKNOWN, State.RUNNING]
 

@@ -98,6 +98,13 @@ WORDS: Final = tuple(
         (r"任务不存在", Meaning.NO_TASK),
     )
 )
+#: What tasks are called in codes and messages.
+_TASK_WORD: Final = re.compile(
+    r"task|job|generation|video|record|任务|任務|作业|视频|影片|记录|記錄",
+    re.IGNORECASE,
+)
+#: A path or an address in a message: it may contain such a word.
+_PATH: Final = re.compile(r"\S*/\S*")
 #: new-api controller/relay.go: no channel was left for a second attempt. The first one reached the
 #: provider, so nothing is proven.
 _LATER_ATTEMPT: Final = re.compile(r"[（(]retry[）)]", re.IGNORECASE)
@@ -135,6 +142,16 @@ class Problem:
         """The meaning for the advice to the user; None if it is not known."""
         own = self._by_code() or self._by_words(at_start=False)
         return own or (self.quoted.means if self.quoted is not None else None)
+
+    @property
+    def is_about_task(self) -> bool:
+        """Whether it says something about a task. The "not found" of a proxy, or of a program that
+        has no such address, does not.
+        """
+        if self.means is not None:
+            return self.means is Meaning.NO_TASK
+        texts = (*self.codes, _PATH.sub(" ", self.message[:_MAX_SEARCHED]))
+        return any(_TASK_WORD.search(text) for text in texts)
 
     def _by_code(self) -> Meaning | None:
         return next((CODES[code] for code in self.codes if code in CODES), None)

@@ -1,5 +1,6 @@
 """Nodes of the tests, for graphs with the pack's nodes in a real ComfyUI."""
 
+import ast
 import asyncio
 import hashlib
 import json
@@ -227,6 +228,25 @@ class ProbeList(io.ComfyNode):
         return io.NodeOutput(lines.split("\n"))
 
 
+class ProbeValue(io.ComfyNode):
+    """Any value over a link: a Python literal, or ``numpy.int64(…)``."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="ProbeValue",
+            display_name="Probe Value",
+            category=CATEGORY,
+            inputs=[io.String.Input("literal")],
+            outputs=[io.AnyType.Output("output", display_name="output")],
+        )
+
+    @classmethod
+    def execute(cls, literal):
+        kind, _, inner = literal.removesuffix(")").partition("numpy.int64(")
+        return io.NodeOutput(np.int64(inner) if inner else ast.literal_eval(kind))
+
+
 class ProbeGate(io.ComfyNode):
     """Passes a text on as soon as a file exists."""
 
@@ -328,6 +348,7 @@ class ProbeExtension(ComfyExtension):
             ProbeTrim,
             ProbeDigests,
             ProbeList,
+            ProbeValue,
             ProbeGate,
             ProbeSink,
             ProbeMode,
