@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from comfy_api.latest import Input, io
@@ -225,7 +226,10 @@ class PikaGenerate(io.ComfyNode):
             check_on_failure(on_failure)
             service.settings.require_key()
             composed = await service.prepare(
-                inputs.compose, service.settings.max_body, observer=display.observer
+                inputs.compose,
+                service.settings.max_body,
+                partial(service.journal.has_earlier_requests, service.settings.gateway),
+                observer=display.observer,
             )
             try:
                 submitted = await service.submit(
@@ -324,11 +328,13 @@ class _Inputs:
     fit: str
     linked: frozenset[str]
 
-    def compose(self, max_body: int) -> _Composed:
+    def compose(self, max_body: int, has_earlier: Callable[[], bool]) -> _Composed:
         """Encode the media and build the request. Blocks.
 
         Args:
             max_body: Maximum size of the request, in bytes.
+            has_earlier: Whether the journal may contain this request as version 0.1.0 sent it. To
+                recognize that, a video may have to be decoded once more.
 
         Raises:
             InvalidInput: An input cannot be sent.
@@ -349,7 +355,7 @@ class _Inputs:
             if prepared.fitted is not None:
                 previews.append(outgoing.preview(prepared.fitted))
         if self.video is not None:
-            video = outgoing.from_video(self.video)
+            video = outgoing.from_video(self.video, earlier=has_earlier())
         request = GenerateRequest(
             self.prompt_text, effect, self.model, self.options, image, video, extra
         )

@@ -101,7 +101,7 @@ def _test_connection() -> HealthResult:
         result = check.run()
         if result.verdict is not Verdict.GOOD:
             return result
-        return HealthResult(result.verdict, f"{result.message}\n{check.balance()}")
+        return HealthResult(result.verdict, Message.joined("\n", result.message, check.balance()))
     except SettingsError as error:
         named = error.name == "base_url"
         verdict = Verdict.BAD_ADDRESS if named else Verdict.TROUBLE

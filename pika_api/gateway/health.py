@@ -235,7 +235,8 @@ class HealthCheck:
         """What it means that there was no complete response."""
         host, cause = self._host, root_cause(error)
         if isinstance(error, RouteError):
-            message = f"No connection to {host}: {cause}.\n{error.hint}"
+            what = Message("No connection to {host}: {cause}.", host=host, cause=cause)
+            message = Message.joined("\n", what, error.hint)
             return HealthResult(Verdict.BAD_ADDRESS, message)
         if isinstance(error, requests.exceptions.SSLError):
             return HealthResult(

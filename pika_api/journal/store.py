@@ -358,6 +358,15 @@ class Journal(JournalQueries):
                     return _row(connection, row["id"])
         return None
 
+    def has_earlier_requests(self, gateway: str) -> bool:
+        """Whether requests to a gateway were stored before schema 4.
+
+        Their fingerprints were different ones; see `Intent.earlier`.
+        """
+        with self._database.read() as connection:
+            addresses = connection.scalars(sa.select(EARLIER_ACCOUNTS.c.base_url)).all()
+        return any(gateway_of(address) == gateway for address in addresses)
+
     def _earlier_fingerprints(self, connection: sa.Connection, intent: Intent) -> list[str]:
         return [
             fingerprint

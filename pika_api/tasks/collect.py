@@ -248,7 +248,7 @@ class Collector:
     ) -> str:
         """Add texts to a file that is as it was received. Returns a note if it stays so."""
         if inspection.problem:
-            return messages.workflow_not_added("the file is not sound")
+            return messages.workflow_not_added(Message("the file is not sound"))
         if not entry.sha256 or file_digest(path) != entry.sha256:
             return ""  # the process ended after it had added them
         problem = add_to_file(path, stem, delivery.texts, self._policy.decode_limits)

@@ -279,7 +279,11 @@ class Submitter:
                 else:
                     self._journal.record_task(entry, task_id)
             except Exception as error:  # whatever it is, the id is kept
-                failure = error if isinstance(error, JournalError) else JournalError(f"{error!r}.")
+                failure = (
+                    error
+                    if isinstance(error, JournalError)
+                    else JournalError(Message("{error}.", error=repr(error)))
+                )
                 log.warning("task %s: paid, and not recorded: %s", task_id, failure.what)
                 if not attempt:
                     path = self._journal.keep_task(entry, task_id, slot)
