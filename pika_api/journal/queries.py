@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from ..errors import JournalError
 from ..log import log
+from ..message import Message
 from .backup import copy_journal
 from .database import Database
 from .entries import Entry, Page
@@ -101,11 +102,16 @@ class JournalQueries:
         backend, file = self.location
         if file is None:
             raise JournalError(
-                f"The journal is a {backend} database, which this command cannot copy.",
-                hint="Use the tool of the database, such as pg_dump for PostgreSQL.",
+                Message(
+                    "The journal is a {backend} database, which this command cannot copy.",
+                    backend=backend,
+                ),
+                hint=Message("Use the tool of the database, such as pg_dump for PostgreSQL."),
             )
         if not file.exists():
-            raise JournalError(f"There is no journal at {file}, so there is nothing to copy.")
+            raise JournalError(
+                Message("There is no journal at {file}, so there is nothing to copy.", file=file)
+            )
         with self._database.read():
             pass  # it is the current file, undamaged and up to date
         return copy_journal(file, target.absolute())
@@ -118,7 +124,7 @@ class JournalQueries:
         """
         entry = self.find_by_id(entry_id)
         if entry is None:
-            raise JournalError(f"The journal has no entry #{entry_id}.")
+            raise JournalError(Message("The journal has no entry #{entry_id}.", entry_id=entry_id))
         return entry
 
     def find_by_id(self, entry_id: int) -> Entry | None:

@@ -24,6 +24,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..errors import InvalidInput, JournalError
 from ..log import log
+from ..message import Message
 from ..settings import gateway_of, journal_url
 from .clocks import Clocks, SystemClocks
 from .database import Database, Replaced
@@ -122,7 +123,7 @@ _LONG_COLUMNS: Final = {
 }
 _ABANDONED: Final = "The process that sent it ended before an answer was written down."
 _UNSENT: Final = "Stopped before it was sent."
-_LIST_HINT: Final = "`tasks` lists the journal."
+_LIST_HINT: Final = Message("`tasks` lists the journal.")
 
 
 class Journal(JournalQueries):
@@ -232,10 +233,15 @@ class Journal(JournalQueries):
                 slot = stack.enter_context(self._spool.reserve())
             except OSError as error:
                 raise JournalError(
-                    f"There is no room beside the journal for a task id ({self._spool.folder}): "
-                    f"{error.strerror or error}.",
-                    charge_note="Nothing was sent.",
-                    hint="Free some space there, or make the folder writable, and queue again.",
+                    Message(
+                        "There is no room beside the journal for a task id ({folder}): {strerror}.",
+                        folder=self._spool.folder,
+                        strerror=error.strerror or error,
+                    ),
+                    charge_note=Message("Nothing was sent."),
+                    hint=Message(
+                        "Free some space there, or make the folder writable, and queue again."
+                    ),
                 ) from error
             yield slot
 
@@ -352,6 +358,15 @@ class Journal(JournalQueries):
                     return _row(connection, row["id"])
         return None
 
+    def has_earlier_requests(self, gateway: str) -> bool:
+        """Whether requests to a gateway were stored before schema 4.
+
+        Their fingerprints were different ones; see `Intent.earlier`.
+        """
+        with self._database.read() as connection:
+            addresses = connection.scalars(sa.select(EARLIER_ACCOUNTS.c.base_url)).all()
+        return any(gateway_of(address) == gateway for address in addresses)
+
     def _earlier_fingerprints(self, connection: sa.Connection, intent: Intent) -> list[str]:
         return [
             fingerprint
@@ -466,7 +481,11 @@ class Journal(JournalQueries):
         with self._database.write() as connection:
             row = _row(connection, entry_id)
             if row is None:
-                raise InvalidInput("task", f"#{entry_id} is not in the journal.", _LIST_HINT)
+                raise InvalidInput(
+                    "task",
+                    Message("#{entry_id} is not in the journal.", entry_id=entry_id),
+                    _LIST_HINT,
+                )
             if row["state"] == State.SENT.value:
                 self._apply(connection, Event.ABANDONED, entry_id, last_error=_ABANDONED)
             row = _row(connection, entry_id) or row
@@ -612,7 +631,8 @@ class Journal(JournalQueries):
         Returns:
             Whether the event applied; if not, nothing has changed.
         """
-        values = {f"new_{name}": value for name, value in columns.items()}
+        # A `Message` is stored as its English text; not every driver takes a subclass of str.
+        values = {f"new_{n}": str(v) if isinstance(v, Message) else v for n, v in columns.items()}
         values |= {"entry_id": entry_id, "expected_owner": expected_owner}
         values |= self._lease_parameters()
         return connection.execute(STATEMENTS[event], values).rowcount == 1
@@ -643,17 +663,24 @@ def _row_of_task(connection: sa.Connection, task_id: str, gateway: str) -> sa.Ro
 def _check_settling(row: sa.RowMapping, task_id: str, twins: Sequence[sa.RowMapping]) -> None:
     """Raise `InvalidInput` if a row cannot get this task id."""
     if row["state"] != State.UNKNOWN.value or row["forgotten_at"] is not None:
-        known = f" It is task {row['task_id']}." if row["task_id"] else ""
+        problem = Message("#{number} does not wait for a task id.", number=row["id"])
+        known = Message("It is task {task_id}.", task_id=row["task_id"]) if row["task_id"] else ""
         raise InvalidInput(
             "task",
-            f"#{row['id']} does not wait for a task id.{known}",
-            "Only a request whose outcome is unknown can get one.",
+            Message.joined(" ", problem, known),
+            Message("Only a request whose outcome is unknown can get one."),
         )
     for twin in twins:
         if twin["fingerprint"] is not None and twin["forgotten_at"] is None:
             raise InvalidInput(
                 "task_id",
-                f"{task_id} is already the task of another request, #{twin['id']}.",
-                "Compare the prompt and the time in the gateway's own list, and use the id of this "
-                "request.",
+                Message(
+                    "{task_id} is already the task of another request, #{twin}.",
+                    task_id=task_id,
+                    twin=twin["id"],
+                ),
+                Message(
+                    "Compare the prompt and the time in the gateway's own list, and use the id of "
+                    "this request."
+                ),
             )

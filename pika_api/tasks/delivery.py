@@ -48,7 +48,7 @@ def add_to_file(
         add_texts(path, copy, texts, limits)
         files.replace_file(copy, path)
     except NoPlaceForTexts as error:
-        return str(error)
+        return error.reason
     except OSError as error:
         log.warning("file: %s stays without the workflow: %s", path, error)
         return str(error.strerror or error)

@@ -12,6 +12,7 @@ from ..errors import FeedError, InvalidInput, JournalError, NotAccepted, SubmitU
 from ..gateway import Client, resend_delay
 from ..journal import SUBMITTING, Claim, Entry, Intent, Journal, Limits, Slot, State
 from ..log import log
+from ..message import Message
 from ..progress import NO_OBSERVER, Progress, ProgressObserver, pause
 from ..request import (
     GenerateRequest,
@@ -141,7 +142,11 @@ class Submitter:
         if entry.task_id is None:
             raise messages.earlier_submit_unknown(entry, self._journal.home)
         if entry.key_id != intent.key_id and not _has_file(entry):
-            observer.report(Progress(f"Looking up task {entry.task_id} with the new key"))
+            observer.report(
+                Progress(
+                    Message("Looking up task {task_id} with the new key", task_id=entry.task_id)
+                )
+            )
             try:
                 known = await self._poller.is_known(entry, observer)
             except FeedError as error:
@@ -163,7 +168,9 @@ class Submitter:
             )
             if claim.acquired or claim.entry.state not in SUBMITTING:
                 return claim
-            observer.report(Progress("The same request is being sent; waiting for its task"))
+            observer.report(
+                Progress(Message("The same request is being sent; waiting for its task"))
+            )
             await pause(self._policy.row_check, observer)
 
     async def _send(
@@ -187,7 +194,15 @@ class Submitter:
                     )
                     raise
                 log.info("request #%d: not accepted, retry in %.1f s: %s", entry.id, delay, error)
-                observer.report(Progress(f"{error.what} Retry in {format_duration(delay)}"))
+                observer.report(
+                    Progress(
+                        Message(
+                            "{cause} Retry in {delay}",
+                            cause=error.what,
+                            delay=format_duration(delay),
+                        )
+                    )
+                )
                 await pause(delay, observer)
 
     def _send_once(self, entry: Entry, payload: Payload, owner: str) -> str:
@@ -237,7 +252,7 @@ class Submitter:
         try:
             may_be_sent = self._journal.may_be_sent(entry.id, owner)
         except JournalError as error:
-            what = f"The request was not sent completely. {error.what}"
+            what = Message("The request was not sent completely. {cause}", cause=error.what)
             raise NotAccepted(what, hint=error.hint) from error
         if not may_be_sent:
             raise _OwnershipLost
@@ -264,7 +279,11 @@ class Submitter:
                 else:
                     self._journal.record_task(entry, task_id)
             except Exception as error:  # whatever it is, the id is kept
-                failure = error if isinstance(error, JournalError) else JournalError(f"{error!r}.")
+                failure = (
+                    error
+                    if isinstance(error, JournalError)
+                    else JournalError(Message("{error}.", error=repr(error)))
+                )
                 log.warning("task %s: paid, and not recorded: %s", task_id, failure.what)
                 if not attempt:
                     path = self._journal.keep_task(entry, task_id, slot)
@@ -285,7 +304,6 @@ def _upload_observer(
 ) -> ProgressObserver:
     """An observer that also reports how much of the request has been sent, and what it costs."""
     total = len(payload)
-    end = f" · {cost}" if cost else ""
     reported = -1
 
     def check() -> None:
@@ -294,8 +312,13 @@ def _upload_observer(
         per_cent = 100 * payload.sent // total
         if per_cent != reported:
             reported = per_cent
-            text = f"Sending the request, {per_cent} % of {format_size(total)}{end}"
-            observer.report(Progress(text, per_cent))
+            text = Message(
+                "Sending the request, {per_cent} % of {total}",
+                per_cent=per_cent,
+                total=format_size(total),
+            )
+            observer.report(Progress(Message.joined(" · ", text, cost), per_cent))
 
-    observer.report(Progress(f"Sending the request ({format_size(total)}){end}"))
+    start = Message("Sending the request ({total})", total=format_size(total))
+    observer.report(Progress(Message.joined(" · ", start, cost)))
     return ProgressObserver(check, observer.report)

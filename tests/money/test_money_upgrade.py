@@ -364,6 +364,16 @@ def test_old_journal_is_read(old: Path) -> None:
     assert unknown.last_error == "HTTP 502"
 
 
+def test_journal_knows_whether_it_has_earlier_requests(old: Path, tmp_path: Path) -> None:
+    """Only an upgraded journal has them, and only of its gateway: nothing is decoded for others."""
+    with closing(Journal(sqlite_url(old.parent))) as journal:
+        gateway = rows(journal)[0].gateway
+        assert journal.has_earlier_requests(gateway)
+        assert not journal.has_earlier_requests("https://other.example")
+    with closing(Journal(sqlite_url(tmp_path / "new"))) as journal:
+        assert not journal.has_earlier_requests(gateway)
+
+
 def test_fingerprint_has_not_changed() -> None:
     """The API specification's example has the fingerprint of version 0.1.0. Otherwise an update
     would pay again for every task."""
