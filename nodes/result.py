@@ -180,7 +180,7 @@ class PikaResult(io.ComfyNode):
 
     @classmethod
     def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
-        """Report a prefix that leads out of the output folder before anything is paid for.
+        """Report a prefix that leads out of the output folder before the node runs.
 
         A linked input has no value yet (None).
         """

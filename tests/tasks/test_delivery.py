@@ -350,7 +350,7 @@ def test_process_that_ends_at_any_moment_loses_nothing(
     arguments = [str(world.home), world.gateway.url, KEY, where, when, prefix]
     arguments += [each for pair in TEXTS.items() for each in pair]
     ended = subprocess.run(
-        [sys.executable, "-c", DYING, *arguments], cwd=ROOT, check=False, timeout=120
+        [sys.executable, "-c", DYING, *arguments], cwd=ROOT, check=False, timeout=300
     )
     assert ended.returncode == 9
     until(lambda: time.time() > world.entry().lease_until, what="the end of the lease")
