@@ -1,4 +1,4 @@
-"""Pictures to encode: a generated photograph, and a still from ComfyUI's workflow templates."""
+"""Pictures to encode: generated ones, and a still from ComfyUI's workflow templates."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from benchmarks.measure import Effort
 
 if TYPE_CHECKING:
     import numpy.typing as npt
+    from PIL.Image import Image as PilImage
 
     Floats = npt.NDArray[np.float32]
 
@@ -26,11 +27,17 @@ SIZES: Final = {
     LARGEST: (3840, 2160),
 }
 STILL: Final = "template still"
+#: Pictures without grain: scaled up four times, and drawn.
+UPSCALED: Final = "1080p upscaled"
+DRAWN: Final = "1080p drawn"
+SMOOTH: Final = (UPSCALED, DRAWN)
 _SEED: Final = 7
 _GRAIN: Final = 2.0 / 255.0
 _SHAPES: Final = 60
 #: Pixels of a large still.
 _LARGE: Final = 1_000_000
+#: How often the upscaled picture is larger than its original.
+_SCALE: Final = 4
 
 
 @dataclass(frozen=True)
@@ -52,8 +59,11 @@ def gallery(folder: Path, effort: Effort) -> dict[str, Picture]:
     pictures = {
         name: _saved(folder / f"{SIZES[name][0]}.npy", photograph(*SIZES[name])) for name in names
     }
-    if effort is not Effort.SMOKE and (still := find_still()) is not None:
-        pictures[STILL] = _saved(folder / "still.npy", _opened(still))
+    if effort is not Effort.SMOKE:
+        pictures[UPSCALED] = _saved(folder / "upscaled.npy", upscaled(*SIZES["1080p"]))
+        pictures[DRAWN] = _saved(folder / "drawn.npy", drawn(*SIZES["1080p"]))
+        if (still := find_still()) is not None:
+            pictures[STILL] = _saved(folder / "still.npy", _opened(still))
     return pictures
 
 
@@ -76,6 +86,30 @@ def photograph(width: int, height: int) -> Floats:
     picture += chance.standard_normal(picture.shape, np.float32) * np.float32(_GRAIN)
     levels = np.rint(np.clip(picture, 0.0, 1.0) * 255.0)
     return (levels / np.float32(255.0)).astype(np.float32)[None]
+
+
+def upscaled(width: int, height: int) -> Floats:
+    """A photograph that was scaled up: smooth, with grain that is larger than a pixel."""
+    from PIL import Image
+
+    small = photograph(width // _SCALE, height // _SCALE)[0]
+    original = Image.fromarray(np.rint(small * 255.0).astype(np.uint8))
+    return _floats(original.resize((width, height), Image.Resampling.LANCZOS))
+
+
+def drawn(width: int, height: int) -> Floats:
+    """Flat colours with black outlines and smooth edges."""
+    from PIL import Image, ImageDraw
+
+    chance = np.random.default_rng(_SEED)
+    canvas = Image.new("RGB", (2 * width, 2 * height), (240, 230, 210))
+    pen = ImageDraw.Draw(canvas)
+    for _ in range(3 * _SHAPES):
+        left, top = chance.integers(0, 2 * width), chance.integers(0, 2 * height)
+        right, bottom = left + chance.integers(20, 600), top + chance.integers(20, 500)
+        red, green, blue = chance.integers(0, 256, 3).tolist()
+        pen.ellipse((left, top, right, bottom), fill=(red, green, blue), outline=(0, 0, 0), width=6)
+    return _floats(canvas.resize((width, height), Image.Resampling.LANCZOS))
 
 
 def _texture(chance: np.random.Generator, width: int, height: int, power: float) -> Floats:
@@ -131,4 +165,8 @@ def _opened(path: Path) -> Floats:
     from PIL import Image
 
     with Image.open(path) as picture:
-        return (np.asarray(picture.convert("RGB"), np.float32) / np.float32(255.0))[None]
+        return _floats(picture.convert("RGB"))
+
+
+def _floats(picture: PilImage) -> Floats:
+    return (np.asarray(picture, np.float32) / np.float32(255.0))[None]

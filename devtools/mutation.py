@@ -39,6 +39,15 @@ class Module:
 #: The tests are those that check results. Tests that wait or measure time are left out.
 MODULES: Final[Mapping[str, Module]] = {
     "retry": Module(["gateway/retry.py"], ["tests/gateway/test_retry.py"]),
+    "dialects": Module(
+        [
+            "gateway/dialects/feeds.py",
+            "gateway/dialects/ids.py",
+            "gateway/dialects/problems.py",
+            "gateway/rejections.py",
+        ],
+        ["tests/gateway/test_dialects.py", "tests/gateway/test_feed.py"],
+    ),
     "request": Module(
         [
             "request/aspect_ratio.py",
@@ -55,11 +64,24 @@ MODULES: Final[Mapping[str, Module]] = {
         ],
     ),
     "journal": Module(
-        ["journal/store.py", "journal/transitions.py", "journal/queries.py", "journal/entries.py"],
+        [
+            "journal/store.py",
+            "journal/transitions.py",
+            "journal/queries.py",
+            "journal/entries.py",
+            "journal/limits.py",
+            "journal/spool.py",
+        ],
         [
             "tests/journal/test_states.py",
             "tests/journal/test_queries.py",
             "tests/journal/test_ownership.py",
+            "tests/journal/test_transitions.py",
+            "tests/journal/test_clocks.py",
+            "tests/tasks/test_spool.py",
+            "tests/tasks/test_settle.py",
+            "tests/tasks/test_other_key.py",
+            "tests/tasks/test_limits.py",
         ],
     ),
     "submit": Module(
@@ -68,6 +90,8 @@ MODULES: Final[Mapping[str, Module]] = {
             "tests/tasks/test_submit.py",
             "tests/tasks/test_submit_faults.py",
             "tests/tasks/test_submit_calls.py",
+            "tests/tasks/test_other_key.py",
+            "tests/tasks/test_spool.py",
             "tests/money/test_money_table.py",
             "tests/money/test_money_table_after.py",
         ],

@@ -2,7 +2,7 @@
 
 from comfy_api.latest import ComfyExtension, io
 
-from . import routes  # noqa: F401 - its import is what registers the routes
+from . import host, routes  # noqa: F401 - the import of routes is what registers them
 from .compose import PikaCamera, PikaOptions, PikaParameters
 from .generate import PikaGenerate
 from .history import PikaHistory
@@ -33,4 +33,5 @@ class PikaExtension(ComfyExtension):
 
 async def comfy_entrypoint() -> PikaExtension:
     """Called by ComfyUI once, at its start."""
+    host.register()
     return PikaExtension()

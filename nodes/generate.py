@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from comfy_api.latest import Input, io
 
 from ..pika_api.errors import InvalidInput, PikaError
 from ..pika_api.media import AS_IS, AUTO, FITS, FORMATS, Media
 from ..pika_api.request import (
+    MAX_TAKE,
     PIKAFFECTS,
     GenerateRequest,
     Options,
@@ -25,6 +26,10 @@ if TYPE_CHECKING:
     import torch
 
     from ..pika_api.tasks import Submitted
+
+
+#: The largest integer up to which JavaScript, and so the editor, is exact (ECMA-262, section 21.1).
+_MAX_EXACT: Final = 2**53 - 1
 
 
 class PikaGenerate(io.ComfyNode):
@@ -63,12 +68,12 @@ class PikaGenerate(io.ComfyNode):
                     "seed",
                     default=0,
                     min=0,
-                    max=0xFFFFFFFF,
+                    max=MAX_TAKE,
                     control_after_generate=True,
                     tooltip="Chooses which take of this request you get; it is not sent to the "
                     "gateway. The same inputs with the same seed reuse the existing task, with no "
                     "new charge, even after a restart. Another seed creates a new take: a new task "
-                    "with a new charge.",
+                    f"with a new charge. The editor is exact up to {_MAX_EXACT}.",
                 ),
                 OptionsSocket.Input(
                     "options",
@@ -149,7 +154,10 @@ class PikaGenerate(io.ComfyNode):
         try:
             with host.use_service() as service:
                 released = service.journal.count_released(prompt_text)
-                return f"{released} {service.settings.gateway} {service.settings.key_id}"
+                account = f"{service.settings.gateway} {service.settings.key_id}"
+                # ComfyUI adds this value to the prompt, which its savers write to their files: only
+                # a number of this process.
+                return hash(f"{released} {account}")
         except PikaError:
             return float("nan")  # run the node, which then reports the error
 
@@ -201,12 +209,27 @@ class PikaGenerate(io.ComfyNode):
                 text = f"Reused task {submitted.task_id}, no new charge. "
                 text += "Another seed creates a new take."
             else:
-                parts = (f"task {submitted.task_id}", _replacement(submitted), composed.note)
+                parts = (
+                    f"task {submitted.task_id}",
+                    service.account.describe_cost(submitted.estimate),
+                    _rounded_seed(seed),
+                    _replacement(submitted),
+                    composed.note,
+                )
                 text = " · ".join(filter(None, parts))
             display.finish_with(text)
         return io.NodeOutput(
             submitted.task_id, ui={"text": [text], "images": list(composed.previews)}
         )
+
+
+def _rounded_seed(seed: int) -> str:
+    """The seed, if the editor may have changed it; else empty.
+
+    The editor's numbers come from JavaScript, so a saved or typed seed over `_MAX_EXACT` can arrive
+    as another one, which is another take.
+    """
+    return f"seed {seed}, which the editor may have rounded" if seed > _MAX_EXACT else ""
 
 
 def _replacement(submitted: Submitted) -> str:

@@ -16,7 +16,7 @@ import folder_paths
 from comfy_execution.graph_utils import ExecutionBlocker
 from comfy_execution.utils import get_executing_context
 
-from ..pika_api.settings import FOLDER, Settings, load_settings
+from ..pika_api.settings import FOLDER, Settings, load_settings, register_home
 
 if TYPE_CHECKING:
     from ..pika_api.journal import Journal
@@ -36,6 +36,11 @@ def home() -> Path:
     """The pack's private folder: ComfyUI's system user directory, which no route serves."""
     # ComfyUI 0.3.64 has no function for it; the path is the same.
     return Path(folder_paths.get_user_directory()) / FOLDER
+
+
+def register() -> None:
+    """Write down the private folder, so that the command line uses the same journal."""
+    register_home(home())
 
 
 def output_folder() -> Path:
@@ -60,6 +65,43 @@ def saved_result(path: Path) -> tuple[str, str]:
 def is_output(path: Path) -> bool:
     """Whether a file is below ComfyUI's output folder."""
     return path.is_relative_to(folder_paths.get_output_directory())
+
+
+def output_root() -> Path:
+    """ComfyUI's output folder, below which a user can choose where a file is saved."""
+    return Path(folder_paths.get_output_directory())
+
+
+def writes_metadata() -> bool:
+    """Whether the workflow may be written to files: the option ``--disable-metadata``."""
+    from comfy.cli_args import args
+
+    return not args.disable_metadata
+
+
+def is_output_linked(index: int) -> bool:
+    """Whether an output of the node that is being executed is connected to another node.
+
+    Also in `fingerprint_inputs`, which has no hidden inputs. True where it is not known: in a node
+    that another one has created, and outside of ComfyUI's queue.
+    """
+    from server import PromptServer
+
+    context = get_executing_context()
+    if context is None:
+        return True
+    try:
+        running = list(PromptServer.instance.prompt_queue.currently_running.values())
+        prompt = next((item[2] for item in running if item[1] == context.prompt_id), {})
+        if context.node_id not in prompt:
+            return True
+        return any(
+            [context.node_id, index] == value
+            for node in prompt.values()
+            for value in node["inputs"].values()
+        )
+    except (AttributeError, KeyError, TypeError, RuntimeError):
+        return True
 
 
 def listen_addresses() -> Sequence[str]:
@@ -139,6 +181,13 @@ def check_interrupt() -> None:
     """
     if model_management.processing_interrupted():
         raise model_management.InterruptProcessingException
+
+
+def free_memory() -> int:
+    """Bytes of main memory that are free."""
+    import torch
+
+    return int(model_management.get_free_memory(torch.device("cpu")))
 
 
 def prompt_id() -> str:

@@ -2,26 +2,43 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-from comfy_api.latest import Input, InputImpl, Types
+from comfy_api.latest import Input, Types
 
-from ..pika_api.errors import InvalidInput
-from ..pika_api.media import Media, images, probe_file, read_video_file
+from ..pika_api.media import (
+    Frames,
+    Media,
+    Part,
+    PreparedVideo,
+    Probe,
+    Sound,
+    UnreadFormat,
+    earlier_frames_digest,
+    encode_frames,
+    file_digest,
+    images,
+    part_digest,
+    prepare_video_file,
+    probe_video,
+)
 from ..pika_api.request import Options
 from . import host
 
 if TYPE_CHECKING:
+    import numpy as np
     import numpy.typing as npt
     import torch
 
 #: Space reserved for the rest of a request beside its image, in bytes. A long prompt fits.
 _RESERVED = 64 * 1024
+#: Seconds by which durations of the same video may differ.
+_SAME = 0.01
+#: Bytes of a pixel in ComfyUI's tensors, which are copied once while they are built.
+_TENSOR_BYTES = 2 * 3 * 4
 
 
 def from_image(
@@ -47,25 +64,42 @@ def from_image(
     )
 
 
-def from_video(video: Input.Video) -> Media:
-    """A VIDEO as MP4 with H.264: its own file if possible, else encoded.
+def from_video(video: Input.Video, *, earlier: bool = True) -> Media:
+    """A VIDEO as MP4 with H.264: its own file if possible, else a new one.
+
+    Args:
+        earlier: Whether the digest of version 0.1.0 is wanted, too. If that was one of frames,
+            ComfyUI decodes all of them at once for it.
 
     Raises:
         InvalidInput: It has no frames, or does not decode.
     """
     source = _file_of(video)
-    if source is not None:
-        media = read_video_file(source)
-        # A VIDEO can be a part of a file, which the file itself does not show.
-        whole = media and abs(video.get_duration() - probe_file(source).duration) < 0.01
-        if media is not None and whole:
-            return media
-    return _encoded(video)
+    if source is None:
+        return _from_frames(video)
+    try:
+        probe = probe_video(source)
+    except UnreadFormat:
+        return _from_unread_file(video, source)
+    part = _part_of(video, probe)
+    if part is None:
+        return _from_frames(video)
+    prepared = prepare_video_file(source, _new_path, part=part, check=host.check_interrupt)
+    media = prepared.media
+    if prepared.frames and earlier:
+        digest = _earlier_digest(video, source, probe, prepared)
+        media = replace(media, earlier_digest="" if digest == media.digest else digest)
+    return media
+
+
+def _new_path() -> Path:
+    return host.temp_file(".mp4")
 
 
 def _file_of(video: Input.Video) -> Path | None:
     """The file of a VIDEO; None if it consists of frames. A file in memory is written to disk."""
-    if isinstance(video, InputImpl.VideoFromComponents):
+    # Without a method of its own, ComfyUI encodes it to have a file.
+    if type(video).get_stream_source is Input.Video.get_stream_source:
         return None
     source = video.get_stream_source()
     if isinstance(source, io.BytesIO):
@@ -75,33 +109,66 @@ def _file_of(video: Input.Video) -> Path | None:
     return Path(source)
 
 
-def _encoded(video: Input.Video) -> Media:
-    parts = video.get_components()
-    images = parts.images
-    if images.ndim != 4 or 0 in images.shape:
-        raise InvalidInput("video", "the video has no frames.", "Check the node that created it.")
-    # H.264 with 4:2:0 chroma needs even sizes: an odd last row or column is dropped.
-    height, width = images.shape[1] // 2 * 2, images.shape[2] // 2 * 2
-    if not height or not width:
-        raise InvalidInput(
-            "video", "the video is one pixel wide or high.", "Check the node that created it."
-        )
-    images = images[:, :height, :width, :3]
-    rate = parts.frame_rate
-    digest = hashlib.sha256(f"frames {tuple(images.shape)} {rate}\0".encode())
-    for frame in images:
-        digest.update(np.rint(frame.float().cpu().numpy().clip(0, 1) * 255).astype(np.uint8))
+def _part_of(video: Input.Video, probe: Probe) -> Part | None:
+    """Which part of its file a VIDEO is; None if it is something else, such as a cut-out."""
+    part = _trim_window(video)
+    if part.start < 0:  # counted from the end
+        part = replace(part, start=max(probe.duration + part.start, 0.0))
+    if set(video.get_dimensions()) != {probe.width, probe.height}:
+        return None
+    if not probe.duration:  # as a browser records it; ComfyUI would decode all to know it
+        return part
+    expected = probe.duration - part.start
+    if part.duration:
+        expected = min(expected, part.duration)
+    return part if abs(video.get_duration() - expected) < _SAME else None
+
+
+def _trim_window(video: Input.Video) -> Part:
+    """Start and duration of a trimmed VIDEO, in seconds."""
+    if hasattr(video, "get_active_trim_window"):
+        return Part(*map(float, video.get_active_trim_window()))
+    # ComfyUI before that method, and since it can trim, has private fields. Earlier it has none.
+    names = ("_VideoFromFile__start_time", "_VideoFromFile__duration")
+    return Part(*(float(getattr(video, name, 0.0)) for name in names))
+
+
+def _from_unread_file(video: Input.Video, source: Path) -> Media:
+    """A VIDEO whose container the pack does not open. ComfyUI decodes it, as without the pack."""
+    media = _from_frames(video)
+    digest = part_digest(file_digest(source), _trim_window(video))
+    return replace(media, digest=digest, earlier_digest=media.earlier_digest or media.digest)
+
+
+def _from_frames(video: Input.Video) -> Media:
+    return encode_frames(_frames_of(video.get_components()), _new_path, host.check_interrupt)
+
+
+def _frames_of(parts: Types.VideoComponents) -> Frames:
+    sound = None
     if parts.audio:
-        digest.update(np.ascontiguousarray(parts.audio["waveform"].cpu().numpy()))
-    path = host.temp_file(".mp4")
-    components = Types.VideoComponents(images=images, audio=parts.audio, frame_rate=rate)
-    InputImpl.VideoFromComponents(components).save_to(
-        str(path), format=Types.VideoContainer.MP4, codec=Types.VideoCodec.H264
-    )
-    media = read_video_file(path)
-    if media is None:
-        raise InvalidInput("video", "it could not be encoded as MP4.", "Connect an MP4 file.")
-    return replace(media, digest=digest.hexdigest())
+        waveform = parts.audio["waveform"].detach().cpu().numpy()
+        sound = Sound(waveform, int(parts.audio["sample_rate"]))
+    frames = (frame.detach().float().cpu().numpy() for frame in parts.images)
+    return Frames(frames, tuple(parts.images.shape), parts.frame_rate, sound)
+
+
+def _earlier_digest(video: Input.Video, source: Path, probe: Probe, prepared: PreparedVideo) -> str:
+    """The digest of version 0.1.0 for a file that is converted now; empty if it cannot be known.
+
+    That version sent any file with H.264 as it was. Of another it hashed the frames that ComfyUI
+    decoded, all at once.
+    """
+    if probe.is_mp4_h264 and abs(video.get_duration() - probe.duration) < _SAME:
+        return file_digest(source)
+    media = prepared.media
+    needed = prepared.frames * media.width * media.height * _TENSOR_BYTES
+    if needed > host.free_memory() // 2:
+        return ""
+    try:
+        return earlier_frames_digest(_frames_of(video.get_components()))
+    except Exception:  # noqa: BLE001 - what ComfyUI cannot decode was never sent
+        return ""
 
 
 def preview(pixels: npt.NDArray[np.uint8]) -> dict[str, str]:

@@ -49,6 +49,12 @@ def send_node_text(text: str, node_id: str) -> None:
     PromptServer.instance.send_progress_text(text, node_id)
 
 
+def send_to_page(event: str, data: dict[str, int | float | str]) -> None:
+    """Send an event to the page that queued the current prompt, if it came from one."""
+    if (page := PromptServer.instance.client_id) is not None:
+        PromptServer.instance.send_sync(event, data, page)
+
+
 class NodeDisplay:
     """Progress bar, text and preview on one node, for one execution of it.
 

@@ -1,15 +1,28 @@
-"""PikaPrompts: a list of prompts from a text with one prompt per line."""
+"""PikaPrompts: lists of prompts and of the seeds of their takes, from a text."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
 
 from comfy_api.latest import io
 
 from ..pika_api.errors import InvalidInput
+from ..pika_api.request import MAX_TAKE, as_integer
+from .progress import send_node_text
 from .sockets import CATEGORY
+
+MAX_TAKES: Final = 100
+#: Maximum number of tasks of a list with several takes. Without, there is no limit: each task has a
+#: line that somebody wrote.
+MAX_TASKS: Final = 1000
+
+#: The index of the output `seed`.
+_SEED_OUTPUT: Final = 1
 
 
 class PikaPrompts(io.ComfyNode):
-    """A list of prompts."""
+    """A list of prompts with one or more takes each."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -20,7 +33,8 @@ class PikaPrompts(io.ComfyNode):
             category=CATEGORY,
             description="Turns a text with one prompt per line into a list of prompts. Connect it "
             "to prompt_text of Pika Generate: every prompt becomes a separate task with its own "
-            "charge, and all tasks run at the same time.",
+            "charge, and all tasks run at the same time. For several takes of each prompt, "
+            "connect seed as well.",
             inputs=[
                 io.String.Input(
                     "prompts",
@@ -29,33 +43,99 @@ class PikaPrompts(io.ComfyNode):
                     placeholder="One prompt per line",
                     tooltip="One prompt per line. Empty lines are ignored. Identical lines share "
                     "one task.",
-                )
+                ),
+                io.Int.Input(
+                    "takes",
+                    default=1,
+                    min=1,
+                    max=MAX_TAKES,
+                    optional=True,
+                    tooltip="How many takes of each prompt. Each take is a separate task with its "
+                    "own charge: 2 prompts with 3 takes are 6 tasks. For more than one, connect "
+                    "the output seed to seed of Pika Generate.",
+                ),
+                # Its name is not "seed": the editor would add a control that changes it after
+                # each run, and every change of it is a charge.
+                io.Int.Input(
+                    "first_seed",
+                    default=0,
+                    min=0,
+                    max=MAX_TAKE,
+                    optional=True,
+                    tooltip="The seed of the first take of every prompt; each further take has the "
+                    "next one. The same prompt with the same seed reuses the existing task, with "
+                    "no new charge. It is never changed automatically.",
+                ),
             ],
             outputs=[
                 io.String.Output(
                     "prompt",
                     display_name="prompt",
                     is_output_list=True,
-                    tooltip="The prompts as a list. Connected nodes run once for each prompt.",
-                )
+                    tooltip="The prompts as a list. Connected nodes run once for each prompt, or "
+                    "for each of its takes.",
+                ),
+                io.Int.Output(
+                    "seed",
+                    display_name="seed",
+                    is_output_list=True,
+                    tooltip="The seeds as a list, one for each task. Connect it to seed of Pika "
+                    "Generate.",
+                ),
             ],
+            hidden=[io.Hidden.unique_id, io.Hidden.dynprompt],
         )
 
     @classmethod
-    def validate_inputs(cls, prompts: str | None) -> bool | str:
-        """Report a text without prompts before the queue starts.
+    def validate_inputs(
+        cls, prompts: str | None, takes: int | None = 1, first_seed: int | None = 0
+    ) -> bool | str:
+        """Report lists that cannot be created before the queue starts.
 
-        A linked text has no value yet (None).
+        A linked input has no value yet (None).
         """
         try:
-            return prompts is None or bool(_lines(prompts))
+            lines = ["linked"] if prompts is None else _lines(prompts)
+            _tasks(lines, 1 if takes is None else takes, 0 if first_seed is None else first_seed)
         except InvalidInput as error:
             return str(error)
+        return True
 
     @classmethod
-    def execute(cls, prompts: str) -> io.NodeOutput:
-        """Return the list."""
-        return io.NodeOutput(_lines(prompts))
+    def execute(cls, prompts: str, takes: int = 1, first_seed: int = 0) -> io.NodeOutput:
+        """Return the two lists."""
+        lines = _lines(prompts)
+        tasks = _tasks(lines, takes, first_seed)
+        if len(tasks) > len(lines):
+            _show_count(cls.hidden, len(lines), len(tasks))
+        return io.NodeOutput([prompt for prompt, _ in tasks], [seed for _, seed in tasks])
+
+
+def _tasks(prompts: Sequence[str], takes: Any, first_seed: Any) -> list[tuple[str, int]]:
+    """Prompt and seed of every task: all takes of the first prompt, then those of the next one.
+
+    The first take of every prompt has the seed `first_seed`, the second take the next one, and so
+    on. A seed depends neither on the other prompts nor on the number of takes: whatever is added,
+    removed or moved, all other tasks keep their seeds and are reused. Two prompts with the same
+    seed are two tasks anyway.
+
+    Args:
+        takes, first_seed: Of any type: they may come over a link.
+
+    Raises:
+        InvalidInput: One of them is out of range, or there are too many tasks.
+    """
+    count = as_integer("takes", takes, 1, MAX_TAKES)
+    # The last take needs a valid seed too.
+    first = as_integer("first_seed", first_seed, 0, MAX_TAKE - count + 1)
+    total = len(prompts) * count
+    if count > 1 and total > MAX_TASKS:
+        raise InvalidInput(
+            "takes",
+            f"{len(prompts)} prompts with {count} takes each are {total} tasks.",
+            f"The maximum is {MAX_TASKS}. Use fewer takes, or fewer prompts at once.",
+        )
+    return [(prompt, seed) for prompt in prompts for seed in range(first, first + count)]
 
 
 def _lines(text: str) -> list[str]:
@@ -69,3 +149,22 @@ def _lines(text: str) -> list[str]:
     if not found:
         raise InvalidInput("prompts", "the text has no prompt.", "Write one prompt per line.")
     return found
+
+
+def _show_count(hidden: Any, prompts: int, tasks: int) -> None:
+    """Show on the node how many tasks there will be, or why the takes have no effect."""
+    text = f"{tasks} tasks: {prompts} × {tasks // prompts} takes"
+    if not _is_connected(hidden):
+        text = "The takes have no effect: connect seed to seed of Pika Generate."
+    send_node_text(text, hidden.unique_id)
+
+
+def _is_connected(hidden: Any) -> bool:
+    """Whether a node uses the output `seed`."""
+    prompt = hidden.dynprompt
+    source = [hidden.unique_id, _SEED_OUTPUT]
+    return any(
+        value == source
+        for node_id in prompt.all_node_ids()
+        for value in prompt.get_node(node_id)["inputs"].values()
+    )

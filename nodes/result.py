@@ -3,24 +3,34 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+import time
+from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import InputImpl, io
 
 from ..pika_api.errors import InvalidInput, PikaError, TaskFailed
-from ..pika_api.media import first_frame
+from ..pika_api.media import NotMedia, first_frame, last_frame
 from ..pika_api.text import is_task_id, sanitize
 from . import host, progress
+from .metadata import texts_of
+from .notices import announce_end
 from .sockets import CATEGORY
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     import numpy.typing as npt
 
-    from ..pika_api.tasks import Collected
+    from ..pika_api.tasks import Collected, Delivery
+
+    Frame = npt.NDArray[np.float32]
 
 STOP = "stop"
 SKIP = "skip"
+
+#: The number of the output last_image.
+LAST_IMAGE = 3
 
 _TASK_ID_TOOLTIP = "Task id from Pika Generate or Pika History, or typed in."
 
@@ -134,6 +144,15 @@ class PikaResult(io.ComfyNode):
                     'after moderation. "stop" ends the run. "skip" skips only the nodes that '
                     "depend on this task; the other tasks of a list continue.",
                 ),
+                io.String.Input(
+                    "filename_prefix",
+                    optional=True,
+                    default="",
+                    tooltip="Where the file is saved below ComfyUI's output folder, with the words "
+                    "of Save Video: %date:yyyy-MM-dd%, %width%, %height%, and %Node title.widget% "
+                    "for a value of another node. A number follows. If empty: pika/pika_ and the "
+                    "task id.",
+                ),
             ],
             outputs=[
                 io.Video.Output(
@@ -150,26 +169,53 @@ class PikaResult(io.ComfyNode):
                     tooltip="URL the file was downloaded from. The URL expires; the saved file "
                     "stays.",
                 ),
+                io.Image.Output(
+                    "last_image",
+                    display_name="last_image",
+                    tooltip="The last frame of the video, to go on from there with another Pika "
+                    "Generate, or the still image.",
+                ),
             ],
-            hidden=[io.Hidden.unique_id],
+            hidden=[io.Hidden.unique_id, io.Hidden.prompt, io.Hidden.extra_pnginfo],
             is_output_node=True,
         )
 
     @classmethod
-    def fingerprint_inputs(cls, **_inputs: object) -> int | float:
-        """Changes when a saved file was deleted, so that the node runs again.
+    def validate_inputs(cls, filename_prefix: str | None = None) -> bool | str:
+        """Report a prefix that leads out of the output folder before anything is paid for.
 
-        Otherwise ComfyUI would return its cached output, which names a missing file.
+        A linked input has no value yet (None).
+        """
+        from ..pika_api.tasks import check_prefix
+
+        try:
+            if filename_prefix and filename_prefix.strip():
+                check_prefix(filename_prefix)
+        except InvalidInput as error:
+            return str(error)
+        return True
+
+    @classmethod
+    def fingerprint_inputs(cls, **_inputs: object) -> Any:
+        """Changes when a saved file was deleted, so that the node runs again, and when last_image
+        is connected, which is not decoded before.
+
+        Otherwise ComfyUI would return its cached outputs.
         """
         try:
             with host.use_service() as service:
-                return service.journal.count_missing_files(service.output)
+                missing = service.journal.count_missing_files(service.output)
+                return f"{missing} {host.is_output_linked(LAST_IMAGE)}"
         except PikaError:
             return float("nan")  # run the node, which then reports the error
 
     @classmethod
     async def execute(
-        cls, task_id: str, timeout_minutes: float = 20.0, on_failure: str = STOP
+        cls,
+        task_id: str,
+        timeout_minutes: float = 20.0,
+        on_failure: str = STOP,
+        filename_prefix: str = "",
     ) -> io.NodeOutput:
         """Wait, download, show."""
         task_id = _check_task_id(task_id)
@@ -177,31 +223,76 @@ class PikaResult(io.ComfyNode):
             raise InvalidInput(
                 "on_failure", f'"{on_failure}" is not a valid choice.', f"Choose {STOP} or {SKIP}."
             )
+        delivery = _delivery(cls.hidden, filename_prefix)
         async with progress.display(cls.hidden.unique_id) as (display, service):
             try:
-                found = await service.collect(
-                    task_id, timeout=timeout_minutes * 60.0 or None, observer=display.observer
+                collecting = service.collect(
+                    task_id,
+                    timeout=timeout_minutes * 60.0 or None,
+                    delivery=delivery,
+                    observer=display.observer,
                 )
+                found = await announce_end(service, task_id, collecting)
             except TaskFailed as error:
                 if on_failure == STOP:
                     raise
                 display.finish_with(f"skipped: {error.what}")
                 return _skipped(error)
             frame = await service.prepare(first_frame, found.path, observer=display.observer)
+            last: Frame | str | None = None
+            if host.is_output_linked(LAST_IMAGE):
+                last = await service.prepare(_last_frame, found.path, observer=display.observer)
             display.finish_with(_describe(found))
-        return _output(found, frame)
+        return _output(found, frame, last)
+
+
+def _delivery(hidden: Any, prefix: str) -> Delivery:
+    """What is written to the file, and where it is saved. Raises `InvalidInput`."""
+    from ..pika_api.tasks import Delivery, Place, expand_words
+
+    extra = hidden.extra_pnginfo if isinstance(hidden.extra_pnginfo, dict) else {}
+    texts = texts_of(hidden.prompt, extra) if host.writes_metadata() else {}
+    place = None
+    if prefix.strip():
+        workflow = extra.get("workflow")
+        named = expand_words(
+            prefix,
+            time.localtime(),
+            hidden.prompt,
+            workflow if isinstance(workflow, dict) else None,
+        )
+        place = Place.of(host.output_root(), named)
+    return Delivery(texts, place)
+
+
+def _last_frame(path: Path) -> Frame | str:
+    """The last frame of a file, or why there is none."""
+    try:
+        return last_frame(path)
+    except (NotMedia, OSError) as error:
+        return f"The last frame of {path.name} cannot be decoded: {error}."
 
 
 def _skipped(error: TaskFailed) -> io.NodeOutput:
     """Blocked outputs for a list item whose task has failed."""
     blocked = host.blocked(error.what)
-    return io.NodeOutput(blocked, blocked, blocked, ui={"images": [], "animated": (False,)})
+    return io.NodeOutput(
+        blocked, blocked, blocked, blocked, ui={"images": [], "animated": (False,)}
+    )
 
 
-def _output(found: Collected, frame: npt.NDArray[np.float32]) -> io.NodeOutput:
+def _output(found: Collected, frame: Frame, last: Frame | str | None) -> io.NodeOutput:
+    """The node's outputs.
+
+    Args:
+        last: The last frame, why there is none, or None if nobody wants it.
+    """
     import torch
 
     is_video = found.probe.kind == "video"
+    last_image: Any = last
+    if last is not None:
+        last_image = host.blocked(last) if isinstance(last, str) else torch.from_numpy(last)
     name, subfolder = host.saved_result(found.path)
     return io.NodeOutput(
         InputImpl.VideoFromFile(str(found.path))
@@ -211,6 +302,7 @@ def _output(found: Collected, frame: npt.NDArray[np.float32]) -> io.NodeOutput:
         ),
         torch.from_numpy(frame),
         found.result_url,
+        last_image,
         # The same keys for every item of a list: ComfyUI merges them by the keys of the first.
         ui={
             "images": [{"filename": name, "subfolder": subfolder, "type": "output"}],

@@ -4,6 +4,7 @@ PikaError                    base class; its text is shown to the user at the no
 ├── InvalidInput             the value of an input cannot be sent; nothing was sent
 ├── SettingsError            the key is missing or a setting is invalid; nothing was sent
 │   └── SettingLocked        the environment sets it, so it cannot be changed here
+├── LimitReached             a spending limit of the user; nothing was sent
 ├── JournalError             the journal cannot be opened, read or written
 ├── GatewayError             the gateway answered with an error or could not be reached
 │   ├── NotAccepted          a submit that certainly did not create a task: no charge
@@ -11,9 +12,11 @@ PikaError                    base class; its text is shown to the user at the no
 │   │   ├── Busy             429, or the gateway's own word for it: the submit may be sent again
 │   │   └── Refused          any other rejection
 │   ├── SubmitUnknown        a submit that may have created a task: never resent automatically
-│   └── FeedError            the feed could not be read this time
-│       ├── FeedRefused      the feed rejects the key or the address
-│       └── WebPage          a web page instead of the feed
+│   ├── FeedError            the feed could not be read this time
+│   │   ├── FeedRefused      the feed rejects the key or the address
+│   │   └── WebPage          a web page instead of the feed
+│   └── AccountError         the balance could not be read this time
+│       └── AccountNotOffered    the gateway reports no balance
 └── TaskError                about one task, which stays in the journal
     ├── TaskFailed           the gateway ended the task with an error
     ├── TaskUnclear          the feed reports an error in words that are not known
@@ -86,6 +89,18 @@ class SettingLocked(SettingsError):
     """The setting, or the key that it belongs to, is set by the environment."""
 
 
+class LimitReached(PikaError):
+    """A spending limit of the user. Raised before anything is sent.
+
+    Attributes:
+        name: The name of the setting.
+    """
+
+    def __init__(self, name: str, what: str, *, hint: str) -> None:
+        self.name = name
+        super().__init__(what, charge_note="Nothing was sent and nothing was charged.", hint=hint)
+
+
 class JournalError(PikaError):
     """The journal of tasks cannot be opened, read or written.
 
@@ -130,11 +145,17 @@ class Unreachable(NotAccepted):
     Attributes:
         connected: Whether there was a connection. Only a request without one is resent
             automatically.
+
+    Args:
+        permanent: Whether the user has to change something before another attempt can succeed, such
+            as a proxy variable.
     """
 
-    def __init__(self, what: str, *, connected: bool = False, hint: str = "") -> None:
+    def __init__(
+        self, what: str, *, connected: bool = False, permanent: bool = False, hint: str = ""
+    ) -> None:
         self.connected = connected
-        self.retryable = not connected
+        self.retryable = not (connected or permanent)
         super().__init__(what, hint=hint)
 
 
@@ -207,13 +228,40 @@ class FeedError(GatewayError):
 
 
 class FeedRefused(FeedError):
-    """The feed rejects this key or address."""
+    """The feed rejects this key or address, or the environment lets no request to it out."""
 
     retryable = False
 
 
 class WebPage(FeedError):
     """A web page instead of the feed: the address is wrong, or the gateway is being maintained."""
+
+
+class AccountError(GatewayError):
+    """The balance could not be read this time. No task depends on it.
+
+    Attributes:
+        retry_after: How long to wait, in seconds, as the gateway says; None if it does not.
+    """
+
+    retryable = True
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        hint: str = "",
+    ) -> None:
+        self.retry_after = retry_after
+        super().__init__(what, status=status, hint=hint)
+
+
+class AccountNotOffered(AccountError):
+    """The gateway has none of the known account endpoints."""
+
+    retryable = False
 
 
 class TaskError(PikaError):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import stat
 import time
 from collections.abc import Sequence
@@ -67,6 +68,29 @@ def replace_file(source: Path, target: Path, delays: Sequence[float] = REPLACE_D
         else:
             return
     source.replace(target)
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the file system has no hard links.
+
+    Raises:
+        FileExistsError: There is a file with this name. It was not changed.
+        OSError: It cannot be written.
+    """
+    try:
+        os.link(source, target)
+    except FileExistsError:
+        raise
+    except OSError:
+        target.open("xb").close()  # reserves the name
+        part = target.with_name(f"{target.name}.part")
+        try:
+            shutil.copyfile(source, part)
+            replace_file(part, target)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            target.unlink(missing_ok=True)
+            raise
 
 
 def write_hint(error: OSError, target: Path, *, windows: bool = os.name == "nt") -> str:

@@ -39,6 +39,22 @@ def format_size(count: int) -> str:
     return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
 
 
+def format_amount(amount: float, currency: str = "") -> str:
+    """An amount for people: ``12.40``, ``0.125``, ``12.40 CNY``. Its unit is the gateway's.
+
+    Args:
+        currency: What the user calls the unit; empty if that is not known.
+    """
+    digits = 2
+    if abs(amount) < 1 and round(amount, 2) != round(amount, 6):
+        digits = 6
+    elif abs(amount) >= 10_000 and amount == round(amount):
+        digits = 0  # a count of points rather than money
+    text = f"{amount:.{digits}f}"
+    text = text.rstrip("0") if digits == 6 else text
+    return f"{text} {currency}".rstrip()
+
+
 def shorten(text: str) -> str:
     """The first `MAX_MESSAGE` characters of a text, sanitized."""
     return sanitize(text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 1] + "…")

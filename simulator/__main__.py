@@ -13,6 +13,7 @@ from pathlib import Path
 from .dialects import DIALECTS
 from .log import Request
 from .server import Simulator
+from .settings import ACCOUNTS
 
 _EPILOG = """
 A prompt with the word "forbidden" fails like one that the moderation rejects. For other errors,
@@ -35,6 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             height=options.size,
             media_dir=options.media,
             dialect=options.dialect,
+            account=options.account,
+            quota=options.quota,
+            unlimited=options.unlimited,
+            price=options.price,
+            prices=dict(options.price_of),
+            refund=not options.no_refund,
+            charge_seconds=options.charge_seconds,
         )
     except ValueError as error:
         return _fail(str(error))
@@ -92,7 +100,37 @@ def _parser() -> argparse.ArgumentParser:
         default="pika",
         help="the shape of the answers, see simulator/dialects.py (default: %(default)s)",
     )
+    add(
+        "--account",
+        choices=ACCOUNTS,
+        default="v1",
+        help="the spelling of the account endpoints, see simulator/account.py "
+        "(default: %(default)s)",
+    )
+    add("--quota", type=float, default=20, help="what the key may use up (default: %(default)s)")
+    add("--unlimited", action="store_true", help="the key has no limit")
+    add("--price", type=float, default=0.25, help="price of a task (default: %(default)s)")
+    add(
+        "--price-of",
+        type=_price,
+        action="append",
+        default=[],
+        metavar="NAME=PRICE",
+        help="price of a task with this effect or model, such as Melt=0.5; may be repeated",
+    )
+    add("--no-refund", action="store_true", help="a task that fails is charged, too")
+    add(
+        "--charge-seconds",
+        type=float,
+        default=0,
+        help="how late the counter shows a charge (default: %(default)s)",
+    )
     return parser
+
+
+def _price(text: str) -> tuple[str, float]:
+    name, _, price = text.rpartition("=")
+    return name, float(price)
 
 
 if __name__ == "__main__":

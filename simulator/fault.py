@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-Place = Literal["submit", "feed", "media", "task"]
+Place = Literal["submit", "feed", "media", "task", "account"]
 
 _ANSWER = frozenset({"status", "body", "headers", "content_type", "delay", "reset", "cut"})
 _ALLOWED: dict[str, frozenset[str]] = {
     "submit": _ANSWER | {"accept"},
     "feed": _ANSWER | {"task_id"},
     "media": _ANSWER | {"task_id", "expired"},
+    "account": _ANSWER,
     "task": frozenset(
         {"error", "seconds", "hide_for", "empty_for", "raw_status", "stuck", "no_progress"}
     ),
@@ -26,8 +27,8 @@ _ALLOWED: dict[str, frozenset[str]] = {
 class Fault:
     """One fault, which happens `times` times (None: without limit). `on` says where.
 
-    submit, feed, media: `delay` waits so many seconds before the answer. `reset` closes the
-    connection with a TCP RST. `status`, `body` (a mapping is sent as JSON, a string as it is),
+    submit, feed, media, account: `delay` waits so many seconds before the answer. `reset` closes
+    the connection with a TCP RST. `status`, `body` (a mapping is sent as JSON, a string as it is),
     `headers` and `content_type` replace those of the answer. `cut` sends all headers but only so
     many bytes of the body, and closes. `task_id` limits a feed or media fault to one task.
 

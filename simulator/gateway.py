@@ -11,6 +11,7 @@ from typing import Any
 
 from aiohttp import web
 
+from .account import PATHS, Ledger
 from .dialects import DIALECTS, INDEX_PAGE
 from .fault import Fault, FaultQueue
 from .log import Request, RequestLog
@@ -43,6 +44,7 @@ class Gateway:
         self._tasks = tasks
         self._renders = renders
         self._signer = signer
+        self.ledger = Ledger(settings, tasks)
         self._dialect = DIALECTS[settings.dialect]
         # Decoding media is slow, and the feed must still answer.
         self._readers = ThreadPoolExecutor(4, thread_name_prefix="simulator-read")
@@ -52,6 +54,8 @@ class Gateway:
         app = logging_app(self._log, "api")
         app.router.add_post("/pika/generate", self._submit)
         app.router.add_get("/pika/feed/{task_id}", self._feed)
+        for path in PATHS[self._settings.account]:
+            app.router.add_get(path, self._show_account)
         app.router.add_post("/simulator/faults", self._add_fault)
         app.router.add_delete("/simulator/faults", self._clear_faults)
         if self._dialect.serves_page:
@@ -129,6 +133,8 @@ class Gateway:
         if limit is not None and self._tasks.running() >= limit:
             message = f"Too many tasks at once: {limit} are running"
             return self._error(message, 429, "too_many_tasks", {"Retry-After": "1"})
+        if not self.ledger.can_pay(account, generate.summary):
+            return self._error("预扣费额度失败, 用户剩余额度不足", 403, "insufficient_user_quota")
         task = self._tasks.accept(
             generate,
             self._settings.task_seconds,
@@ -156,6 +162,13 @@ class Gateway:
             status, code = self._dialect.no_task
             return self._error("There is no such task", status, code)
         return web.json_response(self._dialect.feed(task.feed(self.cdn_url, self._signer)))
+
+    async def _show_account(self, request: web.Request) -> web.StreamResponse:
+        if (error := self._unauthorized(request)) is not None:
+            return error
+        answer = web.json_response(self.ledger.answer(request.path, self._account(request)))
+        fault = self._faults.take("account")
+        return await send_with_fault(request, fault, answer) if fault is not None else answer
 
     async def _add_fault(self, request: web.Request) -> web.Response:
         try:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
+from .account import POINTS
 from .cdn import Cdn
 from .fault import Fault, FaultQueue, Place
 from .gateway import Gateway
@@ -111,6 +112,14 @@ class Simulator:
     def charged(self) -> list[str]:
         """The ids of all accepted, and so charged, tasks in order."""
         return list(self._tasks.snapshot())
+
+    def used(self, account: str = "first") -> float:
+        """What the usage counter of an account shows, in units."""
+        return self._gateway.ledger.used(account) / POINTS
+
+    def spend(self, amount: float, account: str = "first") -> None:
+        """Charges something else to an account, as another program with the same key does."""
+        self._gateway.ledger.spend(amount, account)
 
     @property
     def connections(self) -> int:

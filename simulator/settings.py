@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from .dialects import DIALECTS
 
 MEGABYTE = 1024 * 1024
+# The spellings of the account endpoints; see `account.PATHS`.
+ACCOUNTS = ("none", "v1", "dashboard", "token")
 
 
 def is_loopback(host: str) -> bool:
@@ -33,6 +36,11 @@ class Settings:
 
     `dialect` is a name of `dialects.DIALECTS`.
 
+    `account` is the spelling of the account endpoints, one of `ACCOUNTS`. `quota` is what the key
+    may use up; with `unlimited` it has no limit. A task costs `price`, or what `prices` has for its
+    effect or its model. With `refund` a task that fails costs nothing. The counter shows a charge
+    after `charge_seconds`. With account endpoints, a request over the quota gets 403.
+
     Raises ValueError on a host that is not loopback and on numbers out of range.
     """
 
@@ -49,6 +57,13 @@ class Settings:
     allow_seed: bool = False
     media_dir: Path | None = None
     dialect: str = "pika"
+    account: str = "none"
+    quota: float = 20.0
+    unlimited: bool = False
+    price: float = 0.25
+    prices: Mapping[str, float] = field(default_factory=dict)
+    refund: bool = True
+    charge_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         if not is_loopback(self.host):
@@ -61,5 +76,9 @@ class Settings:
             raise ValueError(f"clip_seconds must be over 0 and at most 60, got {self.clip_seconds}")
         if self.dialect not in DIALECTS:
             raise ValueError(f"dialect must be one of {', '.join(DIALECTS)}, got {self.dialect!r}")
+        if self.account not in ACCOUNTS:
+            raise ValueError(f"account must be one of {', '.join(ACCOUNTS)}, got {self.account!r}")
+        if min(self.quota, self.price, self.charge_seconds, *self.prices.values()) < 0:
+            raise ValueError("quota, prices and charge_seconds must not be negative")
         if self.task_seconds < 0:
             raise ValueError(f"task_seconds must not be negative, got {self.task_seconds}")

@@ -63,6 +63,14 @@ def _no_own_account(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PIKA_BASE_URL", raising=False)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_known_folders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The command line does not know the ComfyUIs of the developer."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        yield
+
+
 @pytest.fixture
 def simulator() -> Iterator[Simulator]:
     """A gateway for one test, with quick tasks."""

@@ -34,7 +34,8 @@ OF_OS = {"system", "popen", "startfile", "fork", "forkpty"}
 #: The environment variables of the pack. None of them weakens a check.
 VARIABLES = {
     "PIKA_ALLOWED_HOSTS", "PIKA_API_KEY", "PIKA_BASE64_STYLE", "PIKA_BASE_URL", "PIKA_HOME",
-    "PIKA_JOURNAL_URL", "PIKA_MAX_BODY_MB", "PIKA_MAX_REQUESTS",
+    "PIKA_CURRENCY", "PIKA_DAILY_LIMIT", "PIKA_JOURNAL_URL", "PIKA_MAX_BODY_MB",
+    "PIKA_MAX_REQUESTS", "PIKA_PRICE", "PIKA_RUN_LIMIT",
 }  # fmt: skip
 #: Types of sockets, whose names look like variables.
 SOCKETS = {"PIKA_CAMERA", "PIKA_OPTIONS", "PIKA_PARAMETERS"}

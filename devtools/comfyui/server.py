@@ -77,6 +77,8 @@ class Setup:
         inherited = {k: v for k, v in os.environ.items() if not k.startswith("PIKA_")}
         paths = [str(STAND_INS), *filter(None, [inherited.get("PYTHONPATH")])]
         inherited.update(PYTHONPATH=os.pathsep.join(paths), PYTHONUTF8="1")
+        # The developer's own command line does not know this ComfyUI.
+        inherited["XDG_CONFIG_HOME"] = str(self.base_dir / "config")
         # Only in the ComfyUI of our recipe: another version may do more than import them.
         if not self.all_libraries and cache_folder() in host().comfyui.parents:
             inherited["COMFYUI_STAND_INS"] = ",".join(MODEL_LIBRARIES)

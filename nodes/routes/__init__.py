@@ -8,13 +8,14 @@ from typing import Final
 from aiohttp import web
 from server import PromptServer
 
-from . import settings, tasks
+from . import account, settings, tasks
 from .replies import guarded
 
 _TASK: Final = r"/pika/tasks/{number:\d{1,9}}"
 _GET: Final = {
     "/pika/settings": settings.show,
     "/pika/diagnostics": settings.diagnostics,
+    "/pika/balance": account.show,
     "/pika/tasks": tasks.list_tasks,
     f"{_TASK}/request": tasks.show_request,
 }

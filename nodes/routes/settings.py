@@ -88,7 +88,11 @@ def _test_connection() -> HealthResult:
     from ...pika_api.gateway import HealthCheck, HealthResult, Verdict
 
     try:
-        return HealthCheck(load_settings(host.home())).run()
+        check = HealthCheck(load_settings(host.home()))
+        result = check.run()
+        if result.verdict is not Verdict.GOOD:
+            return result
+        return HealthResult(result.verdict, f"{result.message}\n{check.balance()}")
     except SettingsError as error:
         named = error.name == "base_url"
         verdict = Verdict.BAD_ADDRESS if named else Verdict.TROUBLE

@@ -101,7 +101,7 @@ async def collect(request: web.Request) -> web.Response:
     # A task that is running, as far as the journal knows, is asked for once and not waited for.
     timeout = 0.0 if entry.state in ACTIVE else _LINK_TIMEOUT
     async with host.open_service() as service:
-        await service.collect(entry.task_id, timeout=timeout)
+        await service.collect(entry.task_id, timeout=timeout, gateway=entry.gateway)
     return await _task_response(entry.id)
 
 
@@ -162,6 +162,8 @@ def _as_json(entry: Entry) -> dict[str, Any]:
         "file": _file(path) if path else None,
         "kind": ("video" if video else "image") if path else "",
         "forgotten": entry.forgotten_at is not None,
+        "price": entry.price,
+        "estimate": entry.estimate,
     }
 
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..errors import InvalidInput
-from ..media import Media, encode_image, read_image_file, read_video_file
+from ..media import Media, UnreadFormat, encode_image, prepare_video_file, read_image_file
 from ..request import (
     ASPECT_RATIOS,
     CAMERA_MOVES,
     FROM_IMAGE,
+    MAX_TAKE,
     PIKAFFECTS,
     Camera,
     GenerateRequest,
     Options,
     Parameters,
+    check_take,
     parse_aspect_ratio,
     parse_extra,
 )
@@ -43,6 +48,7 @@ class Commands(NamedTuple):
     status: Command
     result: Command
     tasks: Command
+    balance: Command
     settle: Command
     forget: Command
     backup: Command
@@ -76,6 +82,8 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
     tasks.add_argument("--limit", type=int, default=20, help="how many tasks (default: 20)")
     tasks.add_argument("--all", action="store_true", help="also list forgotten tasks")
     tasks.add_argument("--json", action="store_true", help="one JSON object per line")
+    balance = add("balance", "print quota, usage and what is left of the key", commands.balance)
+    balance.add_argument("--json", action="store_true", help="one JSON object")
     settle = add("settle", "give a request with an unknown outcome its task id", commands.settle)
     settle.add_argument("task", help="the request's #number, as `tasks` prints it")
     settle.add_argument("task_id", help="the id that the gateway's own list shows")
@@ -102,9 +110,14 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("prompt", help="what the video should show")
     parser.add_argument("--pikaffect", choices=PIKAFFECTS)
     parser.add_argument("--model", default="1.5")
-    parser.add_argument("--seed", type=int, default=0, help="which take this is; it is not sent")
+    parser.add_argument(
+        "--seed",
+        type=_take,
+        default=0,
+        help=f"which take this is, 0 to {MAX_TAKE}; it is not sent",
+    )
     parser.add_argument("--image", help="path or URL of an image")
-    parser.add_argument("--video", help="path of an MP4 file, or a URL")
+    parser.add_argument("--video", help="path or URL of a video")
     parser.add_argument(
         "--aspect-ratio",
         default="16:9",
@@ -124,6 +137,18 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
         "--wait", action="store_true", help="wait for the task and print its file's path"
     )
     _add_waiting(parser)
+
+
+def _take(text: str) -> int:
+    """The value of ``--seed``."""
+    try:
+        return check_take("seed", int(text))
+    except InvalidInput as error:
+        problem = str(error).removeprefix("seed: ").replace("\n", " ")
+        raise argparse.ArgumentTypeError(problem) from error
+    except ValueError as error:
+        problem = f"{text[:60]!r} is not an integer from 0 to {MAX_TAKE}."
+        raise argparse.ArgumentTypeError(problem) from error
 
 
 def build_request(args: argparse.Namespace) -> GenerateRequest:
@@ -161,7 +186,16 @@ def _image(source: str | None) -> Media | str | None:
 def _video(source: str | None) -> Media | str | None:
     if source is None or _is_url(source):
         return source
-    media = read_video_file(Path(source))
-    if media is None:
-        raise InvalidInput("--video", f"{source} is not MP4 with H.264.", "Convert it first.")
-    return media
+    try:
+        return prepare_video_file(Path(source), _new_file).media
+    except UnreadFormat as error:
+        raise InvalidInput(
+            "--video", f"{Path(source).name} cannot be sent: {error}.", "Convert it to MP4 first."
+        ) from error
+
+
+def _new_file() -> Path:
+    """The path of a converted video, which is removed when the process exits."""
+    folder = tempfile.mkdtemp(prefix="pika-")  # no other user may read it
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder) / "video.mp4"

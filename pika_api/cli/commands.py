@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from ..errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTimeout
+from ..gateway import Client
 from ..journal import REUSABLE, Entry, Journal, State
 from ..log import log
 from ..progress import Progress, ProgressObserver
-from ..settings import find_home, load_settings
-from ..support import run_diagnostics
+from ..settings import load_settings
+from ..support import HomeChoice, choose_home, run_diagnostics
 from ..tasks import Service
-from ..text import format_duration, sanitize
+from ..text import format_amount, format_duration, sanitize
 from .arguments import Commands, build_request, make_parser
 
 #: Exit codes by error class; the first that matches. Every other error is 1.
@@ -41,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if args.verbose:
         log.setLevel(logging.DEBUG)
     try:
-        return int(args.func(args, args.home or find_home()))
+        return int(args.func(args, _home(args, choose_home(args.home))))
     except PikaError as error:
         _print(f"error: {error}", sys.stderr)
         return next((code for kind, code in _EXIT_CODES if isinstance(error, kind)), 1)
@@ -91,6 +92,23 @@ def tasks(args: argparse.Namespace, home: Path) -> int:
     return 0
 
 
+def balance(args: argparse.Namespace, home: Path) -> int:
+    """Print the balance of the key. A gateway that does not report one is an error."""
+    settings = load_settings(home)
+    settings.require_key()
+    with closing(Client(settings)) as client:
+        account = client.balance()
+    amounts = {"quota": account.quota, "used": account.used, "left": account.left}
+    if args.json:
+        extra = {"unlimited": account.unlimited, "currency": settings.currency}
+        _print(json.dumps(amounts | extra))
+        return 0
+    for name, amount in amounts.items():
+        text = "unlimited" if amount is None else format_amount(amount, settings.currency)
+        _print(f"{name:<6}{text}")
+    return 0
+
+
 def settle(args: argparse.Namespace, home: Path) -> int:
     """Give a request whose outcome is unknown the id of its task."""
 
@@ -134,12 +152,32 @@ def backup(args: argparse.Namespace, home: Path) -> int:
 
 def doctor(args: argparse.Namespace, home: Path) -> int:
     """Print the diagnostics; the exit code is 1 if there is a problem."""
-    diagnostics = run_diagnostics(home, args.output, connect=not args.no_connection)
+    diagnostics = run_diagnostics(
+        home, args.output, connect=not args.no_connection, choice=choose_home(args.home)
+    )
     _print(diagnostics.text)
     return 1 if diagnostics.problems else 0
 
 
-_COMMANDS: Final = Commands(generate, status, result, tasks, settle, forget, backup, doctor)
+_COMMANDS: Final = Commands(
+    generate, status, result, tasks, balance, settle, forget, backup, doctor
+)
+
+
+def _home(args: argparse.Namespace, choice: HomeChoice) -> Path:
+    """The private folder of a command.
+
+    Raises:
+        InvalidInput: The command may cost something, and another folder may have the task already.
+    """
+    if choice.conflict and args.func is not doctor:  # doctor reports it as a problem
+        folders = "\n".join(f"  {folder}" for folder in choice.folders)
+        hint = f"Name the folder, with --home or PIKA_HOME:\n{folders}"
+        if args.func is generate:
+            problem = f"{choice.conflict}. Nothing was sent: the task may be paid for already."
+            raise InvalidInput("--home", problem, hint)
+        _print(f"note: using {choice.home}, but {choice.conflict}. {hint}", sys.stderr)
+    return choice.home
 
 
 def _print(text: str, file: TextIO | None = None) -> None:
@@ -215,6 +253,9 @@ def _as_json(entry: Entry) -> dict[str, object]:
         "created_at": entry.created_at,
         "result_url": entry.result_url,
         "file_path": entry.file_path,
+        "sha256": entry.sha256,
         "last_error": entry.last_error,
         "answer": entry.answer,
+        "price": entry.price,
+        "estimate": entry.estimate,
     }

@@ -10,9 +10,10 @@ from urllib.parse import quote, urlsplit
 
 import requests
 
-from ..errors import FeedError
+from ..errors import FeedError, FeedRefused
 from ..request import Payload
 from ..settings import Settings
+from .account import AccountReader, Balance
 from .dialects import new_task_id
 from .downloads import Downloader
 from .exchange import Exchange
@@ -20,7 +21,13 @@ from .feed import Task
 from .limits import DEFAULT_SIZE_LIMITS, DEFAULT_TIMEOUTS, OVERHEAD, SizeLimits, Timeouts
 from .masking import KeyMask
 from .network_guard import AddressCheck, is_private_connection, refuse_private
-from .rejections import broken_submit_error, connection_hint, feed_error, submit_error
+from .rejections import (
+    broken_submit_error,
+    connection_hint,
+    feed_error,
+    is_permanent,
+    submit_error,
+)
 from .responses import json_object
 from .sessions import (
     TRANSPORT_ERRORS,
@@ -70,6 +77,9 @@ class Client:
         # and behind a proxy, by the base URL if that has an address instead of a name.
         self._gateway_is_private = _has_private_address(settings.base_url, is_private)
         self._feed_session = self._gateway_session(settings.max_requests)
+        self._account = AccountReader(
+            settings.base_url, self._get_for_account, self._mask, clock, timeouts
+        )
 
     def close(self) -> None:
         """Close the open connections."""
@@ -144,7 +154,8 @@ class Client:
         try:
             reply = get_reply(self._feed_session, url, self._timeouts, self._limits)
         except TRANSPORT_ERRORS as error:
-            raise FeedError(
+            kind = FeedRefused if is_permanent(error) else FeedError
+            raise kind(
                 f"No response from {self._host}: {self._mask.text(root_cause(error))}.",
                 hint=connection_hint(error),
             ) from None
@@ -156,6 +167,19 @@ class Client:
             message = self._mask.message(reply.text)
             raise FeedError(f"The response of the feed is not JSON: {message}", status=200)
         return Task.from_feed(task_id, self._mask.json(response))
+
+    def balance(self) -> Balance:
+        """Read quota and usage of the key.
+
+        Raises:
+            AccountNotOffered: The gateway has no account endpoints.
+            AccountError: It did not answer, or with an error.
+        """
+        return self._account.read()
+
+    def _get_for_account(self, url: str, timeouts: Timeouts) -> Reply:
+        with closing(self._gateway_session()) as session:
+            return get_reply(session, url, timeouts, self._limits)
 
     def download(self, task_id: str, url: str, part: Path, check: Callable[[], None]) -> None:
         """Stream a finished file to ``part``; see `Downloader.download`."""

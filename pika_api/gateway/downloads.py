@@ -21,6 +21,7 @@ from .exchange import Exchange
 from .limits import OVERHEAD, SizeLimits, Timeouts
 from .network_guard import PrivateAddressError
 from .partial import ContentRange, PartInfo, discard_part
+from .route import RouteError
 from .sessions import (
     CERTIFICATE_HINT,
     TRANSPORT_ERRORS,
@@ -122,7 +123,8 @@ class Downloader:
         except TRANSPORT_ERRORS as error:
             what = f"No response from {urlsplit(url).hostname}: {root_cause(error)}."
             hint = _hint_for(error)
-            raise DownloadFailed(task_id, what, hint=hint or "", retryable=hint is None) from None
+            retryable = hint is None or (isinstance(error, RouteError) and not error.permanent)
+            raise DownloadFailed(task_id, what, hint=hint or "", retryable=retryable) from None
 
     def _refusal(
         self, task_id: str, response: requests.Response, host: str | None, exchange: Exchange
@@ -280,4 +282,6 @@ def _hint_for(error: Exception) -> str | None:
     """What the user must change before another attempt can succeed; None if nothing."""
     if isinstance(error, PrivateAddressError):
         return _PRIVATE_ADDRESS_HINT
+    if isinstance(error, RouteError):
+        return error.hint
     return CERTIFICATE_HINT if is_untrusted_certificate(error) else None

@@ -7,6 +7,7 @@ first with the key and then without: a gateway rejects a missing key before it l
 from __future__ import annotations
 
 import http.client
+import time
 import uuid
 from contextlib import closing
 from dataclasses import dataclass
@@ -16,12 +17,16 @@ from urllib.parse import urlsplit
 
 import requests
 
+from ..errors import AccountError
 from ..settings import Settings
 from ..text import mask_key
+from .account import AccountReader
 from .dialects import Meaning, problem_in
 from .limits import DEFAULT_SIZE_LIMITS, SizeLimits, Timeouts
+from .masking import KeyMask
 from .rejections import redirect_target
 from .responses import error_message, is_html, json_object
+from .route import RouteError
 from .sessions import (
     TRANSPORT_ERRORS,
     Bearer,
@@ -98,6 +103,20 @@ class HealthCheck:
             result = self._judge_broken(error)
         return HealthResult(result.verdict, mask_key(result.message, self.settings.api_key))
 
+    def balance(self) -> str:
+        """The balance of a key that the gateway accepts, or why there is none; for the user."""
+        settings, mask = self.settings, KeyMask(self.settings.api_key)
+        reader = AccountReader(settings.base_url, self._get_account, mask, time.time, self.timeouts)
+        try:
+            return f"Balance: {reader.read().describe(settings.currency)}."
+        except AccountError as error:
+            return error.what
+
+    def _get_account(self, url: str, timeouts: Timeouts) -> Reply:
+        auth = Bearer(self.settings.api_key)
+        with closing(open_session(auth, base_url=self.settings.base_url)) as session:
+            return get_reply(session, url, timeouts, self.limits)
+
     @property
     def _host(self) -> str:
         return urlsplit(self.settings.base_url).netloc
@@ -164,6 +183,9 @@ class HealthCheck:
     def _judge_broken(self, error: Exception) -> HealthResult:
         """What it means that there was no complete response."""
         host, cause = self._host, root_cause(error)
+        if isinstance(error, RouteError):
+            message = f"No connection to {host}: {cause}.\n{error.hint}"
+            return HealthResult(Verdict.BAD_ADDRESS, message)
         if isinstance(error, requests.exceptions.SSLError):
             return HealthResult(
                 Verdict.BAD_ADDRESS,

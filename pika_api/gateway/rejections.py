@@ -23,6 +23,7 @@ from .dialects import Meaning, Problem, named_ids, problem_in
 from .masking import KeyMask
 from .responses import is_html, json_object
 from .retry import parse_retry_after
+from .route import RouteError
 from .sessions import CERTIFICATE_HINT, Reply, is_untrusted_certificate, root_cause
 
 #: 4xx statuses of a submit that may come from a proxy on the way after it forwarded the request, so
@@ -169,7 +170,11 @@ def broken_submit_error(
     """
     cause = mask.text(root_cause(error))
     if not payload.started:
-        return Unreachable(f"No connection to {host}: {cause}.", hint=connection_hint(error))
+        return Unreachable(
+            f"No connection to {host}: {cause}.",
+            permanent=is_permanent(error),
+            hint=connection_hint(error),
+        )
     if not payload.complete:
         return Unreachable(
             f"The connection to {host} broke before the request was sent completely: {cause}.",
@@ -216,8 +221,15 @@ def feed_error(
     return FeedRefused(what, status=status, hint=_HINT_BY_STATUS.get(status, _NETWORK_HINT))
 
 
+def is_permanent(error: Exception) -> bool:
+    """Whether the user has to change the environment before another attempt can succeed."""
+    return isinstance(error, RouteError) and error.permanent
+
+
 def connection_hint(error: Exception) -> str:
     """What to check if the gateway cannot be reached."""
+    if isinstance(error, RouteError):
+        return error.hint
     if not isinstance(error, requests.exceptions.SSLError):
         return _NETWORK_HINT
     return CERTIFICATE_HINT if is_untrusted_certificate(error) else _NO_TLS_HINT

@@ -20,6 +20,7 @@ from ..text import sanitize, without_queries
 from .exchange import Exchange
 from .limits import OVERHEAD, SizeLimits, Timeouts
 from .network_guard import ConnectionCheck, GuardedAdapter
+from .route import Route, reads_environment
 
 #: Everything that a failed request may raise. ValueError: a Location header that is not a URL.
 TRANSPORT_ERRORS: Final = (requests.RequestException, TransportError, OSError, ValueError)
@@ -81,8 +82,7 @@ def open_session(
     """
     session = _Session()
     session.auth = auth
-    # Plain http only goes to this machine. A proxy would carry the key unencrypted.
-    session.trust_env = not base_url.startswith("http:")
+    session.trust_env = reads_environment(base_url)
     session.headers["User-Agent"] = "ComfyUI-Pika"
     # Compression is not needed, and a few bytes can decompress to gigabytes.
     session.headers["Accept-Encoding"] = "identity"
@@ -133,8 +133,12 @@ def send(
         kwargs: As `requests.Session.request`.
 
     Raises:
+        RouteError: A variable for proxies or certificates cannot work, and nothing was sent, or the
+            proxy did not connect.
         TRANSPORT_ERRORS: No head of a response arrived within the limits.
     """
+    route = Route.of(url) if session.trust_env else Route()
+    route.check()
     try:
         with exchange:
             return session.request(
@@ -145,8 +149,10 @@ def send(
                 stream=True,
                 **kwargs,
             )
-    except BaseException:
+    except BaseException as error:
         exchange.abort()
+        if failure := route.failure(cause_chain(error), root_cause(error)):
+            raise failure from None
         raise
 
 

@@ -3,7 +3,9 @@
 from .clocks import BootTime, Clocks, SystemClocks
 from .entries import Claim, Entry, Intent, Page
 from .leases import LeaseKeeper
-from .location import is_journal, misread_paths
+from .limits import Limits
+from .location import count_tasks, is_journal, misread_paths
+from .prices import Kind, Prices, SubmitMark
 from .schema import SCHEMA_VERSION
 from .spool import Slot
 from .states import ACTIVE, REUSABLE, SUBMITTING, State
@@ -21,11 +23,16 @@ __all__ = [
     "Entry",
     "Intent",
     "Journal",
+    "Kind",
     "LeaseKeeper",
+    "Limits",
     "Page",
+    "Prices",
     "Slot",
     "State",
+    "SubmitMark",
     "SystemClocks",
+    "count_tasks",
     "is_journal",
     "misread_paths",
 ]

@@ -33,6 +33,7 @@ class Intent:
         take: Which take of the same request it is, 0 to 2**64 - 1.
         request: The body, with media described instead of contained.
         node_id, prompt_id: ComfyUI's, where it comes from a workflow.
+        price: What the user says that a task costs; None to use the price that was learned.
         earlier: The fingerprints that the same request had in version 0.1.0.
         passed: Entries of the request whose tasks the gateway does not know with this key.
     """
@@ -46,6 +47,7 @@ class Intent:
     node_id: str = ""
     prompt_id: str = ""
     earlier: EarlierFingerprints = _no_earlier
+    price: float | None = None
     passed: frozenset[int] = frozenset()
 
     @property
@@ -58,6 +60,12 @@ class Intent:
 class Entry:
     """One row of the journal at the time it was read. Times are seconds since the epoch, None for
     what has not happened.
+
+    Attributes:
+        price: What this very task has cost, as the gateway's usage counter showed it; None if that
+            is not known.
+        estimate: What it was expected to cost when its request was entered; None if no price was
+            known then.
     """
 
     id: int
@@ -88,6 +96,9 @@ class Entry:
     answer: str = ""
     lease_boot: str | None = None
     lease_boot_until: float | None = None
+    sha256: str = ""
+    price: float | None = None
+    estimate: float | None = None
 
     @property
     def gateway(self) -> str:

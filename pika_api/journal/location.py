@@ -11,15 +11,25 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 
 from ..errors import JournalError
 from ..log import log
 from .schema import TASKS
+from .states import State
 
 #: The path in the URL of a SQLite database. SQLAlchemy 2.1 decodes it, and 2.0 does not.
 _RAW_PATH: Final = re.compile(r"sqlite(?:\+\w+)?://[^/?]*/([^?]*)")
 _IN_MEMORY: Final = ":memory:"
 _SQLITE: Final = "sqlite"
+_OPEN_STATES: Final = (State.SENT.value, State.UNKNOWN.value)
+#: As SQL, since the file is opened without SQLAlchemy.
+_COUNT_TASKS: Final = str(
+    sa.select(sa.func.count())
+    .select_from(TASKS)
+    .where(sa.or_(TASKS.c.task_id.is_not(None), TASKS.c.state.in_(_OPEN_STATES)))
+    .compile(dialect=sqlite.dialect(), compile_kwargs={"literal_binds": True})
+)
 
 
 def locate(address: str | sa.URL) -> sa.URL:
@@ -81,6 +91,24 @@ def is_journal(path: Path) -> bool:
             return database.execute(query, (TASKS.name,)).fetchone() is not None
     except sqlite3.Error:
         return False
+
+
+def count_tasks(path: Path) -> int | None:
+    """How many tasks a SQLite journal has, also those whose outcome is unknown.
+
+    Returns:
+        0 if there is no file, None if there is one that cannot be read.
+    """
+    try:
+        if not path.exists():
+            return 0
+        # Without a log nobody has it open. SQLite would create one, and leave it there.
+        has_log = path.with_name(f"{path.name}-wal").exists()
+        uri = read_only(path) if has_log else read_only(path, "immutable=1")
+        with closing(sqlite3.connect(uri, uri=True, timeout=5.0)) as database:
+            return int(database.execute(_COUNT_TASKS).fetchone()[0])
+    except (OSError, sqlite3.Error):
+        return None
 
 
 def read_only(path: Path, option: str = "mode=ro") -> str:

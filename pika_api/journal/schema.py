@@ -67,6 +67,28 @@ TASKS: Final = sa.Table(
     sa.Column("lease_owner", sa.String(36)),
     sa.Column("lease_boot", sa.String(64)),
     sa.Column("lease_boot_until", sa.Float(53)),
+    # SHA-256 of the file as the media host sent it, before the workflow was added to it.
+    sa.Column("sha256", sa.String(64), nullable=False, server_default=""),
+    # In the unit of the gateway's usage counter. `price` was read for this very task, `estimate` is
+    # what it was expected to cost when its request was entered. NULL where that is not known.
+    sa.Column("price", sa.Float(53)),
+    sa.Column("estimate", sa.Float(53)),
+)
+
+#: What single tasks have cost, as the usage counter showed it; see `prices`.
+PRICES: Final = sa.Table(
+    "pika_prices",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("gateway", sa.String(255), nullable=False),
+    sa.Column("model", sa.String(64), nullable=False),
+    sa.Column("effect", sa.String(64), nullable=False),
+    # Prices of different units cannot be compared.
+    sa.Column("unit", sa.String(16), nullable=False),
+    # The row in `pika_tasks`. Several processes may observe the same task.
+    sa.Column("entry_id", sa.Integer, nullable=False, unique=True),
+    sa.Column("price", sa.Float(53), nullable=False),
+    sa.Index("ix_pika_prices_kind", "gateway", "model", "effect"),
 )
 
 #: From each schema version to the next, statement by statement. Rows are never dropped.
@@ -96,7 +118,10 @@ UPGRADES: Final[Mapping[int, Sequence[str]]] = {
         "ALTER TABLE pika_tasks ADD COLUMN lease_owner VARCHAR(36)",
         "ALTER TABLE pika_tasks ADD COLUMN lease_boot VARCHAR(64)",
         "ALTER TABLE pika_tasks ADD COLUMN lease_boot_until FLOAT(53)",
+        "ALTER TABLE pika_tasks ADD COLUMN sha256 VARCHAR(64) NOT NULL DEFAULT ''",
         "CREATE INDEX ix_pika_tasks_fingerprint ON pika_tasks (fingerprint)",
+        "ALTER TABLE pika_tasks ADD COLUMN price FLOAT(53)",
+        "ALTER TABLE pika_tasks ADD COLUMN estimate FLOAT(53)",
     ),
 }
 

@@ -183,7 +183,7 @@ class Spool:
             try:
                 record.path.unlink(missing_ok=True)
             except OSError as error:  # it is recorded once more at the next start: no harm
-                log.warning("%s cannot be deleted: %s", record.path, error)
+                log.warning("journal: %s cannot be deleted: %s", record.path, error)
 
 
 def _write_line(descriptor: int, value: Mapping[str, Any]) -> None:

@@ -28,6 +28,8 @@ from ..settings import gateway_of, journal_url
 from .clocks import Clocks, SystemClocks
 from .database import Database, Replaced
 from .entries import Claim, Entry, Intent
+from .limits import NO_LIMITS, Limits
+from .prices import Kind, Prices, known_price
 from .queries import BY_TASK_ID, JournalQueries
 from .schema import EARLIER_ACCOUNTS, TASKS
 from .spool import Slot, Spool
@@ -105,6 +107,7 @@ _COPIED_COLUMNS: Final = (
     "prompt_id",
     "created_at",
     "sent_at",
+    "estimate",
 )
 #: What a record of the spool has only if there is room: values that may be long.
 _LONG_COLUMNS: Final = {
@@ -126,6 +129,9 @@ class Journal(JournalQueries):
     """The table of tasks. Opened at its first use; safe in threads and processes.
 
     Every method raises `JournalError` if the database does not answer.
+
+    Attributes:
+        prices: What tasks cost.
 
     Args:
         url: SQLAlchemy's URL of a SQLite or PostgreSQL database. The folder of a SQLite file is
@@ -154,6 +160,7 @@ class Journal(JournalQueries):
         self._spool = Spool(spool)
         self._clocks = clocks or SystemClocks()
         self.lease = lease
+        self.prices = Prices(database, self._clocks, lease)
         self._spool_unread = True
 
     @classmethod
@@ -185,7 +192,7 @@ class Journal(JournalQueries):
             ages.append(boot.seconds - (entry.lease_boot_until - self.lease))
         return max(min(ages), 0.0)
 
-    def claim(self, intent: Intent, owner: str) -> Claim:
+    def claim(self, intent: Intent, owner: str, limits: Limits = NO_LIMITS) -> Claim:
         """Enter a request, unless an entry holds its fingerprint already, or has a task of it.
 
         An entry whose owner's lease has lapsed is settled: it is taken over if it was never sent,
@@ -193,12 +200,16 @@ class Journal(JournalQueries):
 
         Args:
             owner: Who asks, for the lease.
+            limits: What a new entry must not exceed.
+
+        Raises:
+            LimitReached: It would be a new entry, and exceed a limit. None was entered.
         """
         looked = False
         while True:
             with contextlib.suppress(Replaced):  # claim in the file that is there now
                 self.take_over(all_files=self._spool_unread)
-                claim = self._try_claim(intent, owner)
+                claim = self._try_claim(intent, owner, limits)
                 if claim is None:
                     continue
                 # Another process may have its task id in the spool. Once: a record that cannot be
@@ -265,7 +276,7 @@ class Journal(JournalQueries):
             self._spool_unread = False
         return len(records)
 
-    def _try_claim(self, intent: Intent, owner: str) -> Claim | None:
+    def _try_claim(self, intent: Intent, owner: str, limits: Limits) -> Claim | None:
         """Claim in one transaction. None if another transaction released the fingerprint between
         two statements of this one, which is possible on PostgreSQL.
         """
@@ -286,6 +297,7 @@ class Journal(JournalQueries):
         holder = {"fingerprint": intent.fingerprint}
         with self._database.write() as connection:
             acquired = False
+            limits.lock(connection)
             earlier = self._earlier_fingerprints(connection, intent)
             row = self._claimed(connection, intent, earlier)
             if row is None:
@@ -294,12 +306,15 @@ class Journal(JournalQueries):
                 times = self._lease_parameters()
                 times |= {"created_at": times["now"], "lease_until": times["lease_end"]}
                 times |= {"lease_boot": times["boot_id"], "lease_boot_until": times["boot_end"]}
+                times["estimate"] = _estimate(connection, intent)
                 insert = _INSERT_CLAIM[connection.dialect.name]
                 acquired = connection.execute(insert, values | times).rowcount == 1
                 row = connection.execute(_BY_CLAIM, holder).mappings().first()
             if row is not None and not acquired:
                 acquired = self._settle_lapsed(connection, row, intent, owner)
                 row = _row(connection, row["id"])
+            if row is not None and acquired:
+                limits.check(connection, row["id"], intent.prompt_id, self._clocks.wall())
         return None if row is None or row["claim"] is None else Claim(Entry.of(row), acquired)
 
     def _claimed(
@@ -469,6 +484,8 @@ class Journal(JournalQueries):
         """Copy what is known of a task to its entry, and take its other entry off the lists."""
         if twin.result_url:
             self._apply(connection, Event.FINISHED, entry_id, result_url=twin.result_url)
+        if twin.sha256:
+            self._apply(connection, Event.RECEIVED, entry_id, sha256=twin.sha256)
         if twin.file_path:
             self._apply(connection, Event.SAVED, entry_id, file_path=twin.file_path)
         if twin.state is State.FAILED:
@@ -527,6 +544,10 @@ class Journal(JournalQueries):
     def mark_failed(self, entry_id: int, reason: str) -> None:
         """The gateway has ended it with an error. Releases the fingerprint."""
         self._record(Event.FAILED, entry_id, last_error=reason)
+
+    def mark_received(self, entry_id: int, sha256: str) -> None:
+        """Its file was received completely; the SHA-256 of its bytes, 64 hexadecimal digits."""
+        self._record(Event.RECEIVED, entry_id, sha256=sha256)
 
     def mark_saved(self, entry_id: int, path: Path) -> None:
         """Its file is completely on disk."""
@@ -595,6 +616,13 @@ class Journal(JournalQueries):
         values |= {"entry_id": entry_id, "expected_owner": expected_owner}
         values |= self._lease_parameters()
         return connection.execute(STATEMENTS[event], values).rowcount == 1
+
+
+def _estimate(connection: sa.Connection, intent: Intent) -> float | None:
+    """What a request will cost; None if that is not known."""
+    if intent.price is not None:
+        return intent.price
+    return known_price(connection, Kind.of(intent.gateway, intent.request))
 
 
 def _row(connection: sa.Connection, entry_id: int) -> sa.RowMapping | None:

@@ -30,6 +30,7 @@ class Event(Enum):
     RUNNING = auto()
     FINISHED = auto()
     RELINKED = auto()
+    RECEIVED = auto()
     FAILED = auto()
     SAVED = auto()
     ERROR = auto()
@@ -40,6 +41,7 @@ class Event(Enum):
     RELEASED = auto()
     RECLAIMED = auto()
     KEY_CHANGED = auto()
+    PRICED = auto()
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,8 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
         time="finished_at",
     ),
     Event.RELINKED: Transition(frozenset({State.SAVED}), State.SAVED, sets=("result_url",)),
+    # The file is complete. It may be somewhere else, and have other bytes, when it is saved.
+    Event.RECEIVED: Transition(ACTIVE | {State.FINISHED, State.SAVED}, None, sets=("sha256",)),
     Event.FAILED: Transition(
         ACTIVE, State.FAILED, sets=("last_error",), clears=("claim",), time="finished_at"
     ),
@@ -162,6 +166,8 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
     Event.RECLAIMED: Transition(REUSABLE, None, sets=("claim",), constants={"last_error": ""}),
     # The gateway knows the task with this key, too.
     Event.KEY_CHANGED: Transition(REUSABLE, None, sets=("key_id",)),
+    # Its price was read from the gateway's usage counter.
+    Event.PRICED: Transition(_ALL - SUBMITTING, None, sets=("price",)),
 }
 
 _earlier: Final = TASKS.alias("earlier")

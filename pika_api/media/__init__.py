@@ -2,6 +2,7 @@
 
 from .completeness import is_complete
 from .containers import check_structure
+from .frames import Frames, Sound, earlier_frames_digest, encode_frames
 from .images import (
     AS_IS,
     AUTO,
@@ -10,9 +11,9 @@ from .images import (
     PreparedImage,
     encode_image,
     prepare_image,
-    read_image_file,
 )
 from .kinds import FileKind, kind_of_file
+from .pictures import read_image_file
 from .probe import (
     PICTURES,
     DecodeLimits,
@@ -22,12 +23,22 @@ from .probe import (
     check_size,
     first_frame,
     inspect_file,
+    last_frame,
     open_picture,
     probe_file,
 )
+from .reencode import WHOLE, Part
 from .structure import NotMedia, RefusedMedia, StructureLimits, UnreadFormat
+from .texts import NoPlaceForTexts, add_texts
 from .types import Media
-from .video import read_video_file
+from .video import (
+    PreparedVideo,
+    file_digest,
+    part_digest,
+    prepare_video_file,
+    probe_video,
+    read_video_file,
+)
 
 __all__ = [
     "AS_IS",
@@ -35,27 +46,41 @@ __all__ = [
     "FITS",
     "FORMATS",
     "PICTURES",
+    "WHOLE",
     "DecodeLimits",
     "FileKind",
+    "Frames",
     "Inspection",
     "Media",
     "MediaKind",
+    "NoPlaceForTexts",
     "NotMedia",
+    "Part",
     "PreparedImage",
+    "PreparedVideo",
     "Probe",
     "RefusedMedia",
+    "Sound",
     "StructureLimits",
     "UnreadFormat",
+    "add_texts",
     "check_size",
     "check_structure",
+    "earlier_frames_digest",
+    "encode_frames",
     "encode_image",
+    "file_digest",
     "first_frame",
     "inspect_file",
     "is_complete",
     "kind_of_file",
+    "last_frame",
     "open_picture",
+    "part_digest",
     "prepare_image",
+    "prepare_video_file",
     "probe_file",
+    "probe_video",
     "read_image_file",
     "read_video_file",
 ]

@@ -19,7 +19,7 @@ from .structure import DEFAULT_STRUCTURE_LIMITS, NotMedia, Reader
 _MOST: Final = 1024 * 1024 * 1024
 _READ_COSTS: Final = 512
 #: Boxes on the way to the tables of chunks.
-_TO_CHUNKS: Final = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl"})
+TO_CHUNKS: Final = frozenset({b"moov", b"trak", b"mdia", b"minf", b"stbl"})
 #: Tables of chunks, and the format of an entry.
 _CHUNKS: Final = {b"stco": ">u4", b"co64": ">u8"}
 _SEGMENT: Final = 0x18538067
@@ -73,7 +73,7 @@ def _isobmff(reader: Reader) -> bool:
     """The boxes end where the file ends, and those with the samples are among them."""
     kinds: list[bytes] = []
     position = 0
-    for kind, start, end in _boxes(reader, 0, reader.size):
+    for kind, start, end in iterate_boxes(reader, 0, reader.size):
         if end > reader.size:
             return False
         kinds.append(kind)
@@ -87,7 +87,7 @@ def _isobmff(reader: Reader) -> bool:
     return b"mdat" in kinds and (b"moov" in kinds or b"meta" in kinds)
 
 
-def _boxes(reader: Reader, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+def iterate_boxes(reader: Reader, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
     """Type, start of the content, and end of each box. One without a size is not returned."""
     while True:
         head = reader.peek(start, 16)
@@ -107,10 +107,10 @@ def _has_chunks(reader: Reader, start: int, end: int, depth: int = 0) -> bool:
     """Whether all chunks of samples begin within the file."""
     import numpy as np
 
-    for kind, body, stop in _boxes(reader, start, end):
+    for kind, body, stop in iterate_boxes(reader, start, end):
         stop = min(stop, end)
-        if kind in _TO_CHUNKS:
-            if depth == len(_TO_CHUNKS) or not _has_chunks(reader, body, stop, depth + 1):
+        if kind in TO_CHUNKS:
+            if depth == len(TO_CHUNKS) or not _has_chunks(reader, body, stop, depth + 1):
                 return False
         elif form := _CHUNKS.get(kind):
             if stop - body > DEFAULT_STRUCTURE_LIMITS.table_bytes:

@@ -7,13 +7,10 @@ import io
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..errors import InvalidInput
 from . import png
-from .picture_files import check_picture_file
-from .structure import NotMedia
 from .types import Media
 
 if TYPE_CHECKING:
@@ -91,32 +88,33 @@ def prepare_image(
     return PreparedImage(media, ", ".join(filter(None, (change, note))), fitted)
 
 
-def to_rgb8(image: Any) -> Pixels:
+def to_rgb8(image: Any, name: str = "image") -> Pixels:
     """Convert floats in 0…1 to ``[H,W,3]`` bytes: clamped, rounded, composited over white.
 
     Args:
         image: Array of floats, ``[B,H,W,C]`` or ``[H,W,C]``; B is 1; C is 1 (grey), 3 (RGB) or
             4 (RGBA). A torch tensor on the CPU works, too.
+        name: The input that an error names.
 
     Raises:
         InvalidInput: A batch of several pictures, another shape, or values that are not finite.
     """
     import numpy as np
 
-    pixels = _single_picture(np.asarray(image))
+    pixels = _single_picture(np.asarray(image), name)
     height, width, channels = pixels.shape
     rgb = np.empty((height, width, 3), np.uint8)
     rows = max(_BAND_VALUES // (width * channels), 1)
     for start in range(0, height, rows):
-        _convert(pixels[start : start + rows], rgb[start : start + rows])
+        _convert(pixels[start : start + rows], rgb[start : start + rows], name)
     return rgb
 
 
-def _convert(band: npt.NDArray[Any], target: Pixels) -> None:
+def _convert(band: npt.NDArray[Any], target: Pixels, name: str) -> None:
     """Convert some rows of floats to bytes in ``target``."""
     import numpy as np
 
-    _check_finite(band)
+    _check_finite(band, name)
     with np.errstate(over="ignore"):  # values far over 1 overflow here and are clamped below
         scaled = np.multiply(band, 255.0, dtype=np.float32)
     np.clip(scaled, 0.0, 255.0, out=scaled)
@@ -127,7 +125,7 @@ def _convert(band: npt.NDArray[Any], target: Pixels) -> None:
     target[...] = scaled  # a grey channel is broadcast to three
 
 
-def _check_finite(band: npt.NDArray[Any]) -> None:
+def _check_finite(band: npt.NDArray[Any], name: str) -> None:
     import numpy as np
 
     # The sum is quick, and finite only if all values are. A sum that overflows is no proof.
@@ -135,23 +133,23 @@ def _check_finite(band: npt.NDArray[Any]) -> None:
         if np.isfinite(band.sum()) or np.isfinite(band).all():
             return
     raise InvalidInput(
-        "image",
+        name,
         "it has pixels that are not numbers (NaN or infinite).",
         "Check the node that created the picture; a VAE in half precision can cause this.",
     )
 
 
-def _single_picture(pixels: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def _single_picture(pixels: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     if pixels.ndim == 4 and pixels.shape[0] != 1:
         raise InvalidInput(
-            "image",
+            name,
             f"a batch of {pixels.shape[0]} images, but a task takes only one image.",
             "Select one (ImageFromBatch), or convert the batch to a list to get a task for each.",
         )
     picture = pixels[0] if pixels.ndim == 4 else pixels
     if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4) or 0 in picture.shape:
         raise InvalidInput(
-            "image",
+            name,
             f"the shape {tuple(pixels.shape)} is not that of a picture.",
             "Connect an IMAGE of shape [1, height, width, 1, 3 or 4].",
         )
@@ -282,26 +280,3 @@ def _describe_encoding(media: Media, form: str, quality: int) -> str:
 
 def _media(digest: Future[str], form: str, width: int, height: int, data: bytes) -> Media:
     return Media(digest.result(), f"image/{form}", width, height, data, len(data))
-
-
-def read_image_file(path: Path) -> Pixels:
-    """The pixels of a picture file (PNG, JPEG, WebP …): ``[H,W,3]`` bytes, upright as in EXIF.
-
-    Raises:
-        InvalidInput: The file is not a picture, or cannot be read.
-    """
-    import numpy as np
-    from PIL import Image, ImageOps
-
-    try:
-        check_picture_file(path)
-        with Image.open(path) as picture:
-            upright = ImageOps.exif_transpose(picture)
-            if not upright.has_transparency_data:
-                return np.array(upright.convert("RGB"))
-            pixels = np.asarray(upright.convert("RGBA"))
-    except (NotMedia, OSError, ValueError, Image.DecompressionBombError) as error:
-        raise InvalidInput(
-            "image", f"{path} is not a picture: {error}.", "Use a PNG, JPEG or WebP file."
-        ) from error
-    return to_rgb8(pixels.astype(np.float32) / 255.0)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from .containers import Structure, check_structure
 from .packets import check_packet
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     from av.container import InputContainer
     from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
     from PIL.Image import Image
 
 #: Frames of the maximum size that threads may decode at the same time. Beside them, a decoder keeps
@@ -205,7 +206,16 @@ def check_size(width: int, height: int, limits: DecodeLimits = DEFAULT_DECODE_LI
         )
 
 
-def _open(path: Path, structure: Structure, limits: DecodeLimits, **options: str) -> InputContainer:
+def _any_encoding() -> dict[str, Any]:
+    """Arguments with which PyAV accepts tags in any encoding. It always does since version 19."""
+    import av
+
+    return {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+
+def open_video(
+    path: Path, structure: Structure, limits: DecodeLimits, **options: str
+) -> InputContainer:
     """Open a file as the kind of video that was checked, and as nothing else.
 
     FFmpeg also reads playlists, which name further files, and renders text. A file from the network
@@ -215,7 +225,7 @@ def _open(path: Path, structure: Structure, limits: DecodeLimits, **options: str
 
     # FFmpeg decodes the first frames of every track already when it opens a file.
     pixels = str(limits.pixels // max(structure.video_tracks, 1))
-    container = av.open(
+    container: InputContainer = av.open(
         str(path),
         options={
             "format_whitelist": structure.demuxer or "",
@@ -223,7 +233,7 @@ def _open(path: Path, structure: Structure, limits: DecodeLimits, **options: str
             "max_pixels": pixels,
             **options,
         },
-        metadata_errors="replace",  # tags in another encoding are no reason to fail
+        **_any_encoding(),
         timeout=limits.open_seconds,
     )
     for stream in container.streams.video:
@@ -238,7 +248,7 @@ def _open(path: Path, structure: Structure, limits: DecodeLimits, **options: str
 
 def _probe_video(path: Path, structure: Structure, limits: DecodeLimits) -> tuple[Probe, int]:
     """The properties of a video, and the number of its frames; 0 if the file does not say it."""
-    with _ffmpeg_errors(), _open(path, structure, limits) as container:
+    with ffmpeg_errors(), open_video(path, structure, limits) as container:
         import av
 
         if not container.streams.video:
@@ -253,17 +263,17 @@ def _probe_video(path: Path, structure: Structure, limits: DecodeLimits) -> tupl
 
 
 @contextmanager
-def _ffmpeg_errors() -> Iterator[None]:
+def ffmpeg_errors() -> Iterator[None]:
     """Raise the errors of PyAV as `NotMedia`."""
     import av
 
     try:
         yield
     except (av.FFmpegError, MemoryError, IndexError) as error:
-        raise _undecodable(error) from error
+        raise undecodable(error) from error
 
 
-def _undecodable(error: Exception) -> NotMedia:
+def undecodable(error: Exception) -> NotMedia:
     """The error for one of PyAV. Too little memory or time does not mean that it is not media."""
     import av
 
@@ -315,21 +325,25 @@ def _decode(path: Path, structure: Structure, limits: DecodeLimits) -> _Decoding
     """Decode a video as far as possible."""
     decoding = _Decoding()
     # The edit list of a trimmed clip hides samples that the header counts.
-    with _ffmpeg_errors(), _open(path, structure, limits, ignore_editlist="1") as container:
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        at_once = _FRAMES_AT_ONCE * limits.pixels // max(stream.width * stream.height, 1)
-        threads = min((os.cpu_count() or 1) + 1, _MAX_THREADS, max(at_once, 1))
-        stream.codec_context.thread_count = threads
+    with ffmpeg_errors(), open_video(path, structure, limits, ignore_editlist="1") as container:
+        use_threads(container.streams.video[0], limits)
         for _frame in _frames(container, limits, decoding):
             decoding.frames += 1
     return decoding
 
 
+def use_threads(stream: VideoStream, limits: DecodeLimits) -> None:
+    """Decode with several threads, as far as their frames fit into the memory."""
+    stream.thread_type = "AUTO"
+    at_once = _FRAMES_AT_ONCE * limits.pixels // max(stream.width * stream.height, 1)
+    threads = min((os.cpu_count() or 1) + 1, _MAX_THREADS, max(at_once, 1))
+    stream.codec_context.thread_count = threads
+
+
 def _begins(path: Path, structure: Structure, limits: DecodeLimits) -> bool:
     """Whether a frame can be decoded in reasonable time."""
     patient = replace(limits, seconds=limits.open_seconds)
-    with _ffmpeg_errors(), _open(path, structure, patient) as container:
+    with ffmpeg_errors(), open_video(path, structure, patient) as container:
         return next(_frames(container, patient, _Decoding()), None) is not None
 
 
@@ -367,18 +381,94 @@ def first_frame(
         NotMedia: It cannot be decoded, or exceeds a limit.
         OSError: The file cannot be read.
     """
-    import numpy as np
-
     structure = check_structure(path, limits.pixels, limits.structure)
     if structure.demuxer is None:
-        with open_picture(path, limits, _RESULTS) as picture:
-            pixels = np.asarray(picture.convert("RGB"))
-    else:
-        _probe_video(path, structure, limits)
-        decoding = _Decoding()
-        with _ffmpeg_errors(), _open(path, structure, limits) as container:
-            frame = next(_frames(container, limits, decoding), None)
-        if frame is None:
-            raise _too_slow(limits) if decoding.slow else NotMedia("it has no frame")
-        pixels = frame.to_ndarray(format="rgb24")
+        return _picture_pixels(path, limits)
+    _probe_video(path, structure, limits)
+    decoding = _Decoding()
+    with ffmpeg_errors(), open_video(path, structure, limits) as container:
+        frame = next(_frames(container, limits, decoding), None)
+    return _frame_pixels(frame, decoding, limits)
+
+
+def last_frame(path: Path, limits: DecodeLimits = DEFAULT_DECODE_LIMITS) -> npt.NDArray[np.float32]:
+    """The frame that a player shows last, or a picture: ``[1,H,W,3]`` floats in 0…1.
+
+    Decodes from the last key frame, and the whole video where that does not lead to the last time
+    of its packets. A frame that an edit list hides does not count.
+
+    Raises:
+        NotMedia: It cannot be decoded, or exceeds a limit.
+        OSError: The file cannot be read.
+    """
+    structure = check_structure(path, limits.pixels, limits.structure)
+    if structure.demuxer is None:
+        return _picture_pixels(path, limits)
+    _probe_video(path, structure, limits)
+    with ffmpeg_errors():
+        end = _last_time(path, structure, limits)
+        frame, decoding = _last_decoded(path, structure, limits, end)
+        if frame is None or frame.pts != end:
+            frame, decoding = _last_decoded(path, structure, limits, None)
+    return _frame_pixels(None if decoding.slow else frame, decoding, limits)
+
+
+def _last_time(path: Path, structure: Structure, limits: DecodeLimits) -> int | None:
+    """The largest time of the shown packets, in units of the stream. Nothing is decoded."""
+    deadline = time.monotonic() + limits.seconds
+    last: int | None = None
+    with open_video(path, structure, limits) as container:
+        for packet in container.demux(container.streams.video[0]):
+            shown = packet.pts is not None and not packet.is_discard
+            if shown and (last is None or packet.pts > last):
+                last = packet.pts
+            if time.monotonic() > deadline:
+                return None
+    return last
+
+
+def _last_decoded(
+    path: Path, structure: Structure, limits: DecodeLimits, end: int | None
+) -> tuple[VideoFrame | None, _Decoding]:
+    """The frame with the largest time, the later one of two.
+
+    Args:
+        end: Begin at the last key frame before this time; None to begin at the start.
+    """
+    import av
+
+    decoding = _Decoding()
+    last: VideoFrame | None = None
+    with open_video(path, structure, limits) as container:
+        stream = container.streams.video[0]
+        use_threads(stream, limits)
+        if end is not None:
+            try:
+                container.seek(end, stream=stream)
+            except av.FFmpegError:
+                return None, decoding
+        for frame in _frames(container, limits, decoding):
+            if last is None or last.pts is None or frame.pts is None or frame.pts >= last.pts:
+                last = frame
+    return last, decoding
+
+
+def _picture_pixels(path: Path, limits: DecodeLimits) -> npt.NDArray[np.float32]:
+    import numpy as np
+
+    with open_picture(path, limits, _RESULTS) as picture:
+        return _to_floats(np.asarray(picture.convert("RGB")))
+
+
+def _frame_pixels(
+    frame: VideoFrame | None, decoding: _Decoding, limits: DecodeLimits
+) -> npt.NDArray[np.float32]:
+    if frame is None:
+        raise _too_slow(limits) if decoding.slow else NotMedia("it has no frame")
+    return _to_floats(frame.to_ndarray(format="rgb24"))
+
+
+def _to_floats(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    import numpy as np
+
     return (pixels.astype(np.float32) / 255.0)[None]

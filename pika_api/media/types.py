@@ -21,8 +21,9 @@ class Media:
     """A picture or video that is sent.
 
     Attributes:
-        digest: SHA-256 of the input, 64 hexadecimal digits: of the 8-bit pixels of a picture, or
-            the file of a video. It does not change with the encoding.
+        digest: SHA-256 of the input, 64 hexadecimal digits: of the 8-bit pixels of a picture, of
+            the file of a video, or of its 8-bit frames and its sound. It does not change with the
+            encoding.
         mime: The MIME type of `data`.
         width, height: Pixels.
         data: The encoded bytes, or the file that contains them.

@@ -8,7 +8,7 @@ from .aspect_ratio import (
     AspectRatio,
     parse_aspect_ratio,
 )
-from .checks import check_choice, check_url
+from .checks import MAX_TAKE, as_integer, check_choice, check_take, check_url
 from .extra import parse_extra
 from .fingerprint import describe_body, earlier_fingerprints, request_fingerprint
 from .payload import Payload
@@ -35,6 +35,7 @@ __all__ = [
     "MAX_FRAME_RATE",
     "MAX_GUIDANCE_SCALE",
     "MAX_MOTION",
+    "MAX_TAKE",
     "MIN_ASPECT_RATIO",
     "MIN_FRAME_RATE",
     "MIN_GUIDANCE_SCALE",
@@ -46,7 +47,9 @@ __all__ = [
     "Options",
     "Parameters",
     "Payload",
+    "as_integer",
     "check_choice",
+    "check_take",
     "check_url",
     "describe_body",
     "earlier_fingerprints",

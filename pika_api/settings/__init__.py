@@ -1,7 +1,8 @@
 """Key, base URL and limits: allowed values, sources, and the settings file."""
 
 from .addresses import gateway_of, is_loopback
-from .paths import FOLDER, find_home, journal_url, sqlite_url
+from .homes import KnownHome, known_homes, pack_folder, register_home
+from .paths import FOLDER, JOURNAL_FILE, find_home, journal_url, sqlite_url
 from .store import (
     Lock,
     RawSetting,
@@ -18,7 +19,9 @@ __all__ = [
     "BASE64_STYLES",
     "DEFAULTS",
     "FOLDER",
+    "JOURNAL_FILE",
     "RANGES",
+    "KnownHome",
     "Lock",
     "RawSetting",
     "Settings",
@@ -28,9 +31,12 @@ __all__ = [
     "gateway_of",
     "is_loopback",
     "journal_url",
+    "known_homes",
     "load_settings",
     "lock_reason",
+    "pack_folder",
     "read_settings_file",
+    "register_home",
     "resolve_settings",
     "save_settings",
     "sqlite_url",

@@ -218,7 +218,7 @@ def _refuse_locked(name: str, value: Any, resolved: Mapping[str, RawSetting]) ->
 
 def _checked(name: str, value: Any) -> Any:
     checked = check_setting(name, value)
-    if checked == "":
+    if name == "api_key" and checked == "":
         raise SettingsError("the key is blank.", name=name, hint="To remove it, clear it.")
     return checked
 

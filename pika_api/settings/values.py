@@ -16,8 +16,16 @@ from .addresses import gateway_of, is_loopback
 DEFAULT_BASE_URL: Final = "https://api.gpt.ge"
 #: How Base64 media are written: bare as in the API specification, or as a data: URI.
 BASE64_STYLES: Final = ("bare", "data-uri")
-#: Minimum and maximum of the numeric settings: a count; millions of bytes.
-RANGES: Final = {"max_requests": (1, 64), "max_body_mb": (0.2, 1000.0)}
+#: Minimum and maximum of the numeric settings: counts, millions of bytes, the unit of the balance.
+RANGES: Final = {
+    "max_requests": (1, 64),
+    "max_body_mb": (0.2, 1000.0),
+    "daily_limit": (0, 1_000_000),
+    "run_limit": (0, 1_000_000),
+    "price": (0.0, 1_000_000.0),
+}
+#: Maximum length of the currency, in characters.
+MAX_CURRENCY: Final = 12
 
 
 @dataclass(frozen=True)
@@ -30,6 +38,10 @@ class Settings:
         base64_style: One of `BASE64_STYLES`.
         max_requests: How many requests may run at the same time.
         max_body_mb: Maximum size of a request with an image, in millions of bytes.
+        daily_limit: How many tasks may be charged per calendar day; 0 for no limit.
+        run_limit: How many tasks may be charged per run of ComfyUI; 0 for no limit.
+        price: What a task costs, as the user says; None to learn it from the gateway.
+        currency: What is written behind amounts, such as ``CNY``; may be empty.
         withheld_key_origin: The origin that the stored key was entered for, if `base_url` is at
             another one: `api_key` is empty then. Else empty.
 
@@ -42,6 +54,10 @@ class Settings:
     base64_style: str = "bare"
     max_requests: int = 8
     max_body_mb: float = 10.0
+    daily_limit: int = 0
+    run_limit: int = 0
+    price: float | None = None
+    currency: str = ""
     withheld_key_origin: str = ""
 
     def __post_init__(self) -> None:
@@ -158,7 +174,7 @@ def _check_style(style: Any) -> str:
 
 
 def _check_number(name: str, value: Any) -> int | float:
-    kind = type(DEFAULTS[name])
+    kind = int if name == "max_requests" else float
     low, high = RANGES[name]
     hint = f"Use {low:g} to {high:g}."
     try:
@@ -173,6 +189,17 @@ def _check_number(name: str, value: Any) -> int | float:
     return int(number) if kind is int else number
 
 
+def _check_currency(value: Any) -> str:
+    text = value.strip() if isinstance(value, str) else None
+    if text is None or len(text) > MAX_CURRENCY or not text.isprintable() or set(text) & set("<>&"):
+        raise SettingsError(
+            f"not a text of up to {MAX_CURRENCY} characters.",
+            name="currency",
+            hint='Use a short name such as "CNY", or leave it out.',
+        )
+    return text
+
+
 _COPY_AGAIN: Final = "Copy the key again, without quotation marks or anything else around it."
 #: The settings that the user can change, in the order of `Settings`, with their defaults.
 DEFAULTS: Final[Mapping[str, Any]] = {
@@ -185,4 +212,8 @@ _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "base64_style": _check_style,
     "max_requests": lambda value: _check_number("max_requests", value),
     "max_body_mb": lambda value: _check_number("max_body_mb", value),
+    "daily_limit": lambda value: _check_number("daily_limit", value),
+    "run_limit": lambda value: _check_number("run_limit", value),
+    "price": lambda value: None if value is None else float(_check_number("price", value)),
+    "currency": _check_currency,
 }

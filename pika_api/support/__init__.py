@@ -1,5 +1,6 @@
 """Diagnostics for the user and for bug reports."""
 
 from .diagnostics import run_diagnostics
+from .homes import HomeChoice, choose_home
 
-__all__ = ["run_diagnostics"]
+__all__ = ["HomeChoice", "choose_home", "run_diagnostics"]

@@ -20,10 +20,11 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ..errors import PikaError, SettingsError
-from ..gateway import HealthCheck, Verdict
+from ..gateway import HealthCheck, Verdict, odd_no_proxy_entries, route_problem
 from ..journal import SCHEMA_VERSION, Journal, is_journal, misread_paths
 from ..settings import RawSetting, load_settings, read_settings_file, resolve_settings
 from ..text import format_size
+from .homes import HomeChoice
 from .redaction import Redactor, redact_user_text
 
 #: Packages that pika_api needs. Only the nodes need torch.
@@ -34,6 +35,8 @@ _MIN_FREE: Final = 1_000_000_000
 _RECENT_ERRORS: Final = 5
 _PROXIES: Final = {"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "REQUESTS_CA_BUNDLE",
                    "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"}  # fmt: skip
+#: The library requests does not read these.
+_IGNORED: Final = {"SSL_CERT_FILE", "SSL_CERT_DIR"}
 
 
 @dataclass(frozen=True)
@@ -64,6 +67,7 @@ def run_diagnostics(
     connect: bool,
     host_versions: Mapping[str, str] | None = None,
     environ: Mapping[str, str] = os.environ,
+    choice: HomeChoice | None = None,
 ) -> Diagnostics:
     """Run all checks. A problem becomes a line of the report, never an exception.
 
@@ -72,12 +76,13 @@ def run_diagnostics(
         output: The folder for finished files.
         connect: Whether to ask the gateway if it accepts the key; costs nothing.
         host_versions: Versions of the host application, by name.
+        choice: How the command line has chosen the private folder.
     """
     sections: Mapping[str, Sequence[_Check]] = {
         "Versions": [*_versions(host_versions or {})],
         "Settings": [*_settings(home, environ)],
-        "Environment": [*_environment(environ)],
-        "Journal": [*_journal(home, output, environ)],
+        "Environment": [*_environment(home, environ)],
+        "Journal": [*_journal(home, output, environ), *_folders(choice)],
         "Output folder": [*_output(output)],
         **({"Connection": [*_connection(home, environ)]} if connect else {}),
     }
@@ -149,13 +154,30 @@ def _host(url: object) -> str:
         return "not a valid URL"
 
 
-def _environment(environ: Mapping[str, str]) -> Iterator[_Check]:
-    """Names of variables, without their values."""
+def _environment(home: Path, environ: Mapping[str, str]) -> Iterator[_Check]:
+    """Names of variables; the value only of one that cannot work."""
     ours = sorted(name for name in environ if name.upper().startswith("PIKA_"))
     others = sorted(name for name in environ if name.upper() in _PROXIES)
     yield _Check(f"set: {', '.join([*ours, *others]) or 'no PIKA_ variable, no proxy'}")
     # On Windows and macOS this includes the proxies of the system settings.
-    yield _Check(f"proxies for: {', '.join(sorted(urllib.request.getproxies())) or 'none'}")
+    proxies = ", ".join(sorted(urllib.request.getproxies())) or "none"
+    yield _Check(f"proxies for: {proxies}", _route_problem(home, environ))
+    if odd := odd_no_proxy_entries(environ):
+        yield _Check(
+            f"NO_PROXY: {len(odd)} entries match no host",
+            f"In NO_PROXY, this matches no host: {', '.join(odd)}. Write host names, separated by "
+            "commas, without https:// and without *.",
+        )
+    if ignored := sorted(name for name in environ if name.upper() in _IGNORED):
+        yield _Check(f"{', '.join(ignored)}: no effect here; REQUESTS_CA_BUNDLE has one")
+
+
+def _route_problem(home: Path, environ: Mapping[str, str]) -> str:
+    """Why no request can leave for the gateway; empty if it can, or if the settings are invalid."""
+    try:
+        return route_problem(load_settings(home, environ).base_url)
+    except SettingsError:
+        return ""
 
 
 def _journal(home: Path, output: Path, environ: Mapping[str, str]) -> Iterator[_Check]:
@@ -177,6 +199,20 @@ def _journal(home: Path, output: Path, environ: Mapping[str, str]) -> Iterator[_
     for entry in failed_entries:
         name = f"{entry.task_id[:8]}…" if entry.task_id else f"#{entry.id}"
         yield _Check(f"{entry.state.value} {name}: {redact_user_text(entry.last_error, entry)}")
+
+
+def _folders(choice: HomeChoice | None) -> Iterator[_Check]:
+    """The private folders that are known."""
+    if choice is None:
+        return
+    for folder in choice.folders:
+        yield _Check(f"known folder: {folder}")
+    if choice.conflict:
+        yield _Check(
+            f"used: {choice.home}",
+            f"It is not clear which folder is meant: {choice.conflict}. Name it, with --home or "
+            "PIKA_HOME.",
+        )
 
 
 def _other_journals(file: Path | None) -> Iterator[_Check]:
@@ -206,11 +242,17 @@ def _output(output: Path) -> Iterator[_Check]:
 
 
 def _connection(home: Path, environ: Mapping[str, str]) -> Iterator[_Check]:
+    if _route_problem(home, environ):
+        yield _Check("not tested")  # the section on the environment says why
+        return
     try:
-        result = HealthCheck(load_settings(home, environ)).run()
+        check = HealthCheck(load_settings(home, environ))
+        result = check.run()
     except SettingsError:
         yield _Check("not tested")  # the section on settings says why
         return
     # A missing key is a problem of the section on settings already.
     problem = "" if result.verdict in (Verdict.GOOD, Verdict.NO_KEY) else result.message
     yield _Check(f"{result.verdict.value}: {result.message}", problem)
+    if result.verdict is Verdict.GOOD:
+        yield _Check(check.balance())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import threading
 import uuid
@@ -23,12 +24,14 @@ from ..media import (
     Probe,
     RefusedMedia,
     UnreadFormat,
+    file_digest,
     inspect_file,
     kind_of_file,
 )
 from ..progress import Progress, ProgressObserver, pause
 from ..settings import Settings
 from . import messages
+from .delivery import PLAIN, Delivery, add_to_file
 from .file_names import as_received, file_stem, file_suffix, is_as_received, possible_names
 from .policy import ServicePolicy
 from .poll import Poller
@@ -46,7 +49,7 @@ class Collected:
         path: The file.
         probe: Its properties, read from the file.
         result_url: The link it came from; it may have expired.
-        note: What is odd about the file, as a sentence; empty if it is sound.
+        note: What is odd about the file or its place, as sentences; empty if nothing is.
     """
 
     task_id: str
@@ -77,14 +80,22 @@ class Collector:
         self._workers = workers
         self._policy = policy
         self._inspections = ProbeCache(partial(_decode, limits=policy.decode_limits))
+        self._placing = threading.Lock()
 
     async def collect(
-        self, task_id: str, timeout: float | None, observer: ProgressObserver
+        self,
+        task_id: str,
+        timeout: float | None,
+        observer: ProgressObserver,
+        gateway: str | None = None,
+        delivery: Delivery = PLAIN,
     ) -> Collected:
         """See `Service.collect`."""
-        existing = await self._workers.disk(observer, self._find_file, task_id)
+        existing = await self._workers.disk(observer, self._find_file, task_id, delivery, gateway)
         if existing is not None:
             return existing
+        if gateway not in (None, self._settings.gateway):
+            raise messages.other_gateway(task_id, str(gateway), self._settings.base_url)
         task = await self._finished(task_id, timeout, observer)
         entry = await self._workers.disk(observer, self._entry, task_id)
         owner = str(uuid.uuid4())
@@ -95,8 +106,11 @@ class Collector:
                 observer.report(Progress("Another download of this file is running", 100, task_id))
                 await pause(self._policy.row_check, observer)
             # The previous holder of the lease may have saved it.
-            existing = await self._workers.disk(observer, self._find_file, task_id)
-            return existing or await self._download_with_retries(entry, task, owner, observer)
+            find = partial(self._find_file, is_owner=True)
+            existing = await self._workers.disk(observer, find, task_id, delivery)
+            if existing is not None:
+                return existing
+            return await self._download_with_retries(entry, task, owner, observer, delivery)
 
     async def _finished(
         self, task_id: str, timeout: float | None, observer: ProgressObserver
@@ -119,28 +133,63 @@ class Collector:
     def _entry(self, task_id: str) -> Entry:
         return self._journal.adopt(task_id, self._settings.base_url, self._settings.key_id)
 
-    def _find_file(self, task_id: str, *, accept_damaged: bool = False) -> Collected | None:
+    def _find_file(
+        self,
+        task_id: str,
+        delivery: Delivery,
+        gateway: str | None = None,
+        *,
+        is_owner: bool = False,
+        accept_damaged: bool = False,
+    ) -> Collected | None:
         """The file of an earlier download, if it is still there.
 
         Args:
+            gateway: The gateway of the task. None for the current one, or for another one if only
+                that has saved a task with this id.
+            is_owner: Whether the caller has the lease. Without it, a file that is not recorded at
+                its place is left to the worker that has it, which may be about to move it.
             accept_damaged: Whether to accept one that was damaged after it was saved.
 
         Raises:
             DownloadFailed: It is there, and nothing can be read of it.
         """
-        gateway = self._settings.gateway
-        entry = self._journal.find_by_task_id(task_id, gateway)
+        wanted = gateway or self._settings.gateway
+        entry = self._journal.find_by_task_id(task_id, wanted)
         if entry is None or entry.state not in (State.FINISHED, State.SAVED):
             return None
-        if entry.gateway != gateway and entry.state is not State.SAVED:
+        if entry.gateway != wanted and (gateway is not None or entry.state is not State.SAVED):
             return None
-        stem = file_stem(entry.gateway, task_id)
-        for candidate in self._candidates(entry, stem):
+        first = next(self._candidates(entry), None)
+        if first is None:
+            return None
+        is_settled = entry.state is State.SAVED and str(first) == entry.file_path
+        if is_owner or is_settled:
+            return self._take_file(entry, task_id, delivery, accept_damaged)
+        owner = str(uuid.uuid4())
+        with self._workers.keeper.keeping(owner):
+            if not self._journal.acquire_lease(entry.id, owner):
+                return None
+            try:
+                entry = self._journal.get(entry.id)
+                return self._take_file(entry, task_id, delivery, accept_damaged)
+            finally:
+                self._journal.release_lease(entry.id, owner)
+
+    def _take_file(
+        self, entry: Entry, task_id: str, delivery: Delivery, accept_damaged: bool
+    ) -> Collected | None:
+        """The first of the candidates that can be read. Raises `DownloadFailed`."""
+        for candidate in self._candidates(entry):
             try:
                 inspection = self._inspections.get(candidate)
                 if inspection.damaged and not (accept_damaged or is_as_received(candidate)):
                     raise NotMedia(inspection.problem)
-                path = self._in_output(candidate, stem)
+                # The process ended after it had received the file, and before it was done with it.
+                is_new = entry.state is State.FINISHED
+                return self._finish(
+                    entry, candidate, inspection, delivery, is_new=is_new, is_first=is_new
+                )
             except UnreadFormat as error:
                 raise self._keep(entry, task_id, candidate, error) from error
             except RefusedMedia as error:
@@ -149,8 +198,6 @@ class Collector:
                 if isinstance(error, NotMedia) and is_as_received(candidate):
                     raise self._keep(entry, task_id, candidate, error) from error
                 log.warning("task %s: downloading %s again: %s", task_id, candidate, error)
-                continue
-            return self._collected(entry, task_id, path, inspection, entry.result_url)
         return None
 
     def _keep(self, entry: Entry, task_id: str, path: Path, error: NotMedia) -> DownloadFailed:
@@ -159,13 +206,69 @@ class Collector:
         self._record(entry, path, failure.what)
         return failure
 
-    def _collected(
-        self, entry: Entry, task_id: str, path: Path, inspection: Inspection, url: str
+    def _finish(
+        self,
+        entry: Entry,
+        path: Path,
+        inspection: Inspection,
+        delivery: Delivery,
+        *,
+        is_new: bool,
+        is_first: bool,
     ) -> Collected:
-        """Record a file that can be read, and return it."""
-        note = messages.odd_file(path, inspection) if inspection.problem else ""
-        self._record(entry, path, note)
-        return Collected(task_id, path, inspection.probe, url, note)
+        """Deliver and record a file that can be read, and return it.
+
+        Args:
+            is_new: Whether it was just received. Then texts may be added.
+            is_first: Whether nobody can know its name yet. Then it loses the name with which it
+                was received, if it gets another one.
+
+        Raises:
+            OSError: It cannot be copied to the output folder.
+        """
+        notes = []
+        stem = file_stem(entry.gateway, str(entry.task_id))
+        if is_new and delivery.texts:
+            notes.append(self._add_texts(entry, path, stem, inspection, delivery))
+        target, note = self._place(path, stem, inspection, delivery)
+        notes.append(note)
+        problem = messages.odd_file(target, inspection) if inspection.problem else ""
+        self._record(entry, target, problem)
+        if is_first and target != path and path.parent == self._output:
+            with contextlib.suppress(OSError):  # Windows: a program has it open
+                path.unlink()
+        text = " ".join(filter(None, [problem, *notes]))
+        return Collected(str(entry.task_id), target, inspection.probe, entry.result_url, text)
+
+    def _add_texts(
+        self, entry: Entry, path: Path, stem: str, inspection: Inspection, delivery: Delivery
+    ) -> str:
+        """Add texts to a file that is as it was received. Returns a note if it stays so."""
+        if inspection.problem:
+            return messages.workflow_not_added("the file is not sound")
+        if not entry.sha256 or file_digest(path) != entry.sha256:
+            return ""  # the process ended after it had added them
+        problem = add_to_file(path, stem, delivery.texts, self._policy.decode_limits)
+        if problem is not None:
+            return messages.workflow_not_added(problem)
+        self._inspections.remember(path, inspection)
+        return ""
+
+    def _place(
+        self, path: Path, stem: str, inspection: Inspection, delivery: Delivery
+    ) -> tuple[Path, str]:
+        """The file where it is wanted, and a note if it cannot be there. Raises `OSError`."""
+        if delivery.place is None:
+            return self._in_output(path, stem), ""
+        size = inspection.probe.width, inspection.probe.height
+        try:
+            with self._placing:  # two nodes may want the same file at the same place
+                target = delivery.place.save(path, _ending(path), size)
+            self._inspections.remember(target, inspection)
+        except OSError as error:
+            path = self._in_output(path, stem)
+            return path, messages.not_placed(delivery.place.prefix, error, path)
+        return target, ""
 
     def _record(self, entry: Entry, path: Path, problem: str) -> None:
         """Record a complete file, unless that is recorded already."""
@@ -175,12 +278,13 @@ class Collector:
             if problem:
                 self._journal.record_error(entry.id, problem)
 
-    def _candidates(self, entry: Entry, stem: str) -> Iterator[Path]:
+    def _candidates(self, entry: Entry) -> Iterator[Path]:
         """Where the file may be, the most likely place first.
 
         The output folder may have moved since its path was recorded, and a process may have ended
         just before it recorded the path. Files of earlier versions have other names.
         """
+        stem = file_stem(entry.gateway, str(entry.task_id))
         recorded = Path(entry.file_path) if entry.file_path else None
         places = [self._output / name for name in possible_names(stem)]
         if recorded is not None:
@@ -193,8 +297,7 @@ class Collector:
         """The file in the output folder. A file that was saved elsewhere is copied there."""
         if path.parent == self._output:
             return path
-        suffix = as_received(path.suffix) if is_as_received(path) else path.suffix
-        target = self._output / (stem + suffix)
+        target = self._output / (stem + _ending(path))
         self._output.mkdir(parents=True, exist_ok=True)
         part = target.with_name(f"{target.name}.part")
         shutil.copyfile(path, part)
@@ -202,7 +305,12 @@ class Collector:
         return target
 
     async def _download_with_retries(
-        self, entry: Entry, task: Task, owner: str, observer: ProgressObserver
+        self,
+        entry: Entry,
+        task: Task,
+        owner: str,
+        observer: ProgressObserver,
+        delivery: Delivery,
     ) -> Collected:
         """Download with fresh links, as long as another attempt may help."""
         policy = self._policy
@@ -213,7 +321,9 @@ class Collector:
             observer.report(Progress("Downloading", 100, task.id))
             stop = threading.Event()
             try:
-                return await self._workers.media(observer, self._download, entry, task, owner, stop)
+                return await self._workers.media(
+                    observer, self._download, entry, task, owner, delivery, stop
+                )
             except DownloadFailed as error:
                 log.info("task %s: %s", task.id, error.what)
                 refused += isinstance(error, LinkRefused)
@@ -221,7 +331,8 @@ class Collector:
                 if error.charge_note:
                     raise  # it is already worded for the user
                 if last and error.retryable:
-                    damaged = await self._workers.disk(observer, self._find_damaged, task.id)
+                    find = partial(self._find_file, accept_damaged=True)
+                    damaged = await self._workers.disk(observer, find, task.id, delivery)
                     if damaged is not None:
                         return damaged
                 if last or not error.retryable:
@@ -231,7 +342,9 @@ class Collector:
             await pause(policy.download_pause * 2.0 ** (attempt - 1), observer)
             task = await self._finished(task.id, policy.relink_timeout, observer)
 
-    def _download(self, entry: Entry, task: Task, owner: str, stop: threading.Event) -> Collected:
+    def _download(
+        self, entry: Entry, task: Task, owner: str, delivery: Delivery, stop: threading.Event
+    ) -> Collected:
         """One attempt, in a thread. It holds the lease while it works.
 
         Args:
@@ -247,18 +360,16 @@ class Collector:
             try:
                 if not self._journal.acquire_lease(entry.id, owner):
                     raise DownloadFailed(task.id, "Another process is downloading it now.")
-                return self._save(entry, task, check)
+                return self._save(entry, task, delivery, check)
             except DownloadFailed as error:
                 self._journal.record_error(entry.id, error.what)
                 raise
             finally:
                 self._journal.release_lease(entry.id, owner)
 
-    def _find_damaged(self, task_id: str) -> Collected | None:
-        """A file that was damaged after it was saved, if another one cannot be downloaded."""
-        return self._find_file(task_id, accept_damaged=True)
-
-    def _save(self, entry: Entry, task: Task, check: Callable[[], None]) -> Collected:
+    def _save(
+        self, entry: Entry, task: Task, delivery: Delivery, check: Callable[[], None]
+    ) -> Collected:
         stem = file_stem(entry.gateway, task.id)
         path = part = self._output / f"{stem}.part"
         # The name of a complete file until it has been decoded. If the process dies of it, the next
@@ -279,10 +390,20 @@ class Collector:
             ending, result = self._inspect(task.id, unchecked, kind.suffix)
             path = part.with_name(stem + ending)
             try:
+                digest = file_digest(unchecked)
                 files.replace_file(unchecked, path)
             except OSError:
                 files.replace_file(unchecked, part)  # it was decoded: it may be opened again
                 raise
+            self._journal.mark_received(entry.id, digest)
+            is_first = entry.state is not State.SAVED
+            # What its row says of an earlier file is old.
+            entry = replace(entry, state=State.FINISHED, sha256=digest, result_url=task.result_url)
+            if isinstance(result, NotMedia):
+                raise self._keep(entry, task.id, path, result) from result
+            self._inspections.remember(path, result)
+            log.debug("task %s: received as %s", task.id, path)
+            return self._finish(entry, path, result, delivery, is_new=True, is_first=is_first)
         except OSError as error:
             raise DownloadFailed(
                 task.id,
@@ -290,12 +411,6 @@ class Collector:
                 hint=files.write_hint(error, path),
                 retryable=False,
             ) from error
-        entry = replace(entry, state=State.FINISHED)  # what its row says of an earlier file is old
-        if isinstance(result, NotMedia):
-            raise self._keep(entry, task.id, path, result) from result
-        self._inspections.remember(path, result)
-        log.debug("task %s: saved as %s", task.id, path)
-        return self._collected(entry, task.id, path, result, task.result_url)
 
     def _inspect(
         self, task_id: str, unchecked: Path, suffix: str
@@ -357,6 +472,11 @@ class ProbeCache(Generic[_T]):
             self._entries[path] = (version, probe)
             if len(self._entries) > self._CAPACITY:
                 del self._entries[next(iter(self._entries))]
+
+
+def _ending(path: Path) -> str:
+    """The ending of a finished file's name."""
+    return as_received(path.suffix) if is_as_received(path) else path.suffix
 
 
 def _decode(path: Path, limits: DecodeLimits) -> Inspection:

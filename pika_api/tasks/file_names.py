@@ -28,8 +28,9 @@ _SUFFIXES: Final = (
 #: completely. To download such a file again would change nothing.
 _AS_RECEIVED: Final = ".as-received"
 _DEFAULT_GATEWAY: Final = Settings().gateway
-#: What a hash at the end of a name looks like: that of an id has 8 digits, of a gateway 10.
-_HASHED: Final = re.compile(r"-([0-9a-f]{8}|[0-9a-f]{10})$")
+#: What a hash at the end of a name looks like: that of an id has 8 digits, of a gateway 10. And the
+#: number behind a name that the user has chosen.
+_HASHED: Final = re.compile(r"-([0-9a-f]{8}|[0-9a-f]{10})$|_[0-9]{5,}_$")
 
 
 def file_stem(gateway: str, task_id: str) -> str:

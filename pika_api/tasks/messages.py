@@ -20,7 +20,7 @@ from ..errors import (
 from ..gateway import Task
 from ..journal import Entry
 from ..media import Inspection, NotMedia
-from ..text import format_duration
+from ..text import format_duration, sanitize
 
 
 def _command(home: str) -> str:
@@ -222,6 +222,18 @@ def file_unreadable(task_id: str, path: Path, reason: NotMedia) -> DownloadFaile
         "delete it and queue the same workflow again. This costs nothing.",
         retryable=False,
     )
+
+
+def workflow_not_added(reason: str) -> str:
+    """A note about a file that stays as it was received, without the workflow."""
+    return f"The workflow is not in the file: {reason}."
+
+
+def not_placed(prefix: str, error: OSError, path: Path) -> str:
+    """A note about a file that cannot be saved where it is wanted."""
+    reason = sanitize(str(error.strerror or error))
+    wanted = sanitize(prefix[:80])
+    return f"It cannot be saved as {wanted}: {reason}. It is {path.parent.name}/{path.name}."
 
 
 def odd_file(path: Path, inspection: Inspection) -> str:

@@ -29,6 +29,12 @@ class ServicePolicy:
         refused_links: How many links the media host may refuse before it is an error.
         download_pause: Before the second download attempt; it doubles with each further one.
         relink_timeout: How long the feed is asked for a fresh link.
+        account_interval: Between two readings of the balance, unless something was sent since.
+        account_delay: After a submit before the balance is read: the gateway writes the charge
+            down after it has answered.
+        account_settle: After a submit before its charge is certainly in the usage counter. Some
+            gateways write charges down in batches.
+        account_absent: Before a gateway without account endpoints is asked again.
         decode_limits: Limits of what is decoded when a file is inspected.
     """
 
@@ -46,4 +52,8 @@ class ServicePolicy:
     refused_links: int = 2
     download_pause: float = 0.5
     relink_timeout: float = 60.0
+    account_interval: float = 60.0
+    account_delay: float = 3.0
+    account_settle: float = 20.0
+    account_absent: float = 3600.0
     decode_limits: DecodeLimits = field(default_factory=DecodeLimits)

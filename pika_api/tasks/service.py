@@ -10,10 +10,12 @@ from ..errors import InvalidInput
 from ..gateway import Client, Task
 from ..journal import Entry, Journal
 from ..progress import NO_OBSERVER, Progress, ProgressObserver
-from ..request import GenerateRequest
+from ..request import GenerateRequest, check_take
 from ..settings import Settings
 from ..text import is_task_id, sanitize
+from .account import Account
 from .collect import Collected, Collector
+from .delivery import PLAIN, Delivery
 from .policy import ServicePolicy
 from .poll import Poller
 from .submit import Submitted, Submitter
@@ -30,6 +32,9 @@ class Service:
     once: nothing here is bound to a loop. Blocking work runs in the service's own threads. Facts
     that must not be lost are recorded in the same thread call that learned them, so a cancelled
     coroutine loses nothing.
+
+    Attributes:
+        account: The balance of the key, and the price of a task.
 
     Args:
         settings: Key, base URL and limits.
@@ -57,9 +62,10 @@ class Service:
         self._workers = Workers(
             journal, settings.max_requests, policy.rate_limit_pause, policy.exit_grace
         )
+        self.account = Account(settings, self._client, journal, self._workers.backoff, policy)
         self._poller = Poller(settings, self._client, journal, self._workers, policy)
         self._submitter = Submitter(
-            settings, self._client, journal, self._poller, self._workers, policy
+            settings, self._client, journal, self._poller, self._workers, self.account, policy
         )
         self._collector = Collector(
             settings, self.output, self._client, journal, self._poller, self._workers, policy
@@ -73,6 +79,7 @@ class Service:
     def close(self) -> None:
         """Wait for the calls in progress, then release threads and sockets."""
         self._workers.close()
+        self.account.close()
         self._client.close()
 
     async def submit(
@@ -87,16 +94,18 @@ class Service:
         """Create a task for the request, or reuse the task that it already has.
 
         Args:
-            take: Which take of the request this is. Another take is another task and another
-                charge.
+            take: Which take of the request this is, 0 to `MAX_TAKE`. Another take is another task
+                and another charge.
             node_id, prompt_id: ComfyUI's ids, for the journal.
 
         Raises:
-            SettingsError, JournalError: Nothing was sent.
+            SettingsError, JournalError, LimitReached: Nothing was sent.
+            InvalidInput: The take is not valid. Nothing was sent.
             NotAccepted: It was sent and provably not accepted.
             SubmitUnknown: It was sent, now or earlier, and the outcome is unknown.
         """
         self.settings.require_key()
+        take = check_take("seed", take)
         if not self._loss_checked:
             self._loss_checked = True
             if loss := await self._workers.disk(observer, self.journal.report_loss, self.output):
@@ -166,16 +175,27 @@ class Service:
         task_id: str,
         *,
         timeout: float | None = None,
+        gateway: str | None = None,
+        delivery: Delivery = PLAIN,
         observer: ProgressObserver = NO_OBSERVER,
     ) -> Collected:
         """Wait for a task and save its file in the output folder, unless it is there already.
 
+        A file that is there already gets a further name if `delivery` asks for another place. It
+        keeps its earlier names.
+
+        Args:
+            timeout: Seconds to wait from now; None for no limit.
+            delivery: Where the file is saved, and what is added to it.
+            gateway: The identity of the gateway that the task belongs to; None for the current one,
+                or for another one if only that has saved a task with this id.
+
         Raises:
             DownloadFailed: The file cannot be downloaded or saved, or is not media.
-            TaskFailed, TaskTimeout, TaskNotFound, FeedRefused: As `wait`.
+            TaskFailed, TaskTimeout, TaskNotFound, OtherGateway, FeedRefused: As `wait`.
         """
         self.settings.require_key()
-        return await self._collector.collect(task_id, timeout, observer)
+        return await self._collector.collect(task_id, timeout, observer, gateway, delivery)
 
     async def prepare(
         self,

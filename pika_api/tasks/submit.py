@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import FeedError, InvalidInput, JournalError, NotAccepted, SubmitUnknown
 from ..gateway import Client, resend_delay
-from ..journal import SUBMITTING, Claim, Entry, Intent, Journal, Slot, State
+from ..journal import SUBMITTING, Claim, Entry, Intent, Journal, Limits, Slot, State
 from ..log import log
 from ..progress import NO_OBSERVER, Progress, ProgressObserver, pause
 from ..request import (
@@ -23,6 +23,7 @@ from ..request import (
 from ..settings import Settings
 from ..text import format_duration, format_size
 from . import messages
+from .account import Account
 from .policy import ServicePolicy
 from .poll import Poller
 from .workers import Workers
@@ -37,11 +38,13 @@ class Submitted:
         reused: Whether the task existed already: nothing was sent or charged by this call.
         replaced: The earlier task of the same request that this new one replaces, because the
             gateway does not know it with the current key; empty if there is none.
+        estimate: What a new task is expected to cost; None if that is not known.
     """
 
     task_id: str
     reused: bool
     replaced: str = ""
+    estimate: float | None = None
 
 
 class _OwnershipLost(Exception):
@@ -61,6 +64,7 @@ class Submitter:
         journal: Journal,
         poller: Poller,
         workers: Workers,
+        account: Account,
         policy: ServicePolicy,
     ) -> None:
         self._settings = settings
@@ -68,8 +72,10 @@ class Submitter:
         self._journal = journal
         self._poller = poller
         self._workers = workers
+        self._account = account
         self._policy = policy
         self._random = random.Random()
+        self._limits = Limits(settings.daily_limit, settings.run_limit)
 
     async def submit(
         self,
@@ -94,6 +100,7 @@ class Submitter:
             earlier=lambda base_url, key_id: earlier_fingerprints(
                 body, base_url=base_url, key_id=key_id, take=take
             ),
+            price=settings.price,
         )
         payload = Payload(body, data_uri=settings.base64_style == "data-uri")
         owner = str(uuid.uuid4())
@@ -118,7 +125,9 @@ class Submitter:
                     self._workers.start(self._journal.mark_withdrawn, entry.id, owner)
                     raise
                 else:
-                    return Submitted(task_id, reused=False, replaced=replaced)
+                    return Submitted(
+                        task_id, reused=False, replaced=replaced, estimate=entry.estimate
+                    )
 
     async def _reuse(self, entry: Entry, intent: Intent, observer: ProgressObserver) -> bool:
         """Whether the request's task can be reused. If not, its claim is released.
@@ -149,7 +158,9 @@ class Submitter:
     async def _claim(self, intent: Intent, owner: str, observer: ProgressObserver) -> Claim:
         """The claim on this request, once no other worker is sending it."""
         while True:
-            claim = await self._workers.disk(observer, self._journal.claim, intent, owner)
+            claim = await self._workers.disk(
+                observer, self._journal.claim, intent, owner, self._limits
+            )
             if claim.acquired or claim.entry.state not in SUBMITTING:
                 return claim
             observer.report(Progress("The same request is being sent; waiting for its task"))
@@ -162,7 +173,7 @@ class Submitter:
         attempt = 0
         while True:
             attempt += 1
-            upload = _upload_observer(payload, observer)
+            upload = _upload_observer(payload, observer, self._account.describe(entry.estimate))
             try:
                 return await self._workers.submit(upload, self._send_once, entry, payload, owner)
             except NotAccepted as error:
@@ -214,6 +225,7 @@ class Submitter:
                     task_ids=error.task_ids,
                 ) from error
             self._record(entry, task_id, slot)
+        self._account.submitted()
         log.info("task %s: submitted (request #%d)", task_id, entry.id)
         return task_id
 
@@ -268,9 +280,12 @@ def _has_file(entry: Entry) -> bool:
     return entry.state is State.SAVED and Path(entry.file_path).is_file()
 
 
-def _upload_observer(payload: Payload, observer: ProgressObserver) -> ProgressObserver:
-    """An observer that also reports how much of the request has been sent."""
+def _upload_observer(
+    payload: Payload, observer: ProgressObserver, cost: str = ""
+) -> ProgressObserver:
+    """An observer that also reports how much of the request has been sent, and what it costs."""
     total = len(payload)
+    end = f" · {cost}" if cost else ""
     reported = -1
 
     def check() -> None:
@@ -279,8 +294,8 @@ def _upload_observer(payload: Payload, observer: ProgressObserver) -> ProgressOb
         per_cent = 100 * payload.sent // total
         if per_cent != reported:
             reported = per_cent
-            text = f"Sending the request, {per_cent} % of {format_size(total)}"
+            text = f"Sending the request, {per_cent} % of {format_size(total)}{end}"
             observer.report(Progress(text, per_cent))
 
-    observer.report(Progress(f"Sending the request ({format_size(total)})"))
+    observer.report(Progress(f"Sending the request ({format_size(total)}){end}"))
     return ProgressObserver(check, observer.report)

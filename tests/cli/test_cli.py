@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -17,7 +18,7 @@ from PIL import Image
 from devtools import ROOT
 from pika_api.cli import main
 from pika_api.journal import Journal
-from pika_api.settings import sqlite_url
+from pika_api.settings import register_home, sqlite_url
 from simulator import Simulator
 from support.api import KEY, PROMPT, intent, write_video
 from support.gateway import result_name
@@ -113,6 +114,81 @@ def test_one_task_through_status_result_tasks_and_forget(gateway: Simulator, she
     assert len(gateway.charged) == 2
 
 
+def test_every_seed_is_a_take_of_its_own(
+    gateway: Simulator,
+    shell: Shell,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """0 to 2**64 - 1 are exact: neighbours are different tasks, and each is reused."""
+    seeds = (0, 2**53, 2**53 + 1, 2**63, 2**64 - 2, 2**64 - 1)
+    for _ in range(2):
+        for seed in seeds:
+            arguments = ("generate", PROMPT, "--seed", str(seed))
+            assert shell.inside(*arguments, monkeypatch=monkeypatch, capsys=capsys)[0] == 0
+    assert len(gateway.charged) == len(seeds)
+    with closing(Journal(sqlite_url(shell.home))) as journal:
+        assert sorted(entry.take for entry in journal.entries(limit=99)) == list(seeds)
+
+
+def test_empty_journal_beside_another_one_with_tasks_pays_nothing(
+    gateway: Simulator, shell: Shell, tmp_path: Path
+) -> None:
+    """`generate` lists the folders and asks for one, before anything is sent or created. The other
+    commands say which folder they use; doctor reports it as a problem. With --home or PIKA_HOME
+    nothing is asked."""
+    shell("generate", PROMPT)  # PIKA_HOME is set, and new
+    env = {"PIKA_HOME": "", "HOME": str(tmp_path), "USERPROFILE": str(tmp_path),
+           "XDG_CONFIG_HOME": str(tmp_path / "config")}  # fmt: skip
+    register_home(shell.home, env, tmp_path / "other-pack")
+    done = shell("generate", PROMPT, code=1, **env)
+    assert done.stdout == ""
+    assert "Nothing was sent" in done.stderr
+    assert f"{shell.home} (tasks: 1)" in done.stderr
+    assert not (tmp_path / ".pika").exists()
+    listed = shell("tasks", **env)
+    assert listed.stdout == ""
+    assert str(shell.home) in listed.stderr
+    report = shell("doctor", code=1, **env).stdout
+    assert "It is not clear which folder is meant" in report
+    assert "known folder: " in report
+    assert len(gateway.charged) == 1
+    again = shell("--home", str(shell.home), "generate", PROMPT, **env)
+    assert "no new charge" in again.stderr
+    assert shell("--home", str(tmp_path / "new"), "generate", PROMPT, **env).stdout.strip()
+    assert len(gateway.charged) == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("HTTPS_PROXY", "socks5://user:proxy-password@127.0.0.1:1080"),
+     ("ALL_PROXY", "http//user:proxy-password@127.0.0.1"), ("REQUESTS_CA_BUNDLE", "absent.pem")],
+)  # fmt: skip
+def test_unusable_environment_ends_each_command_at_once(
+    gateway: Simulator, shell: Shell, name: str, value: str
+) -> None:
+    """generate, result and doctor name the variable, without the password in it. They do not try
+    for 20 s."""
+    env = {name: value, "PIKA_BASE_URL": "https://localhost:9"}
+    started = time.monotonic()
+    for command in (("generate", PROMPT), ("result", "some-task"), ("doctor",)):
+        done = shell(*command, code=1, **env)
+        text = done.stdout + done.stderr
+        assert f"{name} is " in text
+        assert "proxy-password" not in text
+    assert time.monotonic() - started < 18.0
+    assert gateway.log == []
+
+
+def test_invalid_seed_names_the_option_and_the_range(shell: Shell) -> None:
+    """The error is short, and says which option is wrong and what it takes."""
+    for seed in ("-1", "9" * 5000, "7.5"):
+        last = shell("generate", PROMPT, "--seed", seed, code=2).stderr.splitlines()[-1]
+        assert "--seed" in last
+        assert str(2**64 - 1) in last
+        assert len(last) < 300
+
+
 def test_image_and_video_files_are_sent(gateway: Simulator, shell: Shell, tmp_path: Path) -> None:
     """A JPEG is sent as PNG with its own aspect ratio, an MP4 as it is."""
     Image.new("RGB", (64, 64)).save(tmp_path / "p.jpg")
@@ -132,6 +208,10 @@ def test_image_and_video_files_are_sent(gateway: Simulator, shell: Shell, tmp_pa
         ((), 2),
         (("generate",), 2),
         (("generate", PROMPT, "--pikaffect", "Nope"), 2),
+        *(
+            (("generate", PROMPT, "--seed", seed), 2)
+            for seed in ("-1", str(2**64), "9" * 5000, "7.0", "1e3", "True", "", "seven", "nan")
+        ),
         (("generate", " "), 1),
         (("generate", PROMPT, "--aspect-ratio", "wide"), 1),
         (("generate", PROMPT, "--image", "absent.png"), 1),

@@ -41,6 +41,7 @@ from pika_api.media import (
     check_structure,
     first_frame,
     open_picture,
+    prepare_video_file,
     probe_file,
     read_image_file,
     read_video_file,
@@ -504,6 +505,24 @@ def test_users_hostile_picture_is_refused(
     path.write_bytes(PICTURES[name]())
     with pytest.raises(InvalidInput, match="is not a picture"):
         read_image_file(path)
+
+
+@pytest.mark.parametrize("name", sorted(CONTAINERS.keys() - {SLOW, "mp4_extradata"}))
+def test_users_hostile_video_is_refused(tmp_path: Path, name: str) -> None:
+    """For a conversion, too. No new file is left."""
+    path = tmp_path / "a"
+    path.write_bytes(CONTAINERS[name]())
+    with pytest.raises(InvalidInput, match=r"a (is not a video|cannot be sent): "):
+        prepare_video_file(path, lambda: tmp_path / "new.mp4")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_video_that_is_sent_unchanged_is_not_decoded(tmp_path: Path) -> None:
+    """What its parameters declare costs nothing then."""
+    path = tmp_path / "a"
+    path.write_bytes(CONTAINERS["mp4_extradata"]())
+    prepared = prepare_video_file(path, lambda: tmp_path / "new.mp4")
+    assert (prepared.media.data, prepared.frames) == (path, 0)
 
 
 @pytest.mark.parametrize("name", ["jpeg_scans", "gif_comments"])

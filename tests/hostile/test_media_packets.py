@@ -130,11 +130,11 @@ def test_lack_of_memory_or_time_does_not_mean_that_it_is_no_media(
     error: Exception, text: str
 ) -> None:
     """Such a file is kept."""
-    refused = probe._undecodable(error)
+    refused = probe.undecodable(error)
     assert isinstance(refused, RefusedMedia)
     assert text in str(refused)
-    assert not isinstance(probe._undecodable(av.error.EOFError(1, "End of file")), RefusedMedia)
-    assert "adds tracks" in str(probe._undecodable(IndexError("list index out of range")))
+    assert not isinstance(probe.undecodable(av.error.EOFError(1, "End of file")), RefusedMedia)
+    assert "adds tracks" in str(probe.undecodable(IndexError("list index out of range")))
 
 
 def test_picture_without_enough_memory_is_kept(tmp_path: Path) -> None:

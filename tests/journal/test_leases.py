@@ -108,11 +108,12 @@ def test_thread_that_ends_is_replaced(
                 raise error
             self.ended += 1
 
+    until(lambda: not keepers(), what="the end of the threads of other tests")
     journal = EndingJournal()
     keeper = LeaseKeeper(journal)  # type: ignore[arg-type]
     with keeper.keeping("me"):
         until(lambda: journal.ended >= 2, what="renewals by a new thread")
-        assert len(keepers()) == 1
+        until(lambda: len(keepers()) == 1, what="the end of the earlier threads")
     assert "is replaced" in caplog.text
     keeper.close()
     assert keepers() == []
@@ -130,6 +131,7 @@ def test_thread_that_cannot_be_started_is_started_with_the_next_owner(
             raise RuntimeError("can't start new thread")
         return start_thread(run, name)
 
+    until(lambda: not keepers(), what="the end of the threads of other tests")
     journal = SlowJournal()
     keeper = LeaseKeeper(journal, start)  # type: ignore[arg-type]
     with keeper.keeping("one"), keeper.keeping("two"):

@@ -58,6 +58,11 @@ TABLE: list[tuple[str, Call, list[State | None]]] = [
         lambda j: j.mark_finished(1, "new"),
         [None, None, F, None, None, F, F, F, V],
     ),
+    (
+        "received",
+        lambda j: j.mark_received(1, "new"),
+        [None, None, B, None, None, N, F, None, V],
+    ),
     ("failed", lambda j: j.mark_failed(1, "new"), [None, None, X, None, None, X, None, None, None]),
     (
         "saved",
@@ -85,6 +90,7 @@ COLUMNS: dict[str, dict[str, object]] = {
     },
     "running": {"progress": 50},
     "finished": {"progress": 100, "result_url": "new", "finished_at": NOW},
+    "received": {"sha256": "new"},
     "failed": {"last_error": "new", "finished_at": NOW},
     "saved": {"last_error": "", "file_path": "new", "saved_at": NOW},
     "error": {"last_error": "new"},

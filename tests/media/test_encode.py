@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import itertools
+import struct
+import zlib
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -64,8 +68,93 @@ def test_png_of_several_bands_is_lossless(size: tuple[int, int]) -> None:
         assert np.array_equal(np.asarray(picture), pixels)
 
 
+def smooth(width: int, height: int) -> np.ndarray:
+    """A picture without grain, as after scaling up."""
+    small = noisy_gradient(width // 8 + 2, height // 8 + 2, 40)
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def chunks(data: bytes) -> list[tuple[bytes, bytes]]:
+    """The chunks of a PNG file. Their checksums are right, and nothing is behind the last."""
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    found, position = [], 8
+    while position < len(data):
+        (size,) = struct.unpack_from(">I", data, position)
+        body = data[position + 4 : position + 8 + size]
+        assert data[position + 8 + size : position + 12 + size] == struct.pack(
+            ">I", zlib.crc32(body)
+        )
+        found.append((body[:4], body[4:]))
+        position += 12 + size
+    return found
+
+
+#: Sizes of one band, of several, with a last band of one row, and with rows longer than a band.
+BANDS = [(1, 1), (700, 90), (700, 500), (1300, 1 + 2 * (png._BAND_BYTES // 3900)), (180_000, 3)]
+
+
+@pytest.mark.parametrize("size", BANDS, ids=str)
+@pytest.mark.parametrize("candidate", png._CANDIDATES, ids=str)
+def test_bands_are_one_zlib_stream(candidate: tuple[int, int, int], size: tuple[int, int]) -> None:
+    """A strict decoder reads it to its end and finds nothing behind it; FFmpeg and Pillow decode
+    the same pixels. The file is the same for any number of threads.
+    """
+    pixels = noisy_gradient(*size, spread=9)
+    plan = png.Plan(*candidate, 0)
+    data = png.encode_png(pixels, plan, threads=1)
+    assert {png.encode_png(pixels, plan, threads=count) for count in (2, 3, 7)} == {data}
+    kinds, bodies = zip(*chunks(data), strict=True)
+    assert set(kinds[1:-1]) == {b"IDAT"}
+    assert (kinds[0], kinds[-1], bodies[-1]) == (b"IHDR", b"IEND", b"")
+    unpacker = zlib.decompressobj()
+    raw = unpacker.decompress(b"".join(bodies[1:-1]))
+    assert (unpacker.eof, unpacker.unused_data) == (True, b"")
+    assert len(raw) == size[1] * (1 + 3 * size[0])
+    with Image.open(io.BytesIO(data)) as picture:
+        assert np.array_equal(np.asarray(picture), pixels)
+    if max(size) < 32_768:  # FFmpeg decodes nothing wider
+        with av.open(io.BytesIO(data), format="png_pipe") as container:
+            frame = next(container.decode(video=0))
+        assert np.array_equal(frame.to_ndarray(format="rgb24"), pixels)
+
+
+def paeth(left: int, above: int, corner: int) -> int:
+    """The predictor as the PNG specification describes it (9.4)."""
+    estimate = left + above - corner
+    return min((left, above, corner), key=lambda value: abs(estimate - value))
+
+
+def test_paeth_predictor_is_that_of_the_specification() -> None:
+    """For all kinds of neighbours, also where two are equally close: left first, then above."""
+    values = [0, 1, 2, 3, 84, 85, 86, 126, 127, 128, 129, 169, 170, 171, 253, 254, 255]
+    neighbours = list(itertools.product(values, repeat=3))
+    neighbours += np.random.default_rng(1).integers(0, 256, (10_000, 3)).tolist()
+    rows = np.array([[left] * 3 + [0] * 3 for left, _, _ in neighbours], np.uint8)
+    upper = np.array([[corner] * 3 + [above] * 3 for _, above, corner in neighbours], np.uint8)
+    expected = [paeth(*each) for each in neighbours]
+    assert png._predict_paeth(rows, upper)[:, 3].tolist() == expected
+
+
 @pytest.mark.parametrize(
-    "pixels", [noisy_gradient(640, 480, 3), drawing(640, 480)], ids=["photo", "drawing"]
+    ("pixels", "kinds"),
+    [
+        (noisy_gradient(900, 700, 12), {3, 4}),
+        (smooth(900, 700), {4}),
+        (drawing(900, 700), {2}),
+    ],
+    ids=["photo", "smooth", "drawing"],
+)
+def test_only_a_picture_that_repeats_is_searched(pixels: np.ndarray, kinds: set[int]) -> None:
+    """The full search takes several times as long, and gains nothing for grain and gradients."""
+    plan = png.plan_png(pixels)
+    assert plan.filter in kinds
+    assert (plan.strategy == zlib.Z_RLE) == (plan.filter != 2)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [noisy_gradient(640, 480, 3), drawing(640, 480), smooth(640, 480)],
+    ids=["photo", "drawing", "smooth"],
 )
 def test_png_is_not_much_larger_than_usual(pixels: np.ndarray) -> None:
     """At most a third larger than from a general encoder at its default, for photographs, which do

@@ -149,9 +149,10 @@ def collect_file(home: Path, output: Path, data: bytes) -> None:
         feed = answer(200, {"videos": [{"status": "finished", "resultUrl": link}]})
         with RawServer(feed) as gateway:
             settings = Settings(api_key=KEY, base_url=gateway.url)
+            journal = Journal(sqlite_url(home))
             service = Service(
                 settings,
-                Journal(sqlite_url(home)),
+                journal,
                 output,
                 policy=ServicePolicy(download_attempts=1),
             )
@@ -159,6 +160,7 @@ def collect_file(home: Path, output: Path, data: bytes) -> None:
                 run(service.collect("t"))
             finally:
                 service.close()
+                journal.close()
 
 
 def test_suffix_is_chosen_by_the_content(tmp_path: Path) -> None:

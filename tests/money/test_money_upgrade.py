@@ -97,6 +97,9 @@ ADDED_BY_SCHEMA_4 = {
     ("lease_owner", "VARCHAR(36)", 0, None, 0),
     ("lease_boot", "VARCHAR(64)", 0, None, 0),
     ("lease_boot_until", "FLOAT", 0, None, 0),
+    ("sha256", "VARCHAR(64)", 1, "''", 0),
+    ("price", "FLOAT", 0, None, 0),
+    ("estimate", "FLOAT", 0, None, 0),
 }
 ROW = """
 INSERT INTO pika_tasks VALUES (
@@ -419,8 +422,8 @@ def test_next_upgrade_keeps_the_rows(old: Path, monkeypatch: pytest.MonkeyPatch)
     """Its statements run once, in the first of two services; ids and states stay."""
     upgrade_by(
         monkeypatch,
-        "ALTER TABLE pika_tasks ADD COLUMN price FLOAT NOT NULL DEFAULT 0.5",
-        "UPDATE pika_tasks SET price = 1.5 WHERE task_id IS NOT NULL",
+        "ALTER TABLE pika_tasks ADD COLUMN rating FLOAT NOT NULL DEFAULT 0.5",
+        "UPDATE pika_tasks SET rating = 1.5 WHERE task_id IS NOT NULL",
     )
     for _ in range(2):
         with closing(Journal(sqlite_url(old.parent))) as journal:
@@ -428,8 +431,8 @@ def test_next_upgrade_keeps_the_rows(old: Path, monkeypatch: pytest.MonkeyPatch)
             assert journal.find_by_task_id("t-1") is not None
     assert version_of(old) == [(5,)]
     with closing(sqlite3.connect(old)) as database:
-        prices = database.execute("SELECT price FROM pika_tasks ORDER BY id").fetchall()
-    assert prices == [(1.5,), (0.5,)]
+        ratings = database.execute("SELECT rating FROM pika_tasks ORDER BY id").fetchall()
+    assert ratings == [(1.5,), (0.5,)]
 
 
 def test_failed_upgrade_changes_nothing(
@@ -439,9 +442,9 @@ def test_failed_upgrade_changes_nothing(
     with monkeypatch.context() as patch:
         upgrade_by(
             patch,
-            "ALTER TABLE pika_tasks ADD COLUMN price FLOAT",
+            "ALTER TABLE pika_tasks ADD COLUMN rating FLOAT",
             "UPDATE pika_tasks SET state = 'failed', claim = NULL",
-            "ALTER TABLE no_such_table ADD COLUMN price FLOAT",
+            "ALTER TABLE no_such_table ADD COLUMN rating FLOAT",
         )
         with closing(Journal(sqlite_url(old.parent))) as journal:
             for _ in range(2):
@@ -449,7 +452,7 @@ def test_failed_upgrade_changes_nothing(
                     journal.entries()
                 assert "Nothing is sent" in str(caught.value)
     assert version_of(old) == [(schema,)]
-    assert "price" not in [name for _, name, *_ in columns_of(old)]
+    assert "rating" not in [name for _, name, *_ in columns_of(old)]
     with closing(Journal(sqlite_url(old.parent))) as journal:
         assert [entry.state for entry in rows(journal)] == [State.UNKNOWN, State.RUNNING]
 

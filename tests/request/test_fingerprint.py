@@ -74,6 +74,8 @@ VISIBLE = [
     "onetwo",
     "one\u3000two",
     "one two.",
+    "one twoX",
+    "one two\u3000",
     "One two",
     "one tw\u00f6",
     "one two\u0301",

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pika_api.errors import InvalidInput
 from pika_api.request import (
+    MAX_TAKE,
     Camera,
     Options,
     Parameters,
     Payload,
+    check_take,
     check_url,
     parse_extra,
     request_fingerprint,
@@ -60,6 +63,33 @@ def test_invalid_integer_is_refused(kind: Any, name: str, value: object) -> None
     with pytest.raises(InvalidInput, match=f"^{name}: ") as caught:
         kind(**{name: value})
     assert "Use " in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [int, np.int64, np.uint64, np.int32])
+def test_a_take_is_any_kind_of_integer(kind: Any) -> None:
+    """The result is Python's own integer: the fingerprint and the journal need it."""
+    assert type(check_take("seed", kind(7))) is int
+    assert check_take("seed", kind(7)) == 7
+
+
+@pytest.mark.parametrize("value", [0, 2**53 + 1, MAX_TAKE])
+def test_a_take_is_exact(value: int) -> None:
+    """Up to 2**64 - 1, also what a float cannot hold."""
+    assert check_take("seed", value) == value
+
+
+@pytest.mark.parametrize(
+    "value",
+    [-1, MAX_TAKE + 1, 16**9000, True, np.True_, 7.0, np.float64(7), "7", "7" * 100_000, None, [7],
+     np.array([1, 2])],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_invalid_take_is_refused(value: object) -> None:
+    """The error names the input and the range, and is short whatever the value."""
+    with pytest.raises(InvalidInput, match=r"^seed: ") as caught:
+        check_take("seed", value)
+    assert f"Use 0 to {MAX_TAKE}." in str(caught.value)
+    assert len(str(caught.value)) < 300
 
 
 @pytest.mark.parametrize("value", [0.39, 2.51, 0, -1.0, float("nan"), float("inf"), "16:9", True])

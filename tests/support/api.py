@@ -21,7 +21,7 @@ import numpy as np
 
 from pika_api.gateway import Client, RetryPolicy
 from pika_api.journal import LEASE, BootTime, Intent, Journal, SystemClocks
-from pika_api.media import Media, images
+from pika_api.media import Media, images, read_image_file
 from pika_api.request import GenerateRequest, Payload
 from pika_api.settings import Settings, gateway_of, sqlite_url
 from pika_api.tasks import Service, ServicePolicy
@@ -341,4 +341,4 @@ def from_pixels(image: object) -> Media:
 
 def from_picture_file(path: Path) -> Media:
     """A picture file as lossless PNG."""
-    return images.encode_image(images.read_image_file(path), form="png")[0]
+    return images.encode_image(read_image_file(path), form="png")[0]

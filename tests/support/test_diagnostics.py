@@ -196,6 +196,27 @@ def test_unreachable_gateway_is_reported(harness: ServiceHarness) -> None:
     assert problem.startswith("No connection to 127.0.0.1")
 
 
+def test_unusable_environment_is_reported_without_the_password(
+    harness: ServiceHarness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A variable that cannot work is one problem, also without a connection; the gateway is not
+    asked. SSL_CERT_FILE has no effect, which is a line and no problem."""
+    url = "https://gateway.example"
+    monkeypatch.setenv("HTTPS_PROXY", "socks5://user:proxy-password@127.0.0.1:1080")
+    for connect in (False, True):
+        given = look(harness, connect=connect, PIKA_BASE_URL=url, SSL_CERT_FILE="/absent.pem")
+        (problem,) = given.problems
+        assert "HTTPS_PROXY is socks5://127.0.0.1:1080" in problem
+        assert "PySocks" in problem
+        assert "proxy-password" not in given.text
+        assert "SSL_CERT_FILE: no effect" in given.text
+    monkeypatch.delenv("HTTPS_PROXY")
+    given = look(harness, PIKA_BASE_URL=url, NO_PROXY="localhost,https://gateway.example")
+    (problem,) = given.problems
+    assert "NO_PROXY" in problem
+    assert "https://gateway.example" in problem
+
+
 def test_unwritable_output_is_reported(harness: ServiceHarness, tmp_path: Path) -> None:
     """The check creates no folder; a file in its place and a full disk are reported."""
     assert look(harness).problems == []

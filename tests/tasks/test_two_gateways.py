@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pika_api.errors import DownloadFailed
+from pika_api.errors import DownloadFailed, OtherGateway
 from pika_api.gateway.partial import PartInfo
 from pika_api.journal import Entry, Journal, State
 from pika_api.settings import DEFAULTS, Settings, gateway_of, sqlite_url
@@ -204,3 +204,22 @@ def test_state_of_a_found_file_is_saved(
     assert collect(one, journal, output) == path
     assert one.host.seen == []
     assert journal.get(entry.id).state is State.SAVED
+
+
+def test_row_of_one_gateway_never_gets_the_file_of_the_other(
+    gateways: tuple[Gateway, Gateway], journal: Journal, tmp_path: Path
+) -> None:
+    """The sidebar asks for the file of a row. If the settings name the other gateway, only a saved
+    file of the row's own gateway is returned, and nobody is asked."""
+    one, two = gateways
+    entries = [gateway.enter(journal) for gateway in gateways]
+    output = tmp_path / "output"
+    path = collect(two, journal, output)
+    settings = Settings(api_key=KEY, base_url=two.url)
+    with closing(Service(settings, journal, output)) as service:
+        with pytest.raises(OtherGateway, match=one.url):
+            asyncio.run(service.collect(TASK, gateway=entries[0].gateway))
+        assert asyncio.run(service.collect(TASK, gateway=entries[1].gateway)).path == path
+    own = collect(one, journal, output)
+    with closing(Service(settings, journal, output)) as service:
+        assert asyncio.run(service.collect(TASK, gateway=entries[0].gateway)).path == own

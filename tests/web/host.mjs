@@ -52,6 +52,8 @@ export function task(number, changes = {}) {
     file: null,
     kind: "",
     forgotten: false,
+    price: null,
+    estimate: null,
     ...changes,
   };
 }
@@ -64,6 +66,10 @@ export function settings(changes = {}) {
     base64_style: { value: "bare", default: "bare", source: "default", choices: ["bare", "data-uri"] },
     max_requests: { value: 4, default: 4, source: "default", min: 1, max: 64 },
     max_body_mb: { value: 20, default: 20, source: "default", min: 0.2, max: 1000 },
+    daily_limit: { value: 0, default: 0, source: "default", min: 0, max: 1000000 },
+    run_limit: { value: 0, default: 0, source: "default", min: 0, max: 1000000 },
+    price: { value: null, default: null, source: "default", min: 0, max: 1000000 },
+    currency: { value: "", default: "", source: "default" },
     problem: "",
     ...changes,
   };

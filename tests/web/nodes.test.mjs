@@ -258,3 +258,65 @@ test("another pack's node with the same name keeps its texts", () => {
   extension("pika.node_texts").beforeRegisterNodeDef(null, node);
   assert.deepEqual(node, { ...definition(), category: "Another" });
 });
+
+/** A Pika Generate, whose editor sets its seed to 2^50 around each run, as editors up to 1.45 do. */
+function seedNode(value, changes = {}) {
+  const calls = [];
+  const seed = { name: "seed", value, callback: (given) => calls.push(given) };
+  const clamp = () => {
+    seed.value = Math.min(seed.value, 2 ** 50);
+  };
+  const control = { value: "randomize", options: { values: ["fixed", "increment"] }, beforeQueued: clamp, afterQueued: clamp };
+  seed.linkedWidgets = [control];
+  const node = { comfyClass: "PikaGenerate", widgets: [seed], ...changes };
+  extension("pika.nodes").nodeCreated(node);
+  return { node, seed, control, calls };
+}
+
+test("a seed under «fixed» stays as it is around a run, however large", () => {
+  for (const value of [7, 2 ** 50 + 1, 2 ** 53, 2 ** 63]) {
+    const { seed, control } = seedNode(value);
+    control.beforeQueued();
+    control.afterQueued({ isPartialExecution: false });
+    assert.equal(seed.value, value);
+    control.value = "increment";
+    control.afterQueued();
+    assert.equal(seed.value, Math.min(value, 2 ** 50), "the editor's own work is left to it");
+  }
+});
+
+/** The warnings that the editor shows while `work` runs. */
+function warnings(work) {
+  const shown = [];
+  app.extensionManager.toast = { add: (toast) => shown.push(toast) };
+  work();
+  return shown.filter(({ severity }) => severity === "warn").map(({ detail }) => detail);
+}
+
+test("a seed that the editor may have rounded is warned about, typed or loaded", () => {
+  for (const [value, count] of [[0, 0], [2 ** 53 - 1, 0], [2 ** 53, 1], [2 ** 64, 1], ["7", 0], [undefined, 0]]) {
+    const { node, seed, calls } = seedNode(value);
+    const loaded = warnings(() => extension("pika.nodes").loadedGraphNode(node));
+    const typed = warnings(() => seed.callback(value));
+    assert.deepEqual([loaded.length, typed.length], [count, count], String(value));
+    assert.deepEqual(calls, [value], "the widget's own callback is called");
+    if (count) assert.match(loaded[0], new RegExp(`9007199254740991.*${value}`));
+  }
+});
+
+test("so is the first seed of Pika Prompts, which has no control", () => {
+  const widget = { name: "first_seed", value: 2 ** 60 };
+  const node = { comfyClass: "PikaPrompts", widgets: [{ name: "takes", value: 2 ** 60 }, widget] };
+  extension("pika.nodes").nodeCreated(node);
+  assert.equal(warnings(() => extension("pika.nodes").loadedGraphNode(node)).length, 1);
+  assert.equal(warnings(() => widget.callback(2 ** 60)).length, 1);
+  widget.value = 7;
+  assert.deepEqual(warnings(() => extension("pika.nodes").loadedGraphNode(node)), []);
+});
+
+test("a linked seed, and another pack's, are not warned about", () => {
+  const inputs = [{ widget: { name: "seed" }, link: 0 }];
+  const { node } = seedNode(2 ** 60, { inputs });
+  const other = { comfyClass: "KSampler", widgets: [{ name: "seed", value: 2 ** 60 }] };
+  assert.deepEqual(warnings(() => [node, other].forEach((each) => extension("pika.nodes").loadedGraphNode(each))), []);
+});

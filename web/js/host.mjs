@@ -2,17 +2,19 @@
 // What the pack uses of the editor's public interface. Anything that an older editor may lack is
 // optional here; what is not public is in workarounds.mjs.
 
+/** @import { Notice } from "./notices.mjs" */
 /** @import { GraphNode, OutputFile } from "./types.mjs" */
 
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
 import { freePlace } from "./free_place.mjs";
-import { clickSettingsPage, isTabOpen, visibleArea } from "./workarounds.mjs";
+import { clickSettingsPage, isTabOpen, onToastClick, visibleArea } from "./workarounds.mjs";
 
 /** The id of the pack's sidebar tab. */
 export const TAB = "pika";
 
 const TOAST_SHOWN_FOR_MS = 6000;
+let clickableToasts = 0;
 
 /**
  * What a run does, as far as it can change a task.
@@ -36,12 +38,66 @@ export function locale() {
 }
 
 /**
- * @param {"info" | "error"} severity
+ * @param {"info" | "warn" | "error"} severity
  * @param {string} summary
  * @param {string} [detail]
  */
 export function showToast(severity, summary, detail = "") {
   app.extensionManager?.toast?.add?.({ severity, summary, detail, life: TOAST_SHOWN_FOR_MS });
+}
+
+/**
+ * The toasts of newer editors (frontend 1.58), which the published types lack.
+ * @typedef {{ description: string, action: { label: string, onClick: () => void } }} ToastOptions
+ * @typedef {Record<Notice["kind"], (title: string, options: ToastOptions) => number>} ToastKinds
+ * @typedef {ToastKinds & { dismiss(id: number): void }} NewerToasts
+ */
+
+/**
+ * Shows a toast that can be clicked, and that stays until it is closed or removed.
+ * @param {Notice} notice
+ * @returns {() => void} removes it
+ */
+export function showNotice({ kind, title, text, label, open }) {
+  const toasts = app.extensionManager?.toast;
+  const newer = /** @type {Partial<NewerToasts> | undefined} */ (/** @type {unknown} */ (toasts));
+  if (newer?.dismiss && newer[kind]) {
+    const id = newer[kind](title, { description: text, action: { label, onClick: open } });
+    return () => newer.dismiss?.(id);
+  }
+  clickableToasts += 1;
+  const name = `pika-notice-${clickableToasts}`;
+  const message = { severity: kind, summary: title, detail: `${text}\n${label}`, styleClass: `pika-notice ${name}` };
+  toasts?.add?.(message);
+  const stopListening = onToastClick(name, open);
+  return () => {
+    stopListening();
+    toasts?.remove?.(message);
+  };
+}
+
+/** Whether the user looks at the page, and not at another window, tab or program. */
+export function isInFront() {
+  return document.visibilityState === "visible" && document.hasFocus();
+}
+
+/**
+ * Calls `onChange` when the page may have come to the front, for as long as the page is open.
+ * @param {() => void} onChange
+ */
+export function watchFront(onChange) {
+  window.addEventListener("focus", onChange);
+  document.addEventListener("visibilitychange", onChange);
+}
+
+/**
+ * Calls `onEnd` when a node of this page's prompts has waited for a task to its end.
+ * @param {(event: { number: number, seconds: number }) => void} onEnd
+ */
+export function watchTaskEnds(onEnd) {
+  // The editor's types know its own events only.
+  const name = /** @type {"executed"} */ ("pika.task_ended");
+  api.addEventListener(name, ({ detail }) => onEnd(/** @type {any} */ (detail)));
 }
 
 /** @param {string} command */

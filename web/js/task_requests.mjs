@@ -20,6 +20,17 @@ export function readPage(before) {
 }
 
 /**
+ * One task; undefined where it is no longer in the list.
+ * @param {number} number
+ * @returns {Promise<Task | undefined>}
+ */
+export async function readTask(number) {
+  /** @type {TaskPage} */
+  const { tasks } = await get(`tasks?limit=1&before=${number + 1}`);
+  return tasks.find((task) => task.number === number);
+}
+
+/**
  * What changed since an earlier answer, forgotten tasks too.
  * @param {number} cursor of that answer
  * @returns {Promise<TaskPage>}

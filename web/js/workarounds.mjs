@@ -8,7 +8,7 @@
 // then.
 
 /** @import { Area } from "./free_place.mjs" */
-/** @import { GraphCanvas, GraphNode, NodeDefinition, NodeOutput } from "./types.mjs" */
+/** @import { GraphCanvas, GraphNode, NodeDefinition, NodeOutput, Widget } from "./types.mjs" */
 
 import { app } from "../../../scripts/app.js";
 
@@ -25,6 +25,13 @@ import { app } from "../../../scripts/app.js";
  * @property {unknown[]} [imgs]
  * @property {"video" | "image"} [previewMediaType]
  * @property {(output?: NodeOutput, ...others: unknown[]) => unknown} [onExecuted]
+ */
+
+/**
+ * What the editor calls on a widget around each run.
+ * @typedef {object} ControlHooks
+ * @property {(...values: unknown[]) => void} [beforeQueued]
+ * @property {(...values: unknown[]) => void} [afterQueued]
  */
 
 const CHECK_EVERY_MS = 50;
@@ -68,6 +75,25 @@ export async function closeErrorDialog() {
     close.click();
     return;
   }
+}
+
+/**
+ * Calls `action` when a toast is clicked, but for its close button.
+ *
+ * Versions: 1.27 to 1.53. Why: their toasts have no action of their own; newer ones have. Otherwise:
+ * the toast is only a text, and the sidebar has the task.
+ * @param {string} className of the toast
+ * @param {() => void} action
+ * @returns {() => void} ends it
+ */
+export function onToastClick(className, action) {
+  /** @param {MouseEvent} event */
+  const onClick = ({ target }) => {
+    if (!(target instanceof Element) || target.closest("button")) return;
+    if (target.closest(`.${className}`)) action();
+  };
+  document.addEventListener("click", onClick);
+  return () => document.removeEventListener("click", onClick);
 }
 
 /**
@@ -158,7 +184,30 @@ export function fixSeed(node) {
     const { values } = /** @type {{ values?: unknown }} */ (widget.options ?? {});
     return Array.isArray(values) && values.includes("fixed");
   });
-  if (control) control.value = "fixed";
+  if (!seed || !control) return;
+  control.value = "fixed";
+  keepUnderFixed(seed, control);
+}
+
+/**
+ * Keeps a seed under "fixed" as it is.
+ *
+ * Versions: 1.27 to 1.45. Why: before or after a run, the control sets every value over 2^50 to 2^50,
+ * even under "fixed", and another seed is another paid task. Otherwise: the second run of an unchanged
+ * workflow with such a seed is charged.
+ * @param {Widget} seed
+ * @param {Widget & ControlHooks} control
+ */
+function keepUnderFixed(seed, control) {
+  for (const hook of /** @type {const} */ (["beforeQueued", "afterQueued"])) {
+    const original = control[hook];
+    if (!original) continue;
+    control[hook] = (...values) => {
+      const { value } = seed;
+      original.apply(control, values);
+      if (control.value === "fixed") seed.value = value;
+    };
+  }
 }
 
 /**

@@ -1,7 +1,10 @@
 """Nodes of the tests, for graphs with the pack's nodes in a real ComfyUI."""
 
+import ast
 import asyncio
+import hashlib
 import json
+import sys
 import time
 from fractions import Fraction
 from pathlib import Path
@@ -94,6 +97,119 @@ class ProbeVideo(io.ComfyNode):
         return io.NodeOutput(InputImpl.VideoFromFile(path))
 
 
+class TrimmedByFields(InputImpl.VideoFromFile):
+    """A part of a file, as ComfyUI stores it in private fields."""
+
+    def __init__(self, path, start, duration):
+        super().__init__(path)
+        self._VideoFromFile__start_time, self._VideoFromFile__duration = start, duration
+
+    def get_duration(self):
+        whole = super().get_duration()
+        start, duration = self._VideoFromFile__start_time, self._VideoFromFile__duration
+        rest = min(whole, -start) if start < 0 else whole - start
+        return min(rest, duration) if duration else rest
+
+
+class TrimmedByMethod(TrimmedByFields):
+    """The same, as later versions describe it."""
+
+    def __init__(self, path, start, duration):
+        super().__init__(path, start, duration)
+        start = max(InputImpl.VideoFromFile.get_duration(self) + start, 0) if start < 0 else start
+        self.window = start, duration
+
+    def get_active_trim_window(self):
+        return self.window
+
+
+class CroppedVideo(InputImpl.VideoFromFile):
+    """A cut-out of a file, which the file itself does not show."""
+
+    def get_dimensions(self):
+        width, height = super().get_dimensions()
+        return width // 2, height // 2
+
+    def get_components(self):
+        parts = super().get_components()
+        width, height = self.get_dimensions()
+        return Types.VideoComponents(
+            images=parts.images[:, :height, :width], audio=None, frame_rate=parts.frame_rate
+        )
+
+
+class ProbeTrim(io.ComfyNode):
+    """A part of a VIDEO: ``start duration`` in seconds."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="ProbeTrim",
+            display_name="Probe Trim",
+            category=CATEGORY,
+            inputs=[
+                io.Video.Input("video"),
+                io.String.Input("window"),
+                io.String.Input("method"),
+            ],
+            outputs=[io.Video.Output("output", display_name="output")],
+        )
+
+    @classmethod
+    def execute(cls, video, window, method):
+        path = video.get_stream_source()
+        if method == "crop":
+            return io.NodeOutput(CroppedVideo(path))
+        kind = TrimmedByMethod if method == "method" else TrimmedByFields
+        return io.NodeOutput(kind(path, *map(float, window.split())))
+
+
+class ProbeDigests(io.ComfyNode):
+    """The digests of a VIDEO, and the one that version 0.1.0 had. Returns its frames as a VIDEO."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="ProbeDigests",
+            display_name="Probe Digests",
+            category=CATEGORY,
+            inputs=[io.Video.Input("video")],
+            outputs=[io.Video.Output("output", display_name="output")],
+            is_output_node=True,
+        )
+
+    @classmethod
+    def execute(cls, video):
+        (outgoing,) = [
+            module for name, module in sys.modules.items() if name.endswith("nodes.outgoing")
+        ]
+        media = outgoing.from_video(video)
+        expected = digest_of_0_1_0(video)
+        frames = InputImpl.VideoFromComponents(video.get_components())
+        digests = [media.digest, media.earlier_digest, expected]
+        return io.NodeOutput(frames, ui={"digests": digests})
+
+
+def digest_of_0_1_0(video):
+    """What version 0.1.0 computed."""
+    if isinstance(video, InputImpl.VideoFromFile):
+        with av.open(video.get_stream_source()) as container:
+            stream = container.streams.video[0]
+            unchanged = "mp4" in container.format.name and stream.codec_context.name == "h264"
+        if unchanged:
+            return hashlib.sha256(Path(video.get_stream_source()).read_bytes()).hexdigest()
+    parts = video.get_components()
+    images = parts.images
+    height, width = images.shape[1] // 2 * 2, images.shape[2] // 2 * 2
+    images = images[:, :height, :width, :3]
+    digest = hashlib.sha256(f"frames {tuple(images.shape)} {parts.frame_rate}\0".encode())
+    for frame in images:
+        digest.update(np.rint(frame.float().cpu().numpy().clip(0, 1) * 255).astype(np.uint8))
+    if parts.audio:
+        digest.update(np.ascontiguousarray(parts.audio["waveform"].cpu().numpy()))
+    return digest.hexdigest()
+
+
 class ProbeList(io.ComfyNode):
     """A list of texts: the lines of one."""
 
@@ -110,6 +226,25 @@ class ProbeList(io.ComfyNode):
     @classmethod
     def execute(cls, lines):
         return io.NodeOutput(lines.split("\n"))
+
+
+class ProbeValue(io.ComfyNode):
+    """Any value over a link: a Python literal, or ``numpy.int64(…)``."""
+
+    @classmethod
+    def define_schema(cls):
+        return io.Schema(
+            node_id="ProbeValue",
+            display_name="Probe Value",
+            category=CATEGORY,
+            inputs=[io.String.Input("literal")],
+            outputs=[io.AnyType.Output("output", display_name="output")],
+        )
+
+    @classmethod
+    def execute(cls, literal):
+        kind, _, inner = literal.removesuffix(")").partition("numpy.int64(")
+        return io.NodeOutput(np.int64(inner) if inner else ast.literal_eval(kind))
 
 
 class ProbeGate(io.ComfyNode):
@@ -207,7 +342,17 @@ class ProbeExtension(ComfyExtension):
     """The nodes."""
 
     async def get_node_list(self):
-        return [ProbeImage, ProbeVideo, ProbeList, ProbeGate, ProbeSink, ProbeMode]
+        return [
+            ProbeImage,
+            ProbeVideo,
+            ProbeTrim,
+            ProbeDigests,
+            ProbeList,
+            ProbeValue,
+            ProbeGate,
+            ProbeSink,
+            ProbeMode,
+        ]
 
 
 async def comfy_entrypoint():
