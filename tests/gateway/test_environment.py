@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import traceback
 from collections.abc import Callable
@@ -12,8 +13,10 @@ import pytest
 from pika_api.errors import DownloadFailed, FeedRefused, PikaError, Unreachable
 from pika_api.gateway import Client, HealthCheck, Verdict, odd_no_proxy_entries, route_problem
 from pika_api.journal import State
+from pika_api.message import translate
 from pika_api.settings import Settings
 from support.api import KEY, RawServer, ServiceHarness, ask, client_of, free_port, payload, run
+from support.messages import CHINESE
 from support.tls import OPENSSL, Proxy
 
 GATEWAY = "https://gateway.example"
@@ -89,6 +92,25 @@ def test_unusable_proxy_variable_is_named(
         assert "se/cret" not in text
     host = value.rpartition("@")[2].replace("\n", " ")
     assert host in result.message
+
+
+@pytest.mark.parametrize("name", PROXIES)
+def test_error_about_a_variable_is_translated(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    """All of it but the values, by the test of the connection, the submit and the download."""
+    monkeypatch.setenv("HTTPS_PROXY", PROXIES[name][0])
+    texts = [HealthCheck(Settings(api_key=KEY, base_url=GATEWAY)).run().message]
+    with client_of(GATEWAY) as client:
+        for call, kind in CALLS:
+            with pytest.raises(kind) as caught:
+                call(client, tmp_path / "v.part")
+            texts.append(caught.value.message)
+    for text in texts:
+        chinese = translate(text, CHINESE)
+        assert "HTTPS_PROXY 的值是" in chinese
+        assert not re.search(r"[a-z] (is|and|or|for|the|to) ", chinese)
+        assert "secret" not in chinese
 
 
 @pytest.mark.parametrize(
