@@ -22,6 +22,7 @@ from ..pika_api.request import (
     parse_aspect_ratio,
     parse_extra,
 )
+from .language import translated_errors
 from .sockets import (
     CATEGORY,
     NONE,
@@ -99,8 +100,9 @@ class PikaParameters(io.ComfyNode):
         cls, guidance_scale: int, motion: int, negative_prompt: str, extra_json: str = ""
     ) -> io.NodeOutput:
         """Return the value."""
-        extra = parse_extra(extra_json)
-        return io.NodeOutput(Parameters(guidance_scale, motion, negative_prompt, extra))
+        with translated_errors():
+            extra = parse_extra(extra_json)
+            return io.NodeOutput(Parameters(guidance_scale, motion, negative_prompt, extra))
 
 
 class PikaCamera(io.ComfyNode):
@@ -146,9 +148,10 @@ class PikaCamera(io.ComfyNode):
         cls, zoom: str, pan: str, tilt: str, rotate: str, extra_json: str = ""
     ) -> io.NodeOutput:
         """Return the value."""
-        asked = {"zoom": zoom, "pan": pan, "tilt": tilt, "rotate": rotate}
-        moves = {move: choice(move, asked[move], CAMERA_MOVES[move]) for move in CAMERA_MOVES}
-        return io.NodeOutput(Camera(**moves, extra=parse_extra(extra_json)))
+        with translated_errors():
+            asked = {"zoom": zoom, "pan": pan, "tilt": tilt, "rotate": rotate}
+            moves = {move: choice(move, asked[move], CAMERA_MOVES[move]) for move in CAMERA_MOVES}
+            return io.NodeOutput(Camera(**moves, extra=parse_extra(extra_json)))
 
 
 class PikaOptions(io.ComfyNode):
@@ -233,15 +236,14 @@ class PikaOptions(io.ComfyNode):
         extra_json: str = "",
     ) -> io.NodeOutput:
         """Return the value."""
-        return io.NodeOutput(
-            Options(
-                aspect_ratio=parse_aspect_ratio(
-                    aspect_ratio, "aspect_ratio", {CUSTOM: custom_aspect_ratio, STILL_IMAGE: None}
-                ),
+        ratios = {CUSTOM: custom_aspect_ratio, STILL_IMAGE: None}
+        with translated_errors():
+            options = Options(
+                aspect_ratio=parse_aspect_ratio(aspect_ratio, "aspect_ratio", ratios),
                 frame_rate=frame_rate,
                 extend=extend,
                 parameters=parameters or Parameters(),
                 camera=camera or Camera(),
                 extra=parse_extra(extra_json),
             )
-        )
+        return io.NodeOutput(options)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from comfy_api.latest import Input, io
 
 from ..pika_api.errors import InvalidInput, PikaError
 from ..pika_api.media import AS_IS, AUTO, FITS, FORMATS, Media
+from ..pika_api.message import Message
 from ..pika_api.request import (
     MAX_TAKE,
     PIKAFFECTS,
@@ -20,7 +22,18 @@ from ..pika_api.request import (
     parse_extra,
 )
 from . import host, outgoing, progress
-from .sockets import CATEGORY, NONE, OptionsSocket, check_extra_json, choice, extra_json
+from .language import say
+from .lists import STOP, Done, Ending, Outcome, may_skip, skip_message
+from .sockets import (
+    CATEGORY,
+    NONE,
+    OptionsSocket,
+    check_extra_json,
+    check_on_failure,
+    choice,
+    extra_json,
+    on_failure_input,
+)
 
 if TYPE_CHECKING:
     import torch
@@ -121,6 +134,12 @@ class PikaGenerate(io.ComfyNode):
                     tooltip="What to do if the image does not have the aspect_ratio of the video: "
                     '"as is" sends it unchanged, "crop" cuts off the edges, "pad" adds black bars.',
                 ),
+                on_failure_input(
+                    "What to do if the gateway refuses this request, for example after moderation. "
+                    '"stop" ends the run. "skip" skips only the nodes that depend on this request; '
+                    "the other prompts of a list continue. Errors that are not about this request, "
+                    "such as a missing key or no credit, always end the run."
+                ),
             ],
             outputs=[
                 io.String.Output(
@@ -142,22 +161,28 @@ class PikaGenerate(io.ComfyNode):
         """
         if prompt_text is None or prompt_text.strip():
             return check_extra_json(extra_json)
-        return "the prompt is blank. Say what the video should show."
+        return say(Message("the prompt is blank. Say what the video should show."))
 
     @classmethod
-    def fingerprint_inputs(cls, prompt_text: str | None = None, **_others: Any) -> Any:
+    def fingerprint_inputs(
+        cls, prompt_text: str | None = None, on_failure: str | None = STOP, **_others: Any
+    ) -> Any:
         """Changes when a task of this prompt fails or is forgotten, or the gateway or key changes.
 
         ComfyUI caches a node's output while its inputs stay the same. Without this method it would
         keep returning the id of a failed task, and the node could not create a new one.
+
+        An output for which a request with an unknown outcome was skipped must not be cached: every
+        run reports it again.
         """
         try:
             with host.use_service() as service:
                 released = service.journal.count_released(prompt_text)
+                unknown = 0 if on_failure == STOP else progress.count_unknown_skipped()
                 account = f"{service.settings.gateway} {service.settings.key_id}"
                 # ComfyUI adds this value to the prompt, which its savers write to their files: only
                 # a number of this process.
-                return hash(f"{released} {account}")
+                return hash(f"{released} {unknown} {account}")
         except PikaError:
             return float("nan")  # run the node, which then reports the error
 
@@ -176,6 +201,7 @@ class PikaGenerate(io.ComfyNode):
         extra_json: str = "",
         image_format: str = AUTO,
         fit: str = AS_IS,
+        on_failure: str = STOP,
     ) -> io.NodeOutput:
         """Submit the request, or reuse its task."""
         inputs = _Inputs(
@@ -193,34 +219,57 @@ class PikaGenerate(io.ComfyNode):
             _linked_inputs(cls.hidden),
         )
         node_id = cls.hidden.unique_id
-        async with progress.display(node_id) as (display, service):
+        async with progress.display(node_id, done=Done.SUBMITTED, name=prompt_text) as (
+            display,
+            service,
+        ):
+            check_on_failure(on_failure)
             service.settings.require_key()
             composed = await service.prepare(
-                inputs.compose, service.settings.max_body, observer=display.observer
-            )
-            submitted = await service.submit(
-                composed.request,
-                take=seed,
-                node_id=node_id,
-                prompt_id=host.prompt_id(),
+                inputs.compose,
+                service.settings.max_body,
+                partial(service.journal.has_earlier_requests, service.settings.gateway),
                 observer=display.observer,
             )
-            if submitted.reused:
-                text = f"Reused task {submitted.task_id}, no new charge. "
-                text += "Another seed creates a new take."
-            else:
-                parts = (
-                    f"task {submitted.task_id}",
-                    service.account.describe_cost(submitted.estimate),
-                    _rounded_seed(seed),
-                    _replacement(submitted),
-                    composed.note,
+            try:
+                submitted = await service.submit(
+                    composed.request,
+                    take=seed,
+                    node_id=node_id,
+                    prompt_id=host.prompt_id(),
+                    observer=display.observer,
                 )
-                text = " · ".join(filter(None, parts))
-            display.finish_with(text)
-        return io.NodeOutput(
-            submitted.task_id, ui={"text": [text], "images": list(composed.previews)}
+            except PikaError as error:
+                if on_failure == STOP or not may_skip(error):
+                    raise
+                outcome = display.skip(error)
+                blocked = host.blocked(say(skip_message(error, prompt_text, display.index)))
+                return _output(blocked, outcome, composed)
+            cost = service.account.describe_cost(submitted.estimate)
+            outcome = _outcome(submitted, composed, cost, seed)
+            display.finish(outcome)
+        return _output(submitted.task_id, outcome, composed)
+
+
+def _output(task_id: object, outcome: Outcome, composed: _Composed) -> io.NodeOutput:
+    # The same keys for every item of a list: ComfyUI merges them by the keys of the first.
+    return io.NodeOutput(
+        task_id, ui={"text": [say(outcome.text)], "images": list(composed.previews)}
+    )
+
+
+def _outcome(submitted: Submitted, composed: _Composed, cost: str, seed: int) -> Outcome:
+    if submitted.reused:
+        return Outcome(
+            Ending.REUSED,
+            Message(
+                "Reused task {task_id}, no new charge. Another seed creates a new take.",
+                task_id=submitted.task_id,
+            ),
         )
+    note = Message.joined(" · ", _rounded_seed(seed), _replacement(submitted), composed.note)
+    text = Message.joined(" · ", Message("task {task_id}", task_id=submitted.task_id), cost, note)
+    return Outcome(Ending.DONE, text, note, composed.request.prompt_text)
 
 
 def _rounded_seed(seed: int) -> str:
@@ -229,16 +278,18 @@ def _rounded_seed(seed: int) -> str:
     The editor's numbers come from JavaScript, so a saved or typed seed over `_MAX_EXACT` can arrive
     as another one, which is another take.
     """
-    return f"seed {seed}, which the editor may have rounded" if seed > _MAX_EXACT else ""
+    if seed <= _MAX_EXACT:
+        return ""
+    return Message("seed {seed}, which the editor may have rounded", seed=seed)
 
 
 def _replacement(submitted: Submitted) -> str:
     """Why a new task was created although the request had one; empty if it had none."""
     if not submitted.replaced:
         return ""
-    return (
-        f"a new task: the gateway does not know the earlier one ({submitted.replaced}) with the "
-        "current key"
+    return Message(
+        "a new task: the gateway does not know the earlier one ({replaced}) with the current key",
+        replaced=submitted.replaced,
     )
 
 
@@ -277,11 +328,13 @@ class _Inputs:
     fit: str
     linked: frozenset[str]
 
-    def compose(self, max_body: int) -> _Composed:
+    def compose(self, max_body: int, has_earlier: Callable[[], bool]) -> _Composed:
         """Encode the media and build the request. Blocks.
 
         Args:
             max_body: Maximum size of the request, in bytes.
+            has_earlier: Whether the journal may contain this request as version 0.1.0 sent it. To
+                recognize that, a video may have to be decoded once more.
 
         Raises:
             InvalidInput: An input cannot be sent.
@@ -302,7 +355,7 @@ class _Inputs:
             if prepared.fitted is not None:
                 previews.append(outgoing.preview(prepared.fitted))
         if self.video is not None:
-            video = outgoing.from_video(self.video)
+            video = outgoing.from_video(self.video, earlier=has_earlier())
         request = GenerateRequest(
             self.prompt_text, effect, self.model, self.options, image, video, extra
         )
@@ -328,7 +381,9 @@ def _url(name: str, connected: object, url: str, linked: frozenset[str]) -> str 
     if connected is not None:
         raise InvalidInput(
             url_name,
-            f"{name} is connected as well, and a request takes only one of the two.",
-            f"Clear {url_name}, or disconnect {name}.",
+            Message(
+                "{name} is connected as well, and a request takes only one of the two.", name=name
+            ),
+            Message("Clear {url_name}, or disconnect {name}.", url_name=url_name, name=name),
         )
     return check_url(url, url_name)

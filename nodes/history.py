@@ -8,7 +8,9 @@ from comfy_api.latest import io
 
 from ..pika_api.errors import InvalidInput, PikaError
 from ..pika_api.journal import State
+from ..pika_api.message import Message
 from . import host
+from .language import translated_errors
 from .sockets import CATEGORY
 
 ANY: Final = "any"
@@ -68,8 +70,9 @@ class PikaHistory(io.ComfyNode):
     @classmethod
     async def execute(cls, task_id: str, state: str = ANY) -> io.NodeOutput:
         """Look it up in the journal."""
-        async with host.open_service() as service:
-            return io.NodeOutput(await service.prepare(_find, task_id, state))
+        with translated_errors():
+            async with host.open_service() as service:
+                return io.NodeOutput(await service.prepare(_find, task_id, state))
 
 
 def _find(task_id: str, state: str) -> str:
@@ -79,18 +82,28 @@ def _find(task_id: str, state: str) -> str:
         if journal.find_by_task_id(task_id) is None:
             raise InvalidInput(
                 "task_id",
-                f'"{task_id[:60]}" is not in the journal.',
-                "Choose a task from the list. To use a task of another ComfyUI, type its id into "
-                "Pika Result.",
+                Message('"{task_id}" is not in the journal.', task_id=task_id[:60]),
+                Message(
+                    "Choose a task from the list. To use a task of another ComfyUI, type its id "
+                    "into Pika Result."
+                ),
             )
         return task_id
     if state not in STATES:
         known = ", ".join(STATES)
-        raise InvalidInput("state", f'"{state}" is not a valid choice.', f"Choose one of: {known}.")
+        raise InvalidInput(
+            "state",
+            Message('"{value}" is not a valid choice.', value=state),
+            Message("Choose one of: {known}.", known=known),
+        )
     newest = journal.entries(STATES[state], limit=1, with_task=True)
     if not newest or newest[0].task_id is None:
-        kind = "task" if state == ANY else f"{state} task"
+        problem = Message("there is no {state} task in the journal yet.", state=state)
+        if state == ANY:
+            problem = Message("there is no task in the journal yet.")
         raise InvalidInput(
-            "task_id", f"there is no {kind} in the journal yet.", "Create one with Pika Generate."
+            "task_id",
+            problem,
+            Message("Create one with Pika Generate."),
         )
     return newest[0].task_id

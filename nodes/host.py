@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import functools
+import json
 import threading
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 SUBFOLDER = "pika"
 #: Folder of the sidebar's thumbnails, below the private folder. Its name is that of version 0.1.0.
 THUMBNAILS = "posters"
+
+#: Maximum size of ComfyUI's own settings file, in bytes.
+_MAX_COMFYUI_SETTINGS = 4 * 1024 * 1024
 
 _lock = threading.Lock()
 _journal: Journal | None = None
@@ -65,6 +70,36 @@ def saved_result(path: Path) -> tuple[str, str]:
 def is_output(path: Path) -> bool:
     """Whether a file is below ComfyUI's output folder."""
     return path.is_relative_to(folder_paths.get_output_directory())
+
+
+def stored_language() -> str:
+    """The language that the user has chosen in ComfyUI's settings; empty if there is none.
+
+    With ``--multi-user`` it is empty, too: an execution does not know its user.
+    """
+    from comfy.cli_args import args
+
+    if args.multi_user:
+        return ""
+    file = Path(folder_paths.get_user_directory()) / "default" / "comfy.settings.json"
+    try:
+        changed = file.stat()
+        return _language_in(file, changed.st_mtime_ns, changed.st_size)
+    except OSError:
+        return ""
+
+
+@functools.lru_cache(maxsize=1)
+def _language_in(file: Path, _changed: int, size: int) -> str:
+    """The language in a file of settings, which is read only after it has changed."""
+    if size > _MAX_COMFYUI_SETTINGS:
+        return ""
+    try:
+        settings = json.loads(file.read_bytes())
+    except (ValueError, RecursionError):
+        return ""
+    language = settings.get("Comfy.Locale") if isinstance(settings, dict) else None
+    return language if isinstance(language, str) else ""
 
 
 def output_root() -> Path:
@@ -194,6 +229,15 @@ def prompt_id() -> str:
     """ComfyUI's id of the prompt that is being executed; empty outside of an execution."""
     context = get_executing_context()
     return context.prompt_id if context else ""
+
+
+def executing_item() -> tuple[str, int | None]:
+    """The id of the prompt that is being executed, and the place of the item in its list.
+
+    The place is None where the node is not mapped over a list.
+    """
+    context = get_executing_context()
+    return (context.prompt_id, context.list_index) if context else ("", None)
 
 
 def blocked(message: str) -> ExecutionBlocker:

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import io as bytes_io
+import logging
 import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import ComfyAPI
 from server import PromptServer
 
+from ..pika_api.errors import PikaError
 from ..pika_api.log import log
 from ..pika_api.media import open_picture
+from ..pika_api.message import Message
 from ..pika_api.progress import Progress, ProgressObserver
 from ..pika_api.text import format_duration, sanitize
 from . import host
+from .language import say, translated_errors
+from .lists import Done, Outcome, count_problems, summarize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -55,20 +61,45 @@ def send_to_page(event: str, data: dict[str, int | float | str]) -> None:
         PromptServer.instance.send_sync(event, data, page)
 
 
-class NodeDisplay:
-    """Progress bar, text and preview on one node, for one execution of it.
+@dataclass
+class _Items:
+    """The items of one node in one prompt.
 
     A node that is mapped over a list is executed once per item, all at the same time, but has only
-    one bar and one text. The executions therefore share the table `_peers`.
+    one bar and one text. Its executions share this.
+
+    Attributes:
+        per_cent: The progress of each item, by its place in the list.
+        outcomes: How the items ended that have ended.
+    """
+
+    per_cent: dict[int, int] = field(default_factory=dict)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+
+class NodeDisplay:
+    """Progress bar, text and preview on one node, for one execution of it.
 
     Args:
         node_id: ComfyUI's id of the node.
         service: Fetches poster images.
+        items: All items of the node; this one is added already.
+        index: The place of this item in the list.
+        done: What the node does with an item, for the summary of a list.
+
+    Attributes:
+        name: What this item is called in a summary.
     """
 
-    def __init__(self, node_id: str, service: Service) -> None:
+    def __init__(
+        self, node_id: str, service: Service, items: _Items, index: int, done: Done, name: str
+    ) -> None:
+        self.name = name
         self._node_id = node_id
         self._service = service
+        self._items = items
+        self._index = index
+        self._done = done
         self._progress = Progress("")
         self._progress_at = time.monotonic()
         self._updated_at = 0.0
@@ -78,9 +109,9 @@ class NodeDisplay:
         self.observer = ProgressObserver(check=self._check, report=self._report)
 
     @property
-    def _peers(self) -> dict[NodeDisplay, int]:
-        """Per cent of every execution of this node in this prompt."""
-        return _per_cent_by_display[host.prompt_id(), self._node_id]
+    def index(self) -> int | None:
+        """The place of this item in its list; None if the node has no other item."""
+        return self._index if len(self._items.per_cent) > 1 else None
 
     def _check(self) -> None:
         host.check_interrupt()
@@ -90,7 +121,8 @@ class NodeDisplay:
     def _report(self, progress: Progress) -> None:
         self._progress = progress
         self._progress_at = time.monotonic()
-        self._peers[self] = max(self._peers.get(self, 0), self._per_cent())
+        per_cent = self._items.per_cent
+        per_cent[self._index] = max(per_cent[self._index], self._per_cent())
         self._send(self._line())
         # A signed link has a new query each time; the picture is the same.
         poster_url = progress.poster_url.partition("?")[0]
@@ -110,7 +142,7 @@ class NodeDisplay:
         return int(_ESTIMATE_LIMIT * (1 - 2.0 ** (-self._elapsed() / _ESTIMATE_HALF_LIFE)))
 
     def _line(self) -> str:
-        parts = [self._progress.text]
+        parts = [say(self._progress.text)]
         if self._progress.elapsed:
             parts.append(format_duration(self._elapsed()))
         if self._progress.task_id:
@@ -118,15 +150,30 @@ class NodeDisplay:
         return " · ".join(parts)
 
     def _total_per_cent(self) -> float:
-        return sum(self._peers.values()) / max(len(self._peers), 1)
+        return sum(self._items.per_cent.values()) / len(self._items.per_cent)
 
     def _send(self, text: str) -> None:
         self._updated_at = time.monotonic()
-        peers = self._peers
-        if len(peers) > 1:
-            text = f"{sum(value >= 100 for value in peers.values())} of {len(peers)} · {text}"
-        send_node_text(text, self._node_id)
+        send_node_text(self._in_list(text), self._node_id)
         self._start(ComfyAPI.Execution().set_progress(self._total_per_cent(), 100.0))
+
+    def _in_list(self, text: str) -> str:
+        """A text about this item, as a text about the node."""
+        total, outcomes = len(self._items.per_cent), self._items.outcomes
+        if total == 1:
+            return text
+        if len(outcomes) == total:
+            return say(summarize(self._done, outcomes, total))
+        problems = count_problems(outcomes.values())
+        count = Message("{ended} of {total}", ended=len(outcomes), total=total)
+        if problems:
+            count = Message(
+                "{ended} of {total} ({problems} with a problem)",
+                ended=len(outcomes),
+                total=total,
+                problems=problems,
+            )
+        return " · ".join(filter(None, (say(count), text)))
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.get_running_loop().create_task(work)
@@ -148,11 +195,31 @@ class NodeDisplay:
         total = self._total_per_cent()
         await ComfyAPI.Execution().set_progress(total, 100.0, preview_image=image)
 
-    def finish_with(self, text: str) -> None:
+    def finish(self, outcome: Outcome) -> None:
         """Display the result of this execution."""
-        self._peers[self] = 100
+        self._items.per_cent[self._index] = 100
+        self._items.outcomes[self._index] = outcome
         self._progress = Progress("")
-        self._send(text)
+        self._send(say(outcome.text))
+
+    def skip(self, error: PikaError) -> Outcome:
+        """Display that this item has failed, and that the others go on."""
+        global _unknown_skipped
+        is_unknown = error.charged is None
+        _unknown_skipped += is_unknown
+        level = logging.WARNING if is_unknown else logging.INFO
+        log.log(level, "node %s: skipped: %s", self._node_id, error)
+        outcome = Outcome.of_error(error, self.name, skipped=True)
+        self.finish(outcome)
+        return outcome
+
+    def fail(self, error: PikaError) -> None:
+        """Count this item as failed. ComfyUI displays the error, but not which item it is about."""
+        outcome = Outcome.of_error(error, self.name)
+        if self.index is not None:
+            self.finish(outcome)
+        else:
+            self._items.outcomes[self._index] = outcome  # others may follow
 
     async def close(self) -> None:
         """Wait until pending updates are sent. A poster that is not there yet is dropped."""
@@ -167,17 +234,48 @@ def _to_rgb(data: bytes) -> Image:
         return poster.convert("RGB")
 
 
-_per_cent_by_display: defaultdict[tuple[str, str], dict[NodeDisplay, int]] = defaultdict(dict)
+_unknown_skipped = 0
+
+
+def count_unknown_skipped() -> int:
+    """How many items with an unknown outcome have been skipped since ComfyUI's start."""
+    return _unknown_skipped
+
+
+_items_by_node: defaultdict[tuple[str, str], _Items] = defaultdict(_Items)
+
+
+def _add_item(node_id: str) -> tuple[_Items, int]:
+    """The items of a node, and the place of the one that is being executed, which is added."""
+    prompt_id, list_index = host.executing_item()
+    # ComfyUI runs one prompt at a time.
+    for key in [key for key in _items_by_node if key[0] != prompt_id]:
+        del _items_by_node[key]
+    items = _items_by_node[prompt_id, node_id]
+    index = len(items.per_cent) if list_index is None else list_index
+    items.per_cent[index] = 0
+    items.outcomes.pop(index, None)
+    return items, index
 
 
 @asynccontextmanager
-async def display(node_id: str) -> AsyncIterator[tuple[NodeDisplay, Service]]:
-    """The display of the node that is being executed, and the service to use with it."""
-    for key in [key for key in _per_cent_by_display if key[0] != host.prompt_id()]:
-        del _per_cent_by_display[key]
-    async with host.open_service() as service:
-        node_display = NodeDisplay(node_id, service)
-        try:
-            yield node_display, service
-        finally:
-            await node_display.close()
+async def display(
+    node_id: str, *, done: Done = Done.FINISHED, name: str = ""
+) -> AsyncIterator[tuple[NodeDisplay, Service]]:
+    """The display of the node that is being executed, and the service to use with it.
+
+    Args:
+        done: What the node does with an item, for the summary of a list.
+        name: What the item is called there.
+    """
+    items, index = _add_item(node_id)  # before the first await, so that each item knows the others
+    with translated_errors():
+        async with host.open_service() as service:
+            node_display = NodeDisplay(node_id, service, items, index, done, name)
+            try:
+                yield node_display, service
+            except PikaError as error:
+                node_display.fail(error)
+                raise
+            finally:
+                await node_display.close()

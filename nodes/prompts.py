@@ -8,7 +8,9 @@ from typing import Any, Final
 from comfy_api.latest import io
 
 from ..pika_api.errors import InvalidInput
+from ..pika_api.message import Message
 from ..pika_api.request import MAX_TAKE, as_integer
+from .language import explain, say, translated_errors
 from .progress import send_node_text
 from .sockets import CATEGORY
 
@@ -98,14 +100,15 @@ class PikaPrompts(io.ComfyNode):
             lines = ["linked"] if prompts is None else _lines(prompts)
             _tasks(lines, 1 if takes is None else takes, 0 if first_seed is None else first_seed)
         except InvalidInput as error:
-            return str(error)
+            return explain(error)
         return True
 
     @classmethod
     def execute(cls, prompts: str, takes: int = 1, first_seed: int = 0) -> io.NodeOutput:
         """Return the two lists."""
-        lines = _lines(prompts)
-        tasks = _tasks(lines, takes, first_seed)
+        with translated_errors():
+            lines = _lines(prompts)
+            tasks = _tasks(lines, takes, first_seed)
         if len(tasks) > len(lines):
             _show_count(cls.hidden, len(lines), len(tasks))
         return io.NodeOutput([prompt for prompt, _ in tasks], [seed for _, seed in tasks])
@@ -132,8 +135,16 @@ def _tasks(prompts: Sequence[str], takes: Any, first_seed: Any) -> list[tuple[st
     if count > 1 and total > MAX_TASKS:
         raise InvalidInput(
             "takes",
-            f"{len(prompts)} prompts with {count} takes each are {total} tasks.",
-            f"The maximum is {MAX_TASKS}. Use fewer takes, or fewer prompts at once.",
+            Message(
+                "{prompts} prompts with {takes} takes each are {total} tasks.",
+                prompts=len(prompts),
+                takes=count,
+                total=total,
+            ),
+            Message(
+                "The maximum is {maximum}. Use fewer takes, or fewer prompts at once.",
+                maximum=MAX_TASKS,
+            ),
         )
     return [(prompt, seed) for prompt in prompts for seed in range(first, first + count)]
 
@@ -147,16 +158,23 @@ def _lines(text: str) -> list[str]:
     """
     found = [line.strip() for line in text.split("\n") if line.strip()]
     if not found:
-        raise InvalidInput("prompts", "the text has no prompt.", "Write one prompt per line.")
+        raise InvalidInput(
+            "prompts", Message("the text has no prompt."), Message("Write one prompt per line.")
+        )
     return found
 
 
 def _show_count(hidden: Any, prompts: int, tasks: int) -> None:
     """Show on the node how many tasks there will be, or why the takes have no effect."""
-    text = f"{tasks} tasks: {prompts} × {tasks // prompts} takes"
+    text = Message(
+        "{tasks} tasks: {prompts} × {takes} takes",
+        tasks=tasks,
+        prompts=prompts,
+        takes=tasks // prompts,
+    )
     if not _is_connected(hidden):
-        text = "The takes have no effect: connect seed to seed of Pika Generate."
-    send_node_text(text, hidden.unique_id)
+        text = Message("The takes have no effect: connect seed to seed of Pika Generate.")
+    send_node_text(say(text), hidden.unique_id)
 
 
 def _is_connected(hidden: Any) -> bool:

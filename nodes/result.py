@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from comfy_api.latest import InputImpl, io
 
-from ..pika_api.errors import InvalidInput, PikaError, TaskFailed
+from ..pika_api.errors import InvalidInput, JournalError, PikaError
 from ..pika_api.media import NotMedia, first_frame, last_frame
+from ..pika_api.message import Message
 from ..pika_api.text import is_task_id, sanitize
 from . import host, progress
+from .language import explain, say
+from .lists import STOP, Done, Ending, Outcome, may_skip, skip_message
 from .metadata import texts_of
 from .notices import announce_end
-from .sockets import CATEGORY
+from .sockets import CATEGORY, check_on_failure, on_failure_input
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,12 +25,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-    from ..pika_api.tasks import Collected, Delivery
+    from ..pika_api.tasks import Collected, Delivery, Service
 
     Frame = npt.NDArray[np.float32]
-
-STOP = "stop"
-SKIP = "skip"
 
 #: The number of the output last_image.
 LAST_IMAGE = 3
@@ -40,14 +40,16 @@ def _check_task_id(task_id: str) -> str:
     if not task_id:
         raise InvalidInput(
             "task_id",
-            "the task id is empty.",
-            "Connect the task_id output of Pika Generate, or type in an id.",
+            Message("the task id is empty."),
+            Message("Connect the task_id output of Pika Generate, or type in an id."),
         )
     if not is_task_id(task_id):
         raise InvalidInput(
             "task_id",
-            f'"{sanitize(task_id[:40])}" is not a task id.',
-            "Connect the task_id output of Pika Generate or Pika History, or type in an id.",
+            Message('"{task_id}" is not a task id.', task_id=sanitize(task_id[:40])),
+            Message(
+                "Connect the task_id output of Pika Generate or Pika History, or type in an id."
+            ),
         )
     return task_id
 
@@ -99,7 +101,7 @@ class PikaStatus(io.ComfyNode):
         async with progress.display(cls.hidden.unique_id) as (display, service):
             task = await service.status(task_id, observer=display.observer)
             text = " · ".join((task.raw_status, f"{task.progress} %", task.error)).rstrip(" ·")
-            display.finish_with(text)
+            display.finish(Outcome(Ending.DONE, text))
         return io.NodeOutput(
             task.raw_status,
             task.progress,
@@ -135,14 +137,10 @@ class PikaResult(io.ComfyNode):
                     tooltip="Maximum waiting time in minutes; 0 means no limit. After a timeout "
                     "the task is not lost: run again to continue waiting.",
                 ),
-                io.Combo.Input(
-                    "on_failure",
-                    options=[STOP, SKIP],
-                    default=STOP,
-                    optional=True,
-                    tooltip="What to do if the gateway ends the task with an error, for example "
+                on_failure_input(
+                    "What to do if the gateway ends the task with an error, for example "
                     'after moderation. "stop" ends the run. "skip" skips only the nodes that '
-                    "depend on this task; the other tasks of a list continue.",
+                    "depend on this task; the other tasks of a list continue."
                 ),
                 io.String.Input(
                     "filename_prefix",
@@ -192,7 +190,7 @@ class PikaResult(io.ComfyNode):
             if filename_prefix and filename_prefix.strip():
                 check_prefix(filename_prefix)
         except InvalidInput as error:
-            return str(error)
+            return explain(error)
         return True
 
     @classmethod
@@ -218,32 +216,31 @@ class PikaResult(io.ComfyNode):
         filename_prefix: str = "",
     ) -> io.NodeOutput:
         """Wait, download, show."""
-        task_id = _check_task_id(task_id)
-        if on_failure not in (STOP, SKIP):
-            raise InvalidInput(
-                "on_failure", f'"{on_failure}" is not a valid choice.', f"Choose {STOP} or {SKIP}."
+        node_id = cls.hidden.unique_id
+        async with progress.display(node_id, done=Done.SAVED) as (display, service):
+            task_id = _check_task_id(task_id)
+            check_on_failure(on_failure)
+            delivery = _delivery(cls.hidden, filename_prefix)
+            collecting = service.collect(
+                task_id,
+                timeout=timeout_minutes * 60.0 or None,
+                delivery=delivery,
+                observer=display.observer,
             )
-        delivery = _delivery(cls.hidden, filename_prefix)
-        async with progress.display(cls.hidden.unique_id) as (display, service):
             try:
-                collecting = service.collect(
-                    task_id,
-                    timeout=timeout_minutes * 60.0 or None,
-                    delivery=delivery,
-                    observer=display.observer,
-                )
-                found = await announce_end(service, task_id, collecting)
-            except TaskFailed as error:
-                if on_failure == STOP:
+                collected = await announce_end(service, task_id, collecting)
+            except PikaError as error:
+                display.name = await service.prepare(_prompt_of, task_id, service)
+                if on_failure == STOP or not may_skip(error):
                     raise
-                display.finish_with(f"skipped: {error.what}")
-                return _skipped(error)
-            frame = await service.prepare(first_frame, found.path, observer=display.observer)
+                display.skip(error)
+                return _skipped(say(skip_message(error, display.name, display.index)))
+            frame = await service.prepare(first_frame, collected.path, observer=display.observer)
             last: Frame | str | None = None
             if host.is_output_linked(LAST_IMAGE):
-                last = await service.prepare(_last_frame, found.path, observer=display.observer)
-            display.finish_with(_describe(found))
-        return _output(found, frame, last)
+                last = await service.prepare(_last_frame, collected.path, observer=display.observer)
+            display.finish(Outcome(Ending.DONE, _describe(collected), collected.note))
+        return _output(collected, frame, last)
 
 
 def _delivery(hidden: Any, prefix: str) -> Delivery:
@@ -270,18 +267,29 @@ def _last_frame(path: Path) -> Frame | str:
     try:
         return last_frame(path)
     except (NotMedia, OSError) as error:
-        return f"The last frame of {path.name} cannot be decoded: {error}."
+        return Message(
+            "The last frame of {name} cannot be decoded: {error}.", name=path.name, error=error
+        )
 
 
-def _skipped(error: TaskFailed) -> io.NodeOutput:
+def _prompt_of(task_id: str, service: Service) -> str:
+    """The prompt of a task; empty if the journal does not know it. Blocks."""
+    try:
+        entry = service.journal.find_by_task_id(task_id, service.settings.gateway)
+    except JournalError:
+        return ""
+    return entry.prompt if entry is not None else ""
+
+
+def _skipped(message: str) -> io.NodeOutput:
     """Blocked outputs for a list item whose task has failed."""
-    blocked = host.blocked(error.what)
+    blocked = host.blocked(message)
     return io.NodeOutput(
         blocked, blocked, blocked, blocked, ui={"images": [], "animated": (False,)}
     )
 
 
-def _output(found: Collected, frame: Frame, last: Frame | str | None) -> io.NodeOutput:
+def _output(collected: Collected, frame: Frame, last: Frame | str | None) -> io.NodeOutput:
     """The node's outputs.
 
     Args:
@@ -289,19 +297,24 @@ def _output(found: Collected, frame: Frame, last: Frame | str | None) -> io.Node
     """
     import torch
 
-    is_video = found.probe.kind == "video"
+    is_video = collected.probe.kind == "video"
     last_image: Any = last
     if last is not None:
-        last_image = host.blocked(last) if isinstance(last, str) else torch.from_numpy(last)
-    name, subfolder = host.saved_result(found.path)
+        last_image = host.blocked(say(last)) if isinstance(last, str) else torch.from_numpy(last)
+    name, subfolder = host.saved_result(collected.path)
     return io.NodeOutput(
-        InputImpl.VideoFromFile(str(found.path))
+        InputImpl.VideoFromFile(str(collected.path))
         if is_video
         else host.blocked(
-            "This task produced a still image, not a video. Use the image output of Pika Result."
+            say(
+                Message(
+                    "This task produced a still image, not a video. Use the image output of Pika "
+                    "Result."
+                )
+            )
         ),
         torch.from_numpy(frame),
-        found.result_url,
+        collected.result_url,
         last_image,
         # The same keys for every item of a list: ComfyUI merges them by the keys of the first.
         ui={
@@ -311,10 +324,10 @@ def _output(found: Collected, frame: Frame, last: Frame | str | None) -> io.Node
     )
 
 
-def _describe(found: Collected) -> str:
-    seen = found.probe
+def _describe(collected: Collected) -> str:
+    seen = collected.probe
     size = f"{seen.width}x{seen.height}"
-    parts = [size, found.task_id]
+    parts = [size, collected.task_id]
     if seen.kind == "video":
-        parts = [f"{seen.duration:.1f} s", size, f"{seen.frame_rate:g} fps", found.task_id]
-    return " · ".join([*parts, found.note] if found.note else parts)
+        parts = [f"{seen.duration:.1f} s", size, f"{seen.frame_rate:g} fps", collected.task_id]
+    return Message.joined(" · ", *parts, collected.note)

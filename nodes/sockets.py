@@ -5,7 +5,10 @@ from __future__ import annotations
 from comfy_api.latest import io
 
 from ..pika_api.errors import InvalidInput
+from ..pika_api.message import Message
 from ..pika_api.request import parse_extra
+from .language import explain
+from .lists import SKIP, STOP
 
 CATEGORY = "Pika"
 
@@ -36,6 +39,23 @@ def extra_json(merged_over: str) -> io.String.Input:
     return made
 
 
+def on_failure_input(tooltip: str) -> io.Combo.Input:
+    """The ``on_failure`` input: whether one item of a list may stop the others."""
+    return io.Combo.Input(
+        "on_failure", options=[STOP, SKIP], default=STOP, optional=True, tooltip=tooltip
+    )
+
+
+def check_on_failure(value: str) -> None:
+    """Raise an `InvalidInput` unless the value is a choice of ``on_failure``."""
+    if value not in (STOP, SKIP):
+        raise InvalidInput(
+            "on_failure",
+            Message('"{value}" is not a valid choice.', value=value),
+            Message("Choose {stop} or {skip}.", stop=STOP, skip=SKIP),
+        )
+
+
 def check_extra_json(text: str | None) -> bool | str:
     """For ``validate_inputs``: True, or the error as a text.
 
@@ -44,7 +64,7 @@ def check_extra_json(text: str | None) -> bool | str:
     try:
         parse_extra(text or "")
     except InvalidInput as error:
-        return str(error)
+        return explain(error)
     return True
 
 
@@ -58,5 +78,9 @@ def choice(name: str, value: str, choices: tuple[str, ...]) -> str | None:
         return None
     if value not in choices:
         known = ", ".join((NONE, *choices))
-        raise InvalidInput(name, f'"{value}" is not a valid choice.', f"Choose one of: {known}.")
+        raise InvalidInput(
+            name,
+            Message('"{value}" is not a valid choice.', value=value),
+            Message("Choose one of: {known}.", known=known),
+        )
     return value

@@ -30,6 +30,8 @@ Code decides on the type and on the fields `retryable` and `charged`, never on t
 
 from __future__ import annotations
 
+from .message import Catalogue, Message
+
 
 class PikaError(Exception):
     """What happened, what it means for the money, and the next step.
@@ -42,6 +44,7 @@ class PikaError(Exception):
             more, and may succeed.
         charged: Whether the call that raised the error was charged; None if only the gateway
             knows.
+        catalogue: The language of the error's text; English if it is empty.
     """
 
     retryable: bool = False
@@ -56,7 +59,16 @@ class PikaError(Exception):
         self.what = what
         self.charge_note = charge_note
         self.hint = hint
-        super().__init__("\n".join(part for part in (what, charge_note, hint) if part))
+        self.catalogue: Catalogue = {}
+        super().__init__(what)
+
+    @property
+    def message(self) -> Message:
+        """All parts, one per line."""
+        return Message.joined("\n", self.what, self.charge_note, self.hint)
+
+    def __str__(self) -> str:
+        return self.message.translated(self.catalogue)
 
 
 class InvalidInput(PikaError):
@@ -68,7 +80,7 @@ class InvalidInput(PikaError):
 
     def __init__(self, name: str, problem: str, hint: str) -> None:
         self.name = name
-        super().__init__(f"{name}: {problem}", hint=hint)
+        super().__init__(Message.joined(": ", name, problem), hint=hint)
 
 
 class SettingsError(PikaError):
@@ -82,7 +94,8 @@ class SettingsError(PikaError):
     def __init__(self, problem: str, *, name: str = "", hint: str = "") -> None:
         self.name = name
         self.problem = problem
-        super().__init__(f"PIKA_{name.upper()}: {problem}" if name else problem, hint=hint)
+        variable = f"PIKA_{name.upper()}" if name else ""
+        super().__init__(Message.joined(": ", variable, problem), hint=hint)
 
 
 class SettingLocked(SettingsError):
@@ -98,7 +111,9 @@ class LimitReached(PikaError):
 
     def __init__(self, name: str, what: str, *, hint: str) -> None:
         self.name = name
-        super().__init__(what, charge_note="Nothing was sent and nothing was charged.", hint=hint)
+        super().__init__(
+            what, charge_note=Message("Nothing was sent and nothing was charged."), hint=hint
+        )
 
 
 class JournalError(PikaError):
@@ -129,7 +144,7 @@ class GatewayError(PikaError):
         super().__init__(what, charge_note=charge_note, hint=hint)
 
 
-NOT_CHARGED = "No task was created, so nothing was charged."
+NOT_CHARGED = Message("No task was created, so nothing was charged.")
 
 
 class NotAccepted(GatewayError):
@@ -176,7 +191,24 @@ class Busy(NotAccepted):
 
 
 class Refused(NotAccepted):
-    """The gateway read the request and rejected it."""
+    """The gateway read the request and rejected it.
+
+    Attributes:
+        about_request: Whether it rejects what this request asks for, so that other requests may be
+            accepted. False if the rejection is about the key, the account or the address, or if
+            its subject is not known.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        status: int | None = None,
+        hint: str = "",
+        about_request: bool = False,
+    ) -> None:
+        self.about_request = about_request
+        super().__init__(what, status=status, hint=hint)
 
 
 class SubmitUnknown(GatewayError):

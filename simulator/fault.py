@@ -13,12 +13,21 @@ Place = Literal["submit", "feed", "media", "task", "account"]
 
 _ANSWER = frozenset({"status", "body", "headers", "content_type", "delay", "reset", "cut"})
 _ALLOWED: dict[str, frozenset[str]] = {
-    "submit": _ANSWER | {"accept"},
+    "submit": _ANSWER | {"accept", "prompt"},
     "feed": _ANSWER | {"task_id"},
     "media": _ANSWER | {"task_id", "expired"},
     "account": _ANSWER,
     "task": frozenset(
-        {"error", "seconds", "hide_for", "empty_for", "raw_status", "stuck", "no_progress"}
+        {
+            "error",
+            "seconds",
+            "hide_for",
+            "empty_for",
+            "raw_status",
+            "stuck",
+            "no_progress",
+            "prompt",
+        }
     ),
 }
 
@@ -30,7 +39,8 @@ class Fault:
     submit, feed, media, account: `delay` waits so many seconds before the answer. `reset` closes
     the connection with a TCP RST. `status`, `body` (a mapping is sent as JSON, a string as it is),
     `headers` and `content_type` replace those of the answer. `cut` sends all headers but only so
-    many bytes of the body, and closes. `task_id` limits a feed or media fault to one task.
+    many bytes of the body, and closes. `task_id` limits a feed or media fault to one task,
+    `prompt` a submit or task fault to requests with this text in their prompt.
 
     submit: happens after the body has passed every check, so a 400 or 401 does not use it up. With
     only `delay`, `headers` or `cut` the answer is the real one, and the task is created. With
@@ -60,6 +70,7 @@ class Fault:
     expired: bool = False
     times: int | None = 1
     task_id: str | None = None
+    prompt: str = ""
     error: str | None = None
     seconds: float | None = None
     hide_for: float = 0.0
@@ -138,11 +149,13 @@ class FaultQueue:
         with self._lock:
             self._left.clear()
 
-    def take(self, on: Place, task_id: str | None = None) -> Fault | None:
+    def take(self, on: Place, task_id: str | None = None, prompt: str = "") -> Fault | None:
         """Returns the first fault that fits and counts it as used once."""
         with self._lock:
             for index, (fault, left) in enumerate(self._left):
                 if fault.on != on or fault.task_id not in (None, task_id):
+                    continue
+                if fault.prompt not in prompt:
                     continue
                 if left is not None and left <= 1:
                     del self._left[index]

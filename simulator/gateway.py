@@ -102,7 +102,7 @@ class Gateway:
             )
         except RequestError as refusal:
             return self._error(refusal.message, refusal.status, refusal.code)
-        fault = self._faults.take("submit")
+        fault = self._faults.take("submit", prompt=generate.prompt)
         if fault is None or not fault.replaces or fault.accept:
             answer = self._accept(generate, entry, self._account(request))
             return answer if fault is None else await send_with_fault(request, fault, answer)
@@ -138,7 +138,7 @@ class Gateway:
         task = self._tasks.accept(
             generate,
             self._settings.task_seconds,
-            self._faults.take("task"),
+            self._faults.take("task", prompt=generate.prompt),
             self._renders.add(generate),
             account,
         )

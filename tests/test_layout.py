@@ -14,6 +14,7 @@ INSIDES = {"comfy", "comfy_execution", "folder_paths", "server", "execution", "n
 ACCESS = {"nodes/host.py", "nodes/progress.py"}
 #: The parts of pika_api in the order of their layers: a part imports earlier layers and itself.
 LAYERS = [
+    {"message"},
     {"errors", "log", "text", "files", "progress", "threads"},
     {"media"},
     {"request", "settings"},

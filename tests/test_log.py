@@ -15,14 +15,14 @@ from pika_api.errors import FeedError, SubmitUnknown
 from support.api import ServiceHarness, run
 
 SOURCES = [*sorted((ROOT / "pika_api").rglob("*.py")), *sorted((ROOT / "nodes").rglob("*.py"))]
-#: How a line may begin, and how the expression of its first value ends in the source.
+#: How a line may begin, and how the expression of its first value ends in the source; empty where
+#: that may be anything.
 BEGINNINGS = {
     "task %s: ": ("task_id", "task.id"),
     "request #%d: ": ("entry.id",),
     "node %s: ": ("node_id",),
     "editor: ": ("request.method",),
-    "settings: ": ("changes)",),
-    "journal: ": ("error.what",),
+    **dict.fromkeys(("settings: ", "journal: ", "account: ", "service: ", "file: "), ("",)),
 }
 
 
@@ -61,7 +61,7 @@ def test_line_begins_with_its_subject(path: Path, line: int, args: list[ast.expr
     assert beginning is not None, text.value
     values = [ast.unparse(value) for value in args[1:]]
     assert values[0].endswith(BEGINNINGS[beginning])
-    assert len(values) == len(re.findall(r"%(?:\.\d)?[sdf]", text.value))
+    assert len(values) == len(re.findall(r"%(?:\.\d)?[sdfr]", text.value))
     if any(re.search(r"\btask_id\b|\btask\.id\b", value) for value in values):
         assert beginning == "task %s: "
 

@@ -22,6 +22,7 @@ _GET: Final = {
 _POST: Final = {
     "/pika/settings": settings.change,
     "/pika/connection": settings.test,
+    "/pika/language": settings.language,
     f"{_TASK}/forget": tasks.forget,
     f"{_TASK}/settle": tasks.settle,
     f"{_TASK}/refresh": tasks.refresh,

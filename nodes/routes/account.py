@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aiohttp import web
 
 from .. import host
+from ..language import say
 
 if TYPE_CHECKING:
     from ...pika_api.gateway import Balance
@@ -23,7 +24,7 @@ async def show(_request: web.Request) -> web.Response:
             {
                 "balance": _as_json(state.balance),
                 "offered": state.offered,
-                "problem": state.problem,
+                "problem": say(state.problem),
                 "currency": service.settings.currency,
             }
         )

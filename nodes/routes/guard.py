@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
+from ...pika_api.message import Message
 from ...pika_api.settings import is_loopback
 
 #: The header that the editor sends. Its value is the version of the routes' protocol.
@@ -56,20 +57,31 @@ def refusal(
     if not _is_known(_name(host), listen, environ):
         return Refusal(
             "host",
-            f"ComfyUI was opened at an unknown host name («{host[:100]}»). If the name is yours, "
-            f"add it to the environment variable {VARIABLE} and restart ComfyUI.",
+            Message(
+                "ComfyUI was opened at an unknown host name («{host}»). If the name is yours, "
+                "add it to the environment variable {variable} and restart ComfyUI.",
+                host=host[:100],
+                variable=VARIABLE,
+            ),
         )
     origin = headers.get("Origin")
     if origin is not None and not _is_same_origin(origin, host):
         return Refusal(
             "origin",
-            f"This request comes from another page («{origin[:100]}»), not from ComfyUI at "
-            f"{host[:100]}. A reverse proxy must forward the Host header.",
+            Message(
+                "This request comes from another page («{origin}»), not from ComfyUI at "
+                "{host}. A reverse proxy must forward the Host header.",
+                origin=origin[:100],
+                host=host[:100],
+            ),
         )
     if headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
-        return Refusal("origin", "This request comes from another page, not from ComfyUI.")
+        return Refusal("origin", Message("This request comes from another page, not from ComfyUI."))
     if not image and headers.get(HEADER) != "1":
-        return Refusal("header", f"Only the editor may use this route. It sends {HEADER}: 1.")
+        return Refusal(
+            "header",
+            Message("Only the editor may use this route. It sends {header}: 1.", header=HEADER),
+        )
     return None
 
 

@@ -23,7 +23,9 @@ from ...pika_api.errors import (
     TaskTimeout,
 )
 from ...pika_api.log import log
+from ...pika_api.message import Message
 from .. import host
+from ..language import of_request, say
 from . import guard
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -56,7 +58,7 @@ class Problem(Exception):
 
     def __init__(self, status: int, code: str, text: str, name: str = "") -> None:
         self.status = status
-        self.body = {"error": text, "code": code} | ({"name": name} if name else {})
+        self.body = {"error": say(text), "code": code} | ({"name": name} if name else {})
         super().__init__(text)
 
 
@@ -69,6 +71,10 @@ def guarded(handler: Handler, *, image: bool = False) -> Handler:
 
     @functools.wraps(handler)
     async def answer(request: web.Request) -> web.StreamResponse:
+        with of_request(request.headers.get("Accept-Language", "")):
+            return await answer_in_its_language(request)
+
+    async def answer_in_its_language(request: web.Request) -> web.StreamResponse:
         refused = guard.refusal(request.headers, host.listen_addresses(), image=image)
         try:
             if refused is not None:
@@ -92,19 +98,23 @@ def _problem_of(error: PikaError) -> Problem:
     match = next((pair for kind, pair in _STATUS_AND_CODE.items() if isinstance(error, kind)), None)
     status, code = match or (500, "error")
     name = error.name if isinstance(error, SettingsError) else ""
-    return Problem(status, code, str(error), name)
+    return Problem(status, code, error.message, name)
 
 
 async def read_object(request: web.Request) -> dict[str, Any]:
     """The JSON object in a request's body. Raises `Problem`."""
     if request.content_type != "application/json":
-        raise Problem(415, "content_type", "The request must be sent as application/json.")
+        raise Problem(415, "content_type", Message("The request must be sent as application/json."))
     if request.content_length is None or request.content_length > _MAX_BODY:
-        raise Problem(413, "too_large", f"The request must not be larger than {_MAX_BODY} bytes.")
+        raise Problem(
+            413,
+            "too_large",
+            Message("The request must not be larger than {maximum} bytes.", maximum=_MAX_BODY),
+        )
     try:
         value = json.loads(await request.read())
     except (ValueError, RecursionError):
         value = None
     if not isinstance(value, dict):
-        raise Problem(400, "body", "The request must be a JSON object.")
+        raise Problem(400, "body", Message("The request must be a JSON object."))
     return value

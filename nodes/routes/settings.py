@@ -10,6 +10,7 @@ from aiohttp import web
 
 from ...pika_api.errors import SettingLocked, SettingsError
 from ...pika_api.log import log
+from ...pika_api.message import Message
 from ...pika_api.settings import (
     BASE64_STYLES,
     DEFAULTS,
@@ -23,6 +24,7 @@ from ...pika_api.settings import (
     save_settings,
 )
 from .. import host
+from ..language import explain, note_editor, say
 from .replies import Problem, read_object
 
 if TYPE_CHECKING:
@@ -49,7 +51,14 @@ async def test(request: web.Request) -> web.Response:
     """POST: test whether the gateway is reachable and accepts the key. Costs nothing."""
     await read_object(request)
     result = await asyncio.to_thread(_test_connection)
-    return web.json_response({"verdict": result.verdict.value, "message": result.message})
+    return web.json_response({"verdict": result.verdict.value, "message": say(result.message)})
+
+
+async def language(request: web.Request) -> web.Response:
+    """POST ``{"language": "zh"}``: the language of the editor, for the texts on the nodes."""
+    values = await read_object(request)
+    note_editor(str(values.get("language", "")))
+    return web.json_response({})
 
 
 async def diagnostics(request: web.Request) -> web.Response:
@@ -77,7 +86,7 @@ def _change(changes: Mapping[str, Any]) -> dict[str, Any]:
     except SettingsError as error:
         if not error.name:
             raise  # the file cannot be written
-        text = "\n".join(filter(None, (error.problem, error.hint)))
+        text = Message.joined("\n", error.problem, error.hint)
         raise Problem(400, "invalid", text, error.name) from error
     log.info("settings: changed in the editor: %s", ", ".join(changes))
     return {**_describe(), "key_cleared": dropped}
@@ -92,11 +101,11 @@ def _test_connection() -> HealthResult:
         result = check.run()
         if result.verdict is not Verdict.GOOD:
             return result
-        return HealthResult(result.verdict, f"{result.message}\n{check.balance()}")
+        return HealthResult(result.verdict, Message.joined("\n", result.message, check.balance()))
     except SettingsError as error:
         named = error.name == "base_url"
         verdict = Verdict.BAD_ADDRESS if named else Verdict.TROUBLE
-        return HealthResult(verdict, str(error))
+        return HealthResult(verdict, error.message)
 
 
 def _describe() -> dict[str, Any]:
@@ -109,10 +118,10 @@ def _describe() -> dict[str, Any]:
     try:
         settings = load_settings(home)
     except SettingsError as error:
-        problem = str(error)  # not raised: this page is where the user corrects it
+        problem = explain(error)  # not raised: this page is where the user corrects it
     else:
         has_key = bool(settings.api_key)
-        problem = settings.missing_key if settings.withheld_key_origin else ""
+        problem = say(settings.missing_key) if settings.withheld_key_origin else ""
     described: dict[str, Any] = {name: _as_json(name, raw[name]) for name in raw}
     described["api_key"] = _key_as_json(raw["api_key"]) if has_key else _NO_KEY
     lock = lock_reason("base_url", raw)

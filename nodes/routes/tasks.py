@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import web
 
 from ...pika_api.journal import ACTIVE, State
+from ...pika_api.message import Message
 from ...pika_api.text import is_task_id
 from .. import host
 from .replies import Problem, read_object
@@ -55,8 +56,11 @@ async def forget(request: web.Request) -> web.Response:
         raise Problem(
             409,
             "being_sent",
-            f"Task #{entry.id} is being sent right now, so it cannot "
-            "be forgotten. Try again in a moment.",
+            Message(
+                "Task #{id} is being sent right now, so it cannot be forgotten. Try again in a "
+                "moment.",
+                id=entry.id,
+            ),
         )
     return await _task_response(entry.id)
 
@@ -68,7 +72,9 @@ async def settle(request: web.Request) -> web.Response:
     task_id = values.get("task_id")
     # Not a number: a browser rounds those above 2**53.
     if not isinstance(task_id, str) or not is_task_id(task_id.strip()):
-        raise Problem(400, "invalid", "This is not a task id. Copy it from the gateway's own list.")
+        raise Problem(
+            400, "invalid", Message("This is not a task id. Copy it from the gateway's own list.")
+        )
     async with host.open_service() as service:
         settled = await service.settle(entry.id, task_id)
     return await _task_response(settled.id)
@@ -95,9 +101,19 @@ async def collect(request: web.Request) -> web.Response:
     await read_object(request)
     entry = await _entry(request)
     if entry.task_id is None:
-        raise Problem(409, "no_task", f"Request #{entry.id} has no task, and so no file.")
+        raise Problem(
+            409, "no_task", Message("Request #{id} has no task, and so no file.", id=entry.id)
+        )
     if entry.state is State.FAILED:
-        raise Problem(409, "failed", f"Task {entry.task_id} failed: {entry.last_error}")
+        raise Problem(
+            409,
+            "failed",
+            Message(
+                "Task {task_id} failed: {last_error}",
+                task_id=entry.task_id,
+                last_error=entry.last_error,
+            ),
+        )
     # A task that is running, as far as the journal knows, is asked for once and not waited for.
     timeout = 0.0 if entry.state in ACTIVE else _LINK_TIMEOUT
     async with host.open_service() as service:
@@ -123,7 +139,9 @@ async def _entry(request: web.Request) -> Entry:
     number = int(request.match_info["number"])
     entry = await asyncio.to_thread(host.journal().find_by_id, number)
     if entry is None:
-        raise Problem(404, "not_found", f"Task #{number} is not in the journal.")
+        raise Problem(
+            404, "not_found", Message("Task #{number} is not in the journal.", number=number)
+        )
     return entry
 
 
@@ -179,7 +197,9 @@ def _file(recorded: Path) -> dict[str, str] | None:
 def _number(text: str | int, name: str) -> int:
     # Larger numbers are not valid in a database; Python refuses to read very long ones.
     if isinstance(text, str) and not re.fullmatch(r"-?[0-9]{1,18}", text):
-        raise Problem(400, "invalid", f"{name} is not a whole number of up to 18 digits.")
+        raise Problem(
+            400, "invalid", Message("{name} is not a whole number of up to 18 digits.", name=name)
+        )
     return int(text)
 
 
@@ -190,4 +210,4 @@ def _cursor(text: str) -> int:
     try:
         return int(float(text))
     except (ValueError, OverflowError) as error:
-        raise Problem(400, "invalid", "since is not a number.") from error
+        raise Problem(400, "invalid", Message("since is not a number.")) from error

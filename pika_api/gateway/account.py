@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from ..errors import AccountError, AccountNotOffered
+from ..message import Message
 from ..text import format_amount
 from .dialects import Meaning, problem_in
 from .limits import Timeouts
@@ -59,17 +60,21 @@ class Balance:
         """Whether the key has no limit."""
         return self.quota is None
 
-    def describe(self, currency: str) -> str:
+    def describe(self, currency: str) -> Message:
         """The balance for people: ``12.40 of 20.00 left, 7.60 used``.
 
         Args:
             currency: What the user calls the unit; empty if that is not known.
         """
-        used = f"{format_amount(self.used, currency)} used"
+        used = format_amount(self.used, currency)
         if self.quota is None or self.left is None:
-            return f"unlimited, {used}"
-        left = format_amount(self.left, currency)
-        return f"{left} of {format_amount(self.quota, currency)} left, {used}"
+            return Message("unlimited, {used} used", used=used)
+        return Message(
+            "{left} of {quota} left, {used} used",
+            left=format_amount(self.left, currency),
+            quota=format_amount(self.quota, currency),
+            used=used,
+        )
 
 
 @dataclass(frozen=True)
@@ -177,7 +182,9 @@ class AccountReader:
                 with self._lock:
                     self._spelling = name
                 return balance
-        raise refusal or AccountNotOffered(f"{self._host} does not report a balance.")
+        raise refusal or AccountNotOffered(
+            Message("{host} does not report a balance.", host=self._host)
+        )
 
     def _read_as(self, spelling: Spelling) -> Balance | None:
         """The balance in one spelling; None if the gateway does not have it."""
@@ -199,7 +206,11 @@ class AccountReader:
             reply = self._get(f"{self._base_url}{path}", self._timeouts)
         except TRANSPORT_ERRORS as error:
             cause = self._mask.text(root_cause(error))
-            raise AccountError(f"{self._host} does not report the balance: {cause}.") from None
+            raise AccountError(
+                Message(
+                    "{host} does not report the balance: {cause}.", host=self._host, cause=cause
+                )
+            ) from None
         status, body = reply.status, json_object(reply.text)
         problem = problem_in(body, failed=status != 200)
         if status == 200 and problem is None:
@@ -209,7 +220,12 @@ class AccountReader:
             return None
         headers = reply.headers
         raise AccountError(
-            f"HTTP {status} from {self._host} for the balance: {self._mask.message(reply.text)}",
+            Message(
+                "HTTP {status} from {host} for the balance: {words}",
+                status=status,
+                host=self._host,
+                words=self._mask.message(reply.text),
+            ),
             status=status,
             retry_after=parse_retry_after(
                 headers.get("Retry-After"), self._clock(), headers.get("Date")

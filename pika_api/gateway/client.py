@@ -11,6 +11,7 @@ from urllib.parse import quote, urlsplit
 import requests
 
 from ..errors import FeedError, FeedRefused
+from ..message import Message
 from ..request import Payload
 from ..settings import Settings
 from .account import AccountReader, Balance
@@ -156,7 +157,11 @@ class Client:
         except TRANSPORT_ERRORS as error:
             kind = FeedRefused if is_permanent(error) else FeedError
             raise kind(
-                f"No response from {self._host}: {self._mask.text(root_cause(error))}.",
+                Message(
+                    "No response from {host}: {cause}.",
+                    host=self._host,
+                    cause=self._mask.text(root_cause(error)),
+                ),
                 hint=connection_hint(error),
             ) from None
         failure = feed_error(task_id, reply, self._host, self._mask, self._clock())
@@ -165,7 +170,10 @@ class Client:
         response = json_object(reply.text)
         if response is None:
             message = self._mask.message(reply.text)
-            raise FeedError(f"The response of the feed is not JSON: {message}", status=200)
+            raise FeedError(
+                Message("The response of the feed is not JSON: {message}", message=message),
+                status=200,
+            )
         return Task.from_feed(task_id, self._mask.json(response))
 
     def balance(self) -> Balance:

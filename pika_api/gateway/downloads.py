@@ -17,6 +17,7 @@ from urllib3.exceptions import HTTPError as TransportError
 
 from ..errors import DownloadFailed, LinkRefused
 from ..media import is_complete, kind_of_file
+from ..message import Message
 from .exchange import Exchange
 from .limits import OVERHEAD, SizeLimits, Timeouts
 from .network_guard import PrivateAddressError
@@ -32,9 +33,9 @@ from .sessions import (
     root_cause,
 )
 
-_PRIVATE_ADDRESS_HINT: Final = (
-    "Links of a public gateway must not lead there, so nothing was fetched. If you trust the "
-    "gateway, get the link from Pika Status and open it in a browser."
+_PRIVATE_ADDRESS_HINT: Final = Message(
+    "Links of a public gateway must not lead there, so nothing was fetched. If you "
+    "trust the gateway, get the link from Pika Status and open it in a browser."
 )
 #: A Content-Length that is believed: 1 to 18 digits.
 _LENGTH: Final = re.compile(r"[0-9]{1,18}")
@@ -90,22 +91,35 @@ class Downloader:
         with closing(self._open(task_id, url, start, info, exchange)) as response:
             if response.status_code == 416 and start:
                 discard_part(part)  # it belongs to another file: the next attempt starts at byte 0
-                raise DownloadFailed(task_id, f"{host} cannot resume the file from byte {start}.")
+                raise DownloadFailed(
+                    task_id,
+                    Message(
+                        "{host} cannot resume the file from byte {start}.", host=host, start=start
+                    ),
+                )
             if response.status_code not in (200, 206):
                 raise self._refusal(task_id, response, host, exchange)
             if response.headers.get("Transfer-Encoding", "").lower() not in ("", "chunked"):
-                raise DownloadFailed(task_id, f"{host} sent the file in an unknown encoding.")
+                raise DownloadFailed(
+                    task_id, Message("{host} sent the file in an unknown encoding.", host=host)
+                )
             body = _Body.of(response, start)
             if body is None or (body.start and not info.matches(response.headers, body.total)):
                 discard_part(part)
                 raise DownloadFailed(
-                    task_id, f"{host} resumed the file from another byte, or another version of it."
+                    task_id,
+                    Message(
+                        "{host} resumed the file from another byte, or another version of it.",
+                        host=host,
+                    ),
                 )
             exchange.begin_phase("the download took over", self.timeouts.download)
             self._write(task_id, response, body, part, info, check)
             size = part.stat().st_size
             if exchange.line_cut:
-                raise DownloadFailed(task_id, f"The download broke off after {size} bytes.")
+                raise DownloadFailed(
+                    task_id, Message("The download broke off after {size} bytes.", size=size)
+                )
             if not body.is_delimited:
                 _check_end(task_id, part, info)
             with suppress(OSError):  # for the case that the process ends now; not necessary
@@ -121,7 +135,11 @@ class Downloader:
         try:
             return get_following_redirects(self.session, url, exchange, self.timeouts, headers)
         except TRANSPORT_ERRORS as error:
-            what = f"No response from {urlsplit(url).hostname}: {root_cause(error)}."
+            what = Message(
+                "No response from {host}: {cause}.",
+                host=urlsplit(url).hostname,
+                cause=root_cause(error),
+            )
             hint = _hint_for(error)
             retryable = hint is None or (isinstance(error, RouteError) and not error.permanent)
             raise DownloadFailed(task_id, what, hint=hint or "", retryable=retryable) from None
@@ -135,7 +153,15 @@ class Downloader:
             text = ""  # the status is enough
         status = response.status_code
         kind = LinkRefused if 400 <= status < 500 else DownloadFailed
-        return kind(task_id, f"HTTP {status} from {host}: {self.describe(text)}")
+        return kind(
+            task_id,
+            Message(
+                "HTTP {status} from {host}: {words}",
+                status=status,
+                host=host,
+                words=self.describe(text),
+            ),
+        )
 
     def _write(
         self,
@@ -149,7 +175,12 @@ class Downloader:
         maximum = self.limits.file
         if (body.total or 0) > maximum:
             raise DownloadFailed(
-                task_id, f"The file has {body.total} bytes, over the limit of {maximum}."
+                task_id,
+                Message(
+                    "The file has {total} bytes, over the limit of {maximum}.",
+                    total=body.total,
+                    maximum=maximum,
+                ),
             )
         size = body.start
         rate = _RateCheck(task_id, size, self.timeouts, self.limits)
@@ -163,20 +194,34 @@ class Downloader:
                     check()
                     size += len(chunk)
                     if size > maximum:
-                        raise DownloadFailed(task_id, f"The file has over {maximum} bytes.")
+                        raise DownloadFailed(
+                            task_id, Message("The file has over {maximum} bytes.", maximum=maximum)
+                        )
                     file.write(chunk)
                     rate.check(size)
             except (requests.RequestException, TransportError) as error:
                 raise DownloadFailed(
-                    task_id, f"The download broke off after {size} bytes: {root_cause(error)}."
+                    task_id,
+                    Message(
+                        "The download broke off after {size} bytes: {cause}.",
+                        size=size,
+                        cause=root_cause(error),
+                    ),
                 ) from None
         if body.end is not None and size > body.end:
             discard_part(part)
-            raise DownloadFailed(task_id, f"{size} bytes arrived instead of {body.end}.")
+            raise DownloadFailed(
+                task_id, Message("{size} bytes arrived instead of {end}.", size=size, end=body.end)
+            )
         expected = body.end if body.total is None else body.total
         if expected is not None and size < expected:
             raise DownloadFailed(
-                task_id, f"The download broke off after {size} of {expected} bytes."
+                task_id,
+                Message(
+                    "The download broke off after {size} of {expected} bytes.",
+                    size=size,
+                    expected=expected,
+                ),
             )
 
 
@@ -238,8 +283,12 @@ def _check_end(task_id: str, part: Path, info: PartInfo) -> None:
     PartInfo(digest=digest).save(part)
     raise DownloadFailed(
         task_id,
-        f"The connection ended after {size} bytes. The media host did not say how long the file "
-        f"is, and its end is not there ({kind.name}).",
+        Message(
+            "The connection ended after {size} bytes. The media host did not say how long "
+            "the file is, and its end is not there ({name}).",
+            size=size,
+            name=kind.name,
+        ),
     )
 
 
@@ -266,14 +315,20 @@ class _RateCheck:
         now = time.monotonic()
         if now - self._started > self._timeouts.download:
             raise DownloadFailed(
-                self._task_id, f"The download took over {self._timeouts.download:g} s."
+                self._task_id,
+                Message("The download took over {seconds:g} s.", seconds=self._timeouts.download),
             )
         if now - self._window_start < self._timeouts.rate_window:
             return
         arrived, seconds = size - self._size_at_window_start, now - self._window_start
         if arrived < self._limits.rate_window:
             raise DownloadFailed(
-                self._task_id, f"The download almost stopped: {arrived} bytes in {seconds:.0f} s."
+                self._task_id,
+                Message(
+                    "The download almost stopped: {arrived} bytes in {seconds:.0f} s.",
+                    arrived=arrived,
+                    seconds=seconds,
+                ),
             )
         self._size_at_window_start, self._window_start = size, now
 

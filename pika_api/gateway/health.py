@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import requests
 
 from ..errors import AccountError
+from ..message import Message
 from ..settings import Settings
 from ..text import mask_key
 from .account import AccountReader
@@ -41,15 +42,17 @@ from .sessions import (
 #: Shorter than for other calls: the user is waiting in the settings dialog.
 HEALTH_TIMEOUTS: Final = Timeouts(connect=5.0, read=10.0, response=10.0)
 
-_TRY_LATER: Final = (
-    "The gateway has a temporary problem, or a problem with the account; its message says which. "
-    "Try again later."
+_TRY_LATER: Final = Message(
+    "The gateway has a temporary problem, or a problem with the account; its "
+    "message says which. Try again later."
 )
-_NO_CREDIT: Final = (
-    "The gateway knows the key. The account has no credit left, or the key has used up its quota: "
-    "top it up at the gateway."
+_NO_CREDIT: Final = Message(
+    "The gateway knows the key. The account has no credit left, or the key has "
+    "used up its quota: top it up at the gateway."
 )
-_CHECK_ADDRESS: Final = "Check the base URL, the network, and the proxy variables (HTTPS_PROXY)."
+_CHECK_ADDRESS: Final = Message(
+    "Check the base URL, the network, and the proxy variables (HTTPS_PROXY)."
+)
 
 
 class Verdict(str, Enum):
@@ -72,7 +75,7 @@ class HealthResult:
     """
 
     verdict: Verdict
-    message: str
+    message: Message
 
 
 @dataclass(frozen=True)
@@ -101,16 +104,18 @@ class HealthCheck:
                 result = self._judge_both(with_key, self._get(url, NoAuth()))
         except TRANSPORT_ERRORS as error:
             result = self._judge_broken(error)
-        return HealthResult(result.verdict, mask_key(result.message, self.settings.api_key))
+        masked = result.message.mapped(lambda text: mask_key(text, self.settings.api_key))
+        return HealthResult(result.verdict, masked)
 
-    def balance(self) -> str:
+    def balance(self) -> Message:
         """The balance of a key that the gateway accepts, or why there is none; for the user."""
         settings, mask = self.settings, KeyMask(self.settings.api_key)
         reader = AccountReader(settings.base_url, self._get_account, mask, time.time, self.timeouts)
         try:
-            return f"Balance: {reader.read().describe(settings.currency)}."
+            balance = reader.read().describe(settings.currency)
+            return Message("Balance: {balance}.", balance=balance)
         except AccountError as error:
-            return error.what
+            return Message("{part0}", part0=error.what)
 
     def _get_account(self, url: str, timeouts: Timeouts) -> Reply:
         auth = Bearer(self.settings.api_key)
@@ -131,30 +136,63 @@ class HealthCheck:
     def _judge_first(self, reply: Reply) -> HealthResult | None:
         """What the response to a request with the key says; None if a second request must tell."""
         status, host = reply.status, self._host
-        observed = f"{host} answered HTTP {status}: {error_message(reply.text)}"
+        observed = Message(
+            "{host} answered HTTP {status}: {words}",
+            host=host,
+            status=status,
+            words=error_message(reply.text),
+        )
         problem = problem_in(json_object(reply.text), failed=status >= 400)
         if problem is not None and problem.means is Meaning.CREDIT:
-            return HealthResult(Verdict.TROUBLE, f"{observed}\n{_NO_CREDIT}")
+            return HealthResult(
+                Verdict.TROUBLE,
+                Message.joined("\n", observed, _NO_CREDIT),
+            )
         if _is_temporary(status):
-            return HealthResult(Verdict.TROUBLE, f"{observed}\n{_TRY_LATER}")
+            return HealthResult(
+                Verdict.TROUBLE,
+                Message.joined("\n", observed, _TRY_LATER),
+            )
         if 300 <= status < 400:
-            target = redirect_target(reply) or "an invalid address"
+            target = redirect_target(reply) or Message("an invalid address")
             return HealthResult(
                 Verdict.BAD_ADDRESS,
-                f"{host} answered HTTP {status} and redirects to {target}. The key is not sent "
-                "there.\nIf you trust that address, enter it as the base URL.",
+                Message.joined(
+                    "\n",
+                    Message(
+                        "{host} answered HTTP {status} and redirects to {target}. The key is not "
+                        "sent there.",
+                        host=host,
+                        status=status,
+                        target=target,
+                    ),
+                    Message("If you trust that address, enter it as the base URL."),
+                ),
             )
         if is_html(reply.text):
             return HealthResult(
                 Verdict.BAD_ADDRESS,
-                f"{observed}\nThis is a web page, not the response of a gateway: check the base "
-                "URL, and whether a proxy or a sign-in page is in between.",
+                Message.joined(
+                    "\n",
+                    observed,
+                    Message(
+                        "This is a web page, not the response of a gateway: check the base URL, "
+                        "and whether a proxy or a sign-in page is in between."
+                    ),
+                ),
             )
         if _refuses(reply):
             return HealthResult(
                 Verdict.BAD_KEY,
-                f"{observed}\nThe gateway is reachable and does not accept the key: check that the "
-                f"key is complete, and that it belongs to this gateway ({self.settings.base_url}).",
+                Message.joined(
+                    "\n",
+                    observed,
+                    Message(
+                        "The gateway is reachable and does not accept the key: check that the key "
+                        "is complete, and that it belongs to this gateway ({base_url}).",
+                        base_url=self.settings.base_url,
+                    ),
+                ),
             )
         return None
 
@@ -162,44 +200,73 @@ class HealthCheck:
         """What both responses say. Only a gateway that answers differently has checked the key."""
         host = self._host
         if _refuses(without) and not is_html(without.text):
-            message = f"The gateway at {host} responds and accepts the key."
+            message = Message("The gateway at {host} responds and accepts the key.", host=host)
             return HealthResult(Verdict.GOOD, message)
-        observed = (
-            f"{host} answered HTTP {with_key.status} with the key and HTTP {without.status} "
-            f"without one: {error_message(with_key.text)}"
+        observed = Message(
+            "{host} answered HTTP {status} with the key and HTTP {without} without one: {words}",
+            host=host,
+            status=with_key.status,
+            without=without.status,
+            words=error_message(with_key.text),
         )
         if _is_temporary(without.status):
-            return HealthResult(Verdict.TROUBLE, f"{observed}\n{_TRY_LATER}")
+            return HealthResult(
+                Verdict.TROUBLE,
+                Message.joined("\n", observed, _TRY_LATER),
+            )
         if with_key.status == 404 or json_object(with_key.text) is None:
             return HealthResult(
                 Verdict.BAD_ADDRESS,
-                f"{observed}\nThis does not look like a gateway: check the base URL. If it is "
-                "correct, this test cannot tell whether the key is valid.",
+                Message.joined(
+                    "\n",
+                    observed,
+                    Message(
+                        "This does not look like a gateway: check the base URL. If it is correct, "
+                        "this test cannot tell whether the key is valid."
+                    ),
+                ),
             )
         return HealthResult(
-            Verdict.TROUBLE, f"{observed}\nThis does not show whether the key is valid."
+            Verdict.TROUBLE,
+            Message.joined("\n", observed, Message("This does not show whether the key is valid.")),
         )
 
     def _judge_broken(self, error: Exception) -> HealthResult:
         """What it means that there was no complete response."""
         host, cause = self._host, root_cause(error)
         if isinstance(error, RouteError):
-            message = f"No connection to {host}: {cause}.\n{error.hint}"
+            what = Message("No connection to {host}: {cause}.", host=host, cause=cause)
+            message = Message.joined("\n", what, error.hint)
             return HealthResult(Verdict.BAD_ADDRESS, message)
         if isinstance(error, requests.exceptions.SSLError):
             return HealthResult(
                 Verdict.BAD_ADDRESS,
-                f"No secure connection to {host}: {cause}.\nCheck the base URL. Behind a company's "
-                "proxy, set REQUESTS_CA_BUNDLE to its certificate file.",
+                Message.joined(
+                    "\n",
+                    Message("No secure connection to {host}: {cause}.", host=host, cause=cause),
+                    Message(
+                        "Check the base URL. Behind a company's proxy, set REQUESTS_CA_BUNDLE to "
+                        "its certificate file."
+                    ),
+                ),
             )
         late = isinstance(error, requests.exceptions.ReadTimeout)
         if late or any(_broke_off(each) for each in cause_chain(error)):
             return HealthResult(
                 Verdict.TROUBLE,
-                f"{host} sent no complete response: {cause}.\nTry again. {_CHECK_ADDRESS}",
+                Message.joined(
+                    "\n",
+                    Message("{host} sent no complete response: {cause}.", host=host, cause=cause),
+                    Message("Try again. {advice}", advice=_CHECK_ADDRESS),
+                ),
             )
         return HealthResult(
-            Verdict.BAD_ADDRESS, f"No connection to {host}: {cause}.\n{_CHECK_ADDRESS}"
+            Verdict.BAD_ADDRESS,
+            Message.joined(
+                "\n",
+                Message("No connection to {host}: {cause}.", host=host, cause=cause),
+                _CHECK_ADDRESS,
+            ),
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from ..message import Message
 from ..text import mask_key, sanitize, shorten
 from .responses import error_message
 
@@ -25,6 +26,8 @@ class KeyMask:
 
     def text(self, text: str) -> str:
         """The text, sanitized and without the key."""
+        if isinstance(text, Message):
+            return text.mapped(self.text)
         return sanitize(mask_key(text, self._key))
 
     def message(self, body: str) -> str:

@@ -17,6 +17,7 @@ from ..errors import (
     Unreachable,
     WebPage,
 )
+from ..message import Message
 from ..request import Payload
 from ..text import format_size, shorten
 from .dialects import Meaning, Problem, named_ids, problem_in
@@ -36,38 +37,54 @@ _UNPROVEN_4XX: Final = frozenset({408, 425, 460, 499})
 #: Redirects of a submit that say that the request was not handled. 302 and 303 may follow a
 #: success.
 _MOVED: Final = frozenset({301, 307, 308})
+#: Statuses of a submit that are about the content of this request, if the error does not say
+#: something else. RFC 9110, section 15.5: 400 Bad Request, 413 Content Too Large, 422 Unprocessable
+#: Content. RFC 7725: 451 Unavailable For Legal Reasons. 401, 402, 403, 404 and 405 are about the
+#: key, the account and the address, which all requests share.
+_ABOUT_REQUEST: Final = frozenset({400, 413, 422, 451})
+#: Meanings that are about the content of this request.
+_MEANS_REQUEST: Final = frozenset({Meaning.MODEL, Meaning.PROMPT})
 #: 4xx statuses of the feed that may be temporary.
 _TEMPORARY_4XX: Final = frozenset({408, 425, 429})
 
-_NETWORK_HINT: Final = (
+_NETWORK_HINT: Final = Message(
     "Check the network, PIKA_BASE_URL, and the proxy variables (HTTPS_PROXY, NO_PROXY)."
 )
-_NO_TLS_HINT: Final = (
-    "The server there does not speak TLS: check the address and its port. Behind a company's "
-    "proxy, set REQUESTS_CA_BUNDLE to its certificate file."
+_NO_TLS_HINT: Final = Message(
+    "The server there does not speak TLS: check the address and its port. Behind a "
+    "company's proxy, set REQUESTS_CA_BUNDLE to its certificate file."
 )
-_CHANGE_INPUT_HINT: Final = "Change the input that the message names, and queue again."
-_CREDIT_HINT: Final = (
+_CHANGE_INPUT_HINT: Final = Message("Change the input that the message names, and queue again.")
+_CREDIT_HINT: Final = Message(
     "The account has no credit left, or the key has used up its quota: top it up at the gateway."
 )
 _HINT_BY_STATUS: Final = {
-    401: "The gateway does not accept the key: check it in Settings → Pika, or PIKA_API_KEY.",
+    401: Message(
+        "The gateway does not accept the key: check it in Settings → Pika, or PIKA_API_KEY."
+    ),
     402: _CREDIT_HINT,
-    403: "The gateway does not allow this with your key: check the key's rights and PIKA_BASE_URL.",
-    404: "The gateway has no such address: check PIKA_BASE_URL.",
-    405: "The gateway has no such call: check PIKA_BASE_URL.",
+    403: Message(
+        "The gateway does not allow this with your key: check the key's rights and PIKA_BASE_URL."
+    ),
+    404: Message("The gateway has no such address: check PIKA_BASE_URL."),
+    405: Message("The gateway has no such call: check PIKA_BASE_URL."),
 }
 _HINT_BY_MEANING: Final = {
     Meaning.CREDIT: _CREDIT_HINT,
-    Meaning.MODEL: "The gateway does not offer this model to your key: choose another model, or "
-    "leave model empty. The gateway's own list says which models the group of your key has.",
-    Meaning.PROMPT: "The gateway's filter rejects the prompt: change it, and queue again.",
+    Meaning.MODEL: Message(
+        "The gateway does not offer this model to your key: choose another model, or "
+        "leave model empty. The gateway's own list says which models the group of your "
+        "key has."
+    ),
+    Meaning.PROMPT: Message("The gateway's filter rejects the prompt: change it, and queue again."),
     Meaning.NO_CALL: _HINT_BY_STATUS[405],
 }
-_BUSY_HINT: Final = "The gateway is busy, or the account's limit is reached: try again later."
-_WEB_PAGE_HINT: Final = (
-    "This address serves a web page, not the API: check PIKA_BASE_URL, and whether a proxy or a "
-    "sign-in page is in between."
+_BUSY_HINT: Final = Message(
+    "The gateway is busy, or the account's limit is reached: try again later."
+)
+_WEB_PAGE_HINT: Final = Message(
+    "This address serves a web page, not the API: check PIKA_BASE_URL, and whether "
+    "a proxy or a sign-in page is in between."
 )
 
 
@@ -83,7 +100,12 @@ def submit_error(
         now: Seconds since the epoch, for a Retry-After date.
     """
     status = reply.status
-    what = f"HTTP {status} from {host}: {mask.message(reply.text)}"
+    what = Message(
+        "HTTP {status} from {host}: {words}",
+        status=status,
+        host=host,
+        words=mask.message(reply.text),
+    )
     body = json_object(reply.text)
     ids = tuple(mask.text(each) for each in named_ids(body))
     proven = _is_refusal(reply)
@@ -91,22 +113,37 @@ def submit_error(
     if ids or not (proven or meaning):
         return _unknown(reply, what, ids, mask)
     if status == 413:
-        return Refused(what, status=status, hint=_too_large_hint(payload))
+        return Refused(what, status=status, hint=_too_large_hint(payload), about_request=True)
     if meaning is Meaning.BUSY or (status == 429 and meaning is None):
         retry_after = _retry_after(reply, now)
         return Busy(what, status=status, retry_after=retry_after, hint=_BUSY_HINT)
     if meaning is not None:
-        return Refused(what, status=status, hint=_HINT_BY_MEANING[meaning])
+        return Refused(
+            what,
+            status=status,
+            hint=_HINT_BY_MEANING[meaning],
+            about_request=meaning in _MEANS_REQUEST,
+        )
     if status in _MOVED:
         return Refused(
-            f"HTTP {status} from {host}: it redirects to {redirect_target(reply)}. A request with "
-            "the key follows no redirect.",
+            Message(
+                "HTTP {status} from {host}: it redirects to {target}. A request with the key "
+                "follows no redirect.",
+                status=status,
+                host=host,
+                target=redirect_target(reply),
+            ),
             status=status,
-            hint="If you trust that address, set PIKA_BASE_URL to it.",
+            hint=Message("If you trust that address, set PIKA_BASE_URL to it."),
         )
     if is_html(reply.text) and status not in (401, 402):
         return Refused(what, status=status, hint=_WEB_PAGE_HINT)
-    return Refused(what, status=status, hint=_HINT_BY_STATUS.get(status, _CHANGE_INPUT_HINT))
+    return Refused(
+        what,
+        status=status,
+        hint=_HINT_BY_STATUS.get(status, _CHANGE_INPUT_HINT),
+        about_request=status in _ABOUT_REQUEST,
+    )
 
 
 def _is_refusal(reply: Reply) -> bool:
@@ -135,19 +172,24 @@ def _meaning(reply: Reply, body: object, *, proven: bool) -> Meaning | None:
 def _unknown(reply: Reply, what: str, ids: tuple[str, ...], mask: KeyMask) -> SubmitUnknown:
     """The error for a response that does not prove whether there is a task."""
     if ids:
-        what += f" It names {' and '.join(ids)}, which may be the id of the new task."
+        names = Message(
+            "It names {ids}, which may be the id of the new task.", ids=" and ".join(ids)
+        )
+        what = Message.joined(" ", what, names)
     elif 200 <= reply.status < 300 and is_html(reply.text):
         # No proof: nginx can answer with a page and status 200 instead of an error of the gateway
         # (error_page … =200), after it forwarded the request. If the base URL is wrong, nothing is
         # lost: with the right one the same workflow is another request, which is not held back.
-        what += (
-            " This address serves a web page, not the API: check PIKA_BASE_URL. With another base "
+        page = Message(
+            "This address serves a web page, not the API: check PIKA_BASE_URL. With another base "
             "URL, the workflow is sent as a new request."
         )
+        what = Message.joined(" ", what, page)
     elif 200 <= reply.status < 300:
-        what = (
-            f"The gateway answered HTTP {reply.status} without a task id: "
-            f"{mask.excerpt(reply.text)}"
+        what = Message(
+            "The gateway answered HTTP {status} without a task id: {words}",
+            status=reply.status,
+            words=mask.excerpt(reply.text),
         )
     answer = mask.answer(reply.text)
     return SubmitUnknown(what, status=reply.status, answer=answer, task_ids=ids)
@@ -171,18 +213,26 @@ def broken_submit_error(
     cause = mask.text(root_cause(error))
     if not payload.started:
         return Unreachable(
-            f"No connection to {host}: {cause}.",
+            Message("No connection to {host}: {cause}.", host=host, cause=cause),
             permanent=is_permanent(error),
             hint=connection_hint(error),
         )
     if not payload.complete:
         return Unreachable(
-            f"The connection to {host} broke before the request was sent completely: {cause}.",
+            Message(
+                "The connection to {host} broke before the request was sent completely: {cause}.",
+                host=host,
+                cause=cause,
+            ),
             connected=True,
-            hint="Queue again. If it happens every time, send a smaller image or video.",
+            hint=Message("Queue again. If it happens every time, send a smaller image or video."),
         )
     return SubmitUnknown(
-        f"The request was sent to {host}, but no complete response came back: {cause}."
+        Message(
+            "The request was sent to {host}, but no complete response came back: {cause}.",
+            host=host,
+            cause=cause,
+        )
     )
 
 
@@ -203,7 +253,12 @@ def feed_error(
     error in it may be temporary.
     """
     status = reply.status
-    what = f"HTTP {status} from {host}: {mask.message(reply.text)}"
+    what = Message(
+        "HTTP {status} from {host}: {words}",
+        status=status,
+        host=host,
+        words=mask.message(reply.text),
+    )
     problem = problem_in(json_object(reply.text), failed=status != 200)
     meaning = problem.means if problem is not None else None
     if status == 200:
@@ -236,14 +291,21 @@ def connection_hint(error: Exception) -> str:
 
 
 def _too_large_hint(payload: Payload) -> str:
-    total = f"The request was {format_size(len(payload))}"
+    total = format_size(len(payload))
     if payload.heaviest is None:
-        return f"{total}: shorten the prompt."
+        return Message("The request was {total}: shorten the prompt.", total=total)
     name, size = payload.heaviest
-    total += f", of which the {name} takes {format_size(size)}"
     if name == "video":
-        return f"{total}: connect a smaller video, or give video_url."
-    return (
-        f"{total}: connect a smaller image, choose image_format jpeg, lower PIKA_MAX_BODY_MB, "
-        "or give image_url."
+        return Message(
+            "The request was {total}, of which the video takes {size}: connect a smaller video, or "
+            "give video_url.",
+            total=total,
+            size=format_size(size),
+        )
+    return Message(
+        "The request was {total}, of which the {name} takes {size}: connect a smaller image, "
+        "choose image_format jpeg, lower PIKA_MAX_BODY_MB, or give image_url.",
+        total=total,
+        name=name,
+        size=format_size(size),
     )

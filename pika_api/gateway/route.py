@@ -19,6 +19,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, LocationParseError, NewConnectionError
 from urllib3.util import parse_url
 
+from ..message import Message
 from ..text import sanitize
 
 #: Schemes of proxies that requests knows. Without one, it assumes http.
@@ -26,7 +27,7 @@ _HTTP_SCHEMES: Final = ("http", "https")
 _SOCKS_SCHEMES: Final = ("socks4", "socks4a", "socks5", "socks5h")
 _BUNDLE_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 #: Where a proxy comes from if no variable names it: Windows and macOS.
-_SYSTEM: Final = "the proxy settings of the system"
+_SYSTEM: Final = Message("the proxy settings of the system")
 #: The names of files in a folder of certificates (OpenSSL, X509_LOOKUP_hash_dir).
 _HASHED: Final = re.compile(r"[0-9a-f]{8}\.[0-9]+")
 #: How http.client reports a proxy that refuses to connect.
@@ -36,8 +37,8 @@ _SOCKS_REFUSAL: Final = re.compile("0x[0-9a-fA-F]{2}: ")
 #: Longest part of a value that is quoted, in characters.
 _MAX_VALUE: Final = 120
 
-_EXAMPLE: Final = "for example HTTPS_PROXY=http://host:port"
-_BUNDLE_HINT: Final = (
+_EXAMPLE: Final = "HTTPS_PROXY=http://host:port"
+_BUNDLE_HINT: Final = Message(
     "Set it to a file of certificate authorities in PEM format, without quotation marks, or remove "
     "the variable. Then restart ComfyUI."
 )
@@ -47,12 +48,14 @@ class RouteError(requests.exceptions.ConnectionError):
     """The environment does not let a request out: a variable cannot work, or a proxy refuses.
 
     Attributes:
+        what: What is wrong, without a full stop.
         hint: What the user can do.
         permanent: Whether the user has to change something before another attempt can succeed.
     """
 
-    def __init__(self, what: str, *, hint: str = "", permanent: bool = True) -> None:
+    def __init__(self, what: Message, *, hint: Message, permanent: bool = True) -> None:
         super().__init__(what)
+        self.what = what
         self.hint = hint
         self.permanent = permanent
 
@@ -100,30 +103,39 @@ class Route:
             kinds = (NewConnectionError, ConnectTimeoutError)
         if not self.proxy or not any(isinstance(each, kinds) for each in chain):
             return None
-        where = f"the proxy {without_password(self.proxy)} ({_source(self.proxy)})"
+        where = Message(
+            "the proxy {proxy} ({source})",
+            proxy=without_password(self.proxy),
+            source=_source(self.proxy),
+        )
         refusal = _REFUSAL.search(cause)
         if _SOCKS_REFUSAL.match(cause):
-            hint = "The proxy runs, and does not connect: check it, or set NO_PROXY to the host."
-            return RouteError(
-                f"{where} answered {cause}", hint=_with_no_proxy(hint), permanent=False
+            hint = Message(
+                "The proxy runs, and does not connect: check it, or set NO_PROXY to the host."
             )
+            what = Message("{where} answered {words}", where=where, words=cause)
+            return RouteError(what, hint=_with_no_proxy(hint), permanent=False)
         if refusal is None:
-            hint = f"Start the proxy, or correct the variable, {_EXAMPLE}."
-            if "SSL" in cause:
-                hint = "If the proxy does not speak TLS, write http:// instead of https://."
-            return RouteError(
-                f"{where} cannot be reached: {cause}", hint=_with_no_proxy(hint), permanent=False
+            hint = Message(
+                "Start the proxy, or correct the variable, for example {example}.", example=_EXAMPLE
             )
+            if "SSL" in cause:
+                hint = Message(
+                    "If the proxy does not speak TLS, write http:// instead of https://."
+                )
+            what = Message("{where} cannot be reached: {cause}", where=where, cause=cause)
+            return RouteError(what, hint=_with_no_proxy(hint), permanent=False)
         words, status = refusal[1], int(refusal[2])
-        hint = "The proxy does not let this through: ask who runs it, or set NO_PROXY to the host."
+        hint = Message(
+            "The proxy does not let this through: ask who runs it, or set NO_PROXY to the host."
+        )
         if status == 407:
-            hint = (
+            hint = Message(
                 "The proxy wants a user name and a password: http://user:password@host:port. Write "
                 "special characters in them percent-encoded, such as %40 for @."
             )
-        return RouteError(
-            f"{where} answered {words}", hint=_with_no_proxy(hint), permanent=status < 500
-        )
+        what = Message("{where} answered {words}", where=where, words=words)
+        return RouteError(what, hint=_with_no_proxy(hint), permanent=status < 500)
 
 
 def reads_environment(base_url: str) -> bool:
@@ -160,26 +172,42 @@ def without_password(url: str) -> str:
 
 
 def _check_proxy(proxy: str) -> None:
-    shown = f"{_source(proxy)} is {without_password(proxy)}"
+    shown = Message("{source} is {value}", source=_source(proxy), value=without_password(proxy))
     scheme, separator, _ = proxy.partition("://")
     scheme = scheme.lower() if separator else "http"
     if scheme in _SOCKS_SCHEMES and not _has_socks():
         raise RouteError(
-            f"{shown}, and for a SOCKS proxy this Python needs the package PySocks",
-            hint="Install it with the Python that runs ComfyUI: python -m pip install PySocks. "
-            "Then restart ComfyUI. Or use the HTTP port of the proxy.",
+            Message(
+                "{shown}, and for a SOCKS proxy this Python needs the package PySocks", shown=shown
+            ),
+            hint=Message(
+                "Install it with the Python that runs ComfyUI: python -m pip install PySocks. "
+                "Then restart ComfyUI. Or use the HTTP port of the proxy."
+            ),
         )
     if scheme not in (*_HTTP_SCHEMES, *_SOCKS_SCHEMES):
         other = "socks5h" if scheme == "socks" else "http"
         raise RouteError(
-            f"{shown}, and {_quoted(scheme)} is not a kind of proxy that is known",
-            hint=f"Write {other}:// instead, for example {other}://127.0.0.1:1080.",
+            Message(
+                "{shown}, and {scheme} is not a kind of proxy that is known",
+                shown=shown,
+                scheme=_quoted(scheme),
+            ),
+            hint=Message(
+                "Write {other}:// instead, for example {other}://127.0.0.1:1080.", other=other
+            ),
         )
     if not _is_proxy_url(proxy if separator else f"http://{proxy}"):
-        hint = f"Correct or remove the variable, {_EXAMPLE}, and restart ComfyUI."
+        hint = Message(
+            "Correct or remove the variable, for example {example}, and restart ComfyUI.",
+            example=_EXAMPLE,
+        )
         if "@" in proxy:
-            hint += " In the password, write @, : , / and # as %40, %3A, %2F and %23."
-        raise RouteError(f"{shown}, which is not the URL of a proxy", hint=hint)
+            escapes = Message("In the password, write @, : , / and # as %40, %3A, %2F and %23.")
+            hint = Message.joined(" ", hint, escapes)
+        raise RouteError(
+            Message("{shown}, which is not the URL of a proxy", shown=shown), hint=hint
+        )
 
 
 def _has_socks() -> bool:
@@ -200,22 +228,25 @@ def _is_proxy_url(url: str) -> bool:
 
 def _check_bundle(bundle: str) -> None:
     source = next(name for name in _BUNDLE_VARIABLES if os.environ.get(name))
-    shown = f"{source} is {_quoted(bundle)}"
-    path, problem = Path(bundle), ""
+    shown = Message("{source} is {value}", source=source, value=_quoted(bundle))
+    path, problem = Path(bundle), Message("")
     try:
         if not path.is_dir():
             stat = path.stat()
             _load_bundle(bundle, stat.st_mtime_ns, stat.st_size)
         elif not _has_hashed_files(path):
-            problem = "a folder without certificates that are named by their hash"
+            problem = Message("a folder without certificates that are named by their hash")
     except (FileNotFoundError, NotADirectoryError):
-        problem = "and there is no such file"
+        problem = Message("and there is no such file")
     except ssl.SSLError as error:
-        problem = f"which is not a file of certificates in PEM format ({error.reason})"
+        problem = Message(
+            "which is not a file of certificates in PEM format ({reason})", reason=error.reason
+        )
     except (OSError, ValueError) as error:
-        problem = f"which cannot be read: {getattr(error, 'strerror', None) or error}"
+        reason = getattr(error, "strerror", None) or error
+        problem = Message("which cannot be read: {reason}", reason=reason)
     if problem:
-        raise RouteError(f"{shown}, {problem}", hint=_BUNDLE_HINT)
+        raise RouteError(Message.joined(", ", shown, problem), hint=_BUNDLE_HINT)
 
 
 def _has_hashed_files(folder: Path) -> bool:
@@ -236,10 +267,13 @@ def _source(proxy: str) -> str:
     return _SYSTEM
 
 
-def _with_no_proxy(hint: str) -> str:
+def _with_no_proxy(hint: Message) -> Message:
     """The hint; it also names entries of ``NO_PROXY`` that have no effect."""
     odd = odd_no_proxy_entries()
-    return f"{hint} In NO_PROXY, this matches no host: {', '.join(odd)}." if odd else hint
+    if not odd:
+        return hint
+    entries = Message("In NO_PROXY, this matches no host: {odd}.", odd=", ".join(odd))
+    return Message.joined(" ", hint, entries)
 
 
 def _is_network(entry: str) -> bool:

@@ -16,18 +16,19 @@ import requests
 from urllib3.exceptions import HTTPError as TransportError
 from urllib3.util.ssl_match_hostname import CertificateError
 
+from ..message import Message
 from ..text import sanitize, without_queries
 from .exchange import Exchange
 from .limits import OVERHEAD, SizeLimits, Timeouts
 from .network_guard import ConnectionCheck, GuardedAdapter
-from .route import Route, reads_environment
+from .route import Route, RouteError, reads_environment
 
 #: Everything that a failed request may raise. ValueError: a Location header that is not a URL.
 TRANSPORT_ERRORS: Final = (requests.RequestException, TransportError, OSError, ValueError)
 #: What helps if the certificate of the other side is not trusted.
-CERTIFICATE_HINT: Final = (
-    "The certificate is not trusted. Behind a company's proxy, set REQUESTS_CA_BUNDLE to its "
-    "certificate file."
+CERTIFICATE_HINT: Final = Message(
+    "The certificate is not trusted. Behind a company's proxy, set "
+    "REQUESTS_CA_BUNDLE to its certificate file."
 )
 
 _CHUNK_BYTES: Final = 256 * 1024
@@ -296,8 +297,13 @@ def root_cause(error: BaseException) -> str:
     same reason no transport error is chained to an error of the pack.
     """
     inner = cause_chain(error)[-1]
-    text = without_queries(sanitize(" ".join(str(inner).split())))
-    return (text or type(inner).__name__).rstrip(".")
+    if isinstance(inner, RouteError):
+        return inner.what.mapped(_line)
+    return (_line(str(inner)) or type(inner).__name__).rstrip(".")
+
+
+def _line(text: str) -> str:
+    return without_queries(sanitize(" ".join(text.split())))
 
 
 def is_untrusted_certificate(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
 
 from ..errors import JournalError
+from ..message import Message
 from .journal_file import FileId, JournalFile
 from .location import file_of, locate
 from .schema import METADATA, REVISION, SCHEMA_VERSION, TASKS, TRIGGERS, UPGRADES, VERSION
@@ -26,6 +27,8 @@ _READING: Final = "pika_reading"
 _FILE: Final = "pika_file"
 #: Stands for the file of a database that has none.
 _NO_FILE: Final = FileId(0, 0)
+#: The number of PostgreSQL's lock for creating and upgrading the tables.
+_UPGRADE_LOCK: Final = 1885956961
 #: How often the file may be replaced while it is being opened.
 _MAX_REPLACEMENTS: Final = 5
 
@@ -60,21 +63,29 @@ class Database:
             # Neither quoted nor chained: the text that is not a number is often a part of the
             # password.
             raise JournalError(
-                "PIKA_JOURNAL_URL is not an address of a database: its port is not a number.",
-                hint="Write @, : and / within a password as %40, %3A and %2F.",
+                Message(
+                    "PIKA_JOURNAL_URL is not an address of a database: its port is not a number."
+                ),
+                hint=Message("Write @, : and / within a password as %40, %3A and %2F."),
             ) from None
         except (SQLAlchemyError, ImportError) as error:
             # Some versions quote it, with the password.
             words = str(error).replace(str(address), "…")
             raise JournalError(
-                f"PIKA_JOURNAL_URL is not an address of a database that works here: {words}.",
-                hint="Leave it out for a file in ComfyUI's user folder.",
+                Message(
+                    "PIKA_JOURNAL_URL is not an address of a database that works here: {words}.",
+                    words=words,
+                ),
+                hint=Message("Leave it out for a file in ComfyUI's user folder."),
             ) from error
         if self.backend not in TRIGGERS:
             raise JournalError(
-                f"PIKA_JOURNAL_URL names a database of the kind «{self.backend}». "
-                "The journal works with SQLite and PostgreSQL.",
-                hint="Leave it out for a file in ComfyUI's user folder.",
+                Message(
+                    "PIKA_JOURNAL_URL names a database of the kind «{backend}». The journal works "
+                    "with SQLite and PostgreSQL.",
+                    backend=self.backend,
+                ),
+                hint=Message("Leave it out for a file in ComfyUI's user folder."),
             )
         self._reading_engine = self._engine.execution_options(**{_READING: True})
         self._ready: FileId | None = None
@@ -112,9 +123,13 @@ class Database:
         Raises:
             Replaced: The file at the path is another one now.
         """
-        with self._explained_errors(), self._begin(self._engine) as connection:
-            yield connection
-            if not self.is_open(self.file_of(connection)):
+        with self._explained_errors():
+            with self._begin(self._engine) as connection:
+                yield connection
+                file = self.file_of(connection)
+                if not self.is_open(file):
+                    raise self._replaced()
+            if not self.is_open(file):  # replaced during the commit
                 raise self._replaced()
 
     @staticmethod
@@ -137,9 +152,9 @@ class Database:
                     yield connection
                     return
         raise JournalError(
-            f"The journal of tasks ({self.file}) is replaced again and again.",
-            charge_note="Nothing was sent.",
-            hint="End the program that replaces it: a backup, or a synchronisation.",
+            Message("The journal of tasks ({file}) is replaced again and again.", file=self.file),
+            charge_note=Message("Nothing was sent."),
+            hint=Message("End the program that replaces it: a backup, or a synchronisation."),
         )
 
     def _prepare_once(self) -> None:
@@ -175,9 +190,12 @@ class Database:
 
     def _replaced(self) -> Replaced:
         return Replaced(
-            f"The journal of tasks ({self.file}) was deleted or replaced at this moment.",
-            charge_note="Nothing was written and nothing was sent.",
-            hint="Queue the workflow again.",
+            Message(
+                "The journal of tasks ({file}) was deleted or replaced at this moment.",
+                file=self.file,
+            ),
+            charge_note=Message("Nothing was written and nothing was sent."),
+            hint=Message("Queue the workflow again."),
         )
 
     @contextmanager
@@ -190,11 +208,19 @@ class Database:
                 raise self._replaced() from None  # which is the reason, whatever SQLite says
             place = self.file or self._url.set(query={}).render_as_string(hide_password=True)
             raise JournalError(
-                f"The journal of tasks ({place}) does not work: {_reason(error, self._url)}.",
-                charge_note="Nothing is sent without the journal. Paid tasks stay at the gateway.",
-                hint="Make room, or make its folder writable. On a network drive it may never "
-                "work: set PIKA_JOURNAL_URL to a file on this computer, such as "
-                "sqlite:///C:/pika/journal.sqlite3.",
+                Message(
+                    "The journal of tasks ({place}) does not work: {error}.",
+                    place=place,
+                    error=_reason(error, self._url),
+                ),
+                charge_note=Message(
+                    "Nothing is sent without the journal. Paid tasks stay at the gateway."
+                ),
+                hint=Message(
+                    "Make room, or make its folder writable. On a network drive it may never work: "
+                    "set PIKA_JOURNAL_URL to a file on this computer, such as "
+                    "sqlite:///C:/pika/journal.sqlite3."
+                ),
             ) from None  # its text may contain the password, and the prompt
 
 
@@ -265,16 +291,23 @@ def _create_or_upgrade(connection: sa.Connection) -> None:
 
     Everything is one transaction: what is interrupted has changed nothing and is done again.
     """
+    if connection.dialect.name == "postgresql":
+        # One process at a time, as on SQLite: until the transaction ends.
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})")
     METADATA.create_all(connection)
     version = connection.execute(sa.select(VERSION.c.version)).scalar()
     if version is None:
         connection.execute(sa.insert(VERSION).values(version=SCHEMA_VERSION))
     elif version > SCHEMA_VERSION:
         raise JournalError(
-            f"The journal is of a newer version of this pack (schema {version}; "
-            f"this one knows {SCHEMA_VERSION}).",
-            charge_note="Nothing is sent.",
-            hint="Update ComfyUI-Pika, or set PIKA_JOURNAL_URL to another journal.",
+            Message(
+                "The journal is of a newer version of this pack (schema {version}; this one "
+                "knows {known}).",
+                version=version,
+                known=SCHEMA_VERSION,
+            ),
+            charge_note=Message("Nothing is sent."),
+            hint=Message("Update ComfyUI-Pika, or set PIKA_JOURNAL_URL to another journal."),
         )
     else:
         for step in range(version, SCHEMA_VERSION):

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
+import sqlalchemy as sa
+
 from ..settings import gateway_of
+from .schema import TASKS
 from .states import State
 
 #: Computes the fingerprints that a request had in version 0.1.0, from address and `key_id`.
@@ -31,6 +35,7 @@ class Intent:
         node_id, prompt_id: ComfyUI's, where it comes from a workflow.
         price: What the user says that a task costs; None to use the price that was learned.
         earlier: The fingerprints that the same request had in version 0.1.0.
+        passed: Entries of the request whose tasks the gateway does not know with this key.
     """
 
     fingerprint: str
@@ -43,6 +48,7 @@ class Intent:
     prompt_id: str = ""
     earlier: EarlierFingerprints = _no_earlier
     price: float | None = None
+    passed: frozenset[int] = frozenset()
 
     @property
     def gateway(self) -> str:
@@ -121,6 +127,35 @@ class Entry:
             "take": str(self.take),
             "request": json.dumps(self.request),
         }
+
+
+def is_row(value: object) -> bool:
+    """Whether a value from a file is a row of an entry, as `Entry.as_row` returns it.
+
+    A row with other values would be an error of the database, or a wrong task.
+    """
+    if not isinstance(value, dict):
+        return False
+    columns = (TASKS.c[name] for name in value if name in TASKS.c)
+    if not all(_fits(column, value[column.name]) for column in columns):
+        return False
+    try:
+        Entry.of(value)
+    except (KeyError, TypeError, ValueError, RecursionError):
+        return False
+    return True
+
+
+def _fits(column: sa.Column[Any], value: object) -> bool:
+    if value is None:
+        return bool(column.nullable)
+    if column.type.python_type is str:
+        return isinstance(value, str)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    if column.type.python_type is int:
+        return isinstance(value, int) and abs(value) < 2**63
+    return math.isfinite(value)
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from typing import Final, NamedTuple
 from .. import files
 from ..errors import JournalError
 from ..log import log
+from ..message import Message
 from ..settings import FOLDER
 from .location import read_only
 
@@ -127,11 +128,19 @@ class JournalFile:
             # Until another file is there: its connections would mix the old and the new content.
             self._damaged = file
             raise JournalError(
-                f"The journal of tasks ({self.path}) was truncated or overwritten while it was "
-                f"open: {problem}.",
-                charge_note="Nothing is sent without the journal. Paid tasks stay at the gateway.",
-                hint="Stop ComfyUI. Restore a backup of the journal, or move the damaged file and "
-                "the files beside it whose names begin alike to another folder.",
+                Message(
+                    "The journal of tasks ({path}) was truncated or overwritten while it was "
+                    "open: {problem}.",
+                    path=self.path,
+                    problem=problem,
+                ),
+                charge_note=Message(
+                    "Nothing is sent without the journal. Paid tasks stay at the gateway."
+                ),
+                hint=Message(
+                    "Stop ComfyUI. Restore a backup of the journal, or move the damaged file and "
+                    "the files beside it whose names begin alike to another folder."
+                ),
             )
         self._content = content
 
@@ -142,9 +151,14 @@ class JournalFile:
         """
         if 0 < content.size < _SMALLEST:  # SQLite would overwrite it
             raise JournalError(
-                f"The journal of tasks ({self.path}) does not work: file is not a database.",
-                charge_note="Nothing is sent without the journal.",
-                hint="Move the file to another folder, or restore a backup of the journal.",
+                Message(
+                    "The journal of tasks ({path}) does not work: file is not a database.",
+                    path=self.path,
+                ),
+                charge_note=Message("Nothing is sent without the journal."),
+                hint=Message(
+                    "Move the file to another folder, or restore a backup of the journal."
+                ),
             )
         if not _size_of(self._beside(_LOG)):
             return
@@ -154,11 +168,21 @@ class JournalFile:
             problem = self._problem("PRAGMA integrity_check(1)")
         if problem:
             raise JournalError(
-                f"The journal of tasks ({self.path}) is damaged, or the file "
-                f"{self.path.name}-wal beside it belongs to another one: {problem}.",
-                charge_note="Nothing is sent without the journal. Paid tasks stay at the gateway.",
-                hint="Stop ComfyUI. If you have restored a backup, move "
-                f"{self.path.name}-wal and {self.path.name}-shm to another folder.",
+                Message(
+                    "The journal of tasks ({path}) is damaged, or the file {name}-wal beside it "
+                    "belongs to another one: {problem}.",
+                    path=self.path,
+                    name=self.path.name,
+                    problem=problem,
+                ),
+                charge_note=Message(
+                    "Nothing is sent without the journal. Paid tasks stay at the gateway."
+                ),
+                hint=Message(
+                    "Stop ComfyUI. If you have restored a backup, move {name}-wal and {name}-shm "
+                    "to another folder.",
+                    name=self.path.name,
+                ),
             )
 
     def _problem(self, query: str, option: str = "mode=ro") -> str:

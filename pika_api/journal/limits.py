@@ -12,6 +12,7 @@ from typing import Final
 import sqlalchemy as sa
 
 from ..errors import LimitReached
+from ..message import Message
 from .schema import TASKS
 from .states import State
 
@@ -76,13 +77,13 @@ class Limits:
             today = {"now": now, "entry_id": entry_id, "day_start": start_of_day(now)}
             used = connection.execute(_USED_TODAY, today).scalar_one()
             if used >= self.daily_tasks:
-                raise _reached("daily_limit", self.daily_tasks, used, "today")
+                raise _reached("daily_limit", self.daily_tasks, used, Message("today"))
         if self.run_tasks and prompt_id:
             run = {"now": now, "entry_id": entry_id, "run_start": now - _LONGEST_RUN}
             values = run | {"prompt_id": prompt_id}
             used = connection.execute(_USED_IN_RUN, values).scalar_one()
             if used >= self.run_tasks:
-                raise _reached("run_limit", self.run_tasks, used, "in this run")
+                raise _reached("run_limit", self.run_tasks, used, Message("in this run"))
 
 
 NO_LIMITS: Final = Limits()
@@ -95,10 +96,20 @@ def start_of_day(now: float) -> float:
 
 
 def _reached(name: str, limit: int, used: int, when: str) -> LimitReached:
-    tasks = "1 paid task" if limit == 1 else f"{limit} paid tasks"
+    tasks = Message("{limit} paid tasks", limit=limit)
+    if limit == 1:
+        tasks = Message("1 paid task")
     return LimitReached(
         name,
-        f"Your limit of {tasks} {when} is reached: {used} so far. This request is not sent.",
-        hint="Tasks that exist already are still reused. To send it, raise the limit in Settings "
-        f"→ Pika (PIKA_{name.upper()}).",
+        Message(
+            "Your limit of {tasks} {when} is reached: {used} so far. This request is not sent.",
+            tasks=tasks,
+            when=when,
+            used=used,
+        ),
+        hint=Message(
+            "Tasks that exist already are still reused. To send it, raise the limit in Settings "
+            "→ Pika ({variable}).",
+            variable=f"PIKA_{name.upper()}",
+        ),
     )

@@ -15,6 +15,7 @@ from sqlalchemy.dialects import sqlite
 
 from ..errors import JournalError
 from ..log import log
+from ..message import Message
 from .schema import TASKS
 from .states import State
 
@@ -148,17 +149,23 @@ def _relative(url: sa.URL, path: Path) -> JournalError:
     encoded = re.sub(r"[%?#]", lambda match: f"%{ord(match[0]):02X}", path.as_posix())
     there = " (there is a journal)" if is_journal(path) else ""
     return JournalError(
-        f"PIKA_JOURNAL_URL has a relative path ({file_of(url)}), which means another journal in "
-        "each working directory.",
-        charge_note="Nothing was sent.",
-        hint=f"Write the whole path. From the current directory, that is sqlite:///{encoded}"
-        f"{there}.",
+        Message(
+            "PIKA_JOURNAL_URL has a relative path ({url}), which means another journal in each "
+            "working directory.",
+            url=file_of(url),
+        ),
+        charge_note=Message("Nothing was sent."),
+        hint=Message(
+            "Write the whole path. From the current directory, that is sqlite:///{encoded}{there}.",
+            encoded=encoded,
+            there=there,
+        ),
     )
 
 
 def _in_memory() -> JournalError:
     return JournalError(
-        "PIKA_JOURNAL_URL names a SQLite database in memory, which ends with ComfyUI.",
-        charge_note="Nothing was sent: paid tasks would be lost.",
-        hint="Leave it out for a file in ComfyUI's user folder.",
+        Message("PIKA_JOURNAL_URL names a SQLite database in memory, which ends with ComfyUI."),
+        charge_note=Message("Nothing was sent: paid tasks would be lost."),
+        hint=Message("Leave it out for a file in ComfyUI's user folder."),
     )

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+from ..message import Message
 from ..settings import FOLDER
 
 #: The names of finished files.
@@ -36,12 +37,17 @@ def describe_loss(place: str, folders: Iterable[Path]) -> str:
     for folder in folders:
         count = _count_results(folder)
         if count:
-            files = f"{count} files" if count < _MANY else f"{_MANY} files or more"
-            return (
-                f"The journal of tasks ({place}) is empty, but {folder} contains {files} of "
+            files = Message("{count} files", count=count)
+            if count >= _MANY:
+                files = Message("{count} files or more", count=_MANY)
+            return Message(
+                "The journal of tasks ({place}) is empty, but {folder} contains {files} of "
                 "earlier tasks. Without their journal, the requests of these tasks are not "
                 "recognised: running an old workflow creates a new task, which is charged. If the "
-                "journal was moved or deleted, stop ComfyUI and restore it first."
+                "journal was moved or deleted, stop ComfyUI and restore it first.",
+                place=place,
+                folder=folder,
+                files=files,
             )
     return ""
 

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from ..errors import JournalError
 from ..log import log
+from ..message import Message
 from .backup import copy_journal
 from .database import Database
 from .entries import Entry, Page
@@ -21,9 +22,12 @@ _limit: Final = sa.bindparam("limit", type_=sa.Integer)
 
 _ANY: Final = sa.select(TASKS.c.id).limit(1)
 _BY_ID: Final = sa.select(TASKS).where(TASKS.c.id == sa.bindparam("entry_id"))
-#: The rows of a task id, the newest first. Gateways may use the same id for different tasks.
+#: The rows of a task id. Gateways may use the same id for different tasks. A task that was used by
+#: its id first has two rows: the one of its request is the one that counts.
 BY_TASK_ID: Final = (
-    sa.select(TASKS).where(TASKS.c.task_id == sa.bindparam("task_id")).order_by(TASKS.c.id.desc())
+    sa.select(TASKS)
+    .where(TASKS.c.task_id == sa.bindparam("task_id"))
+    .order_by(TASKS.c.forgotten_at.is_not(None), TASKS.c.fingerprint.is_(None), TASKS.c.id.desc())
 )
 #: Requests whose fingerprint is free again.
 _RELEASED: Final = sa.select(sa.func.count()).where(
@@ -98,11 +102,16 @@ class JournalQueries:
         backend, file = self.location
         if file is None:
             raise JournalError(
-                f"The journal is a {backend} database, which this command cannot copy.",
-                hint="Use the tool of the database, such as pg_dump for PostgreSQL.",
+                Message(
+                    "The journal is a {backend} database, which this command cannot copy.",
+                    backend=backend,
+                ),
+                hint=Message("Use the tool of the database, such as pg_dump for PostgreSQL."),
             )
         if not file.exists():
-            raise JournalError(f"There is no journal at {file}, so there is nothing to copy.")
+            raise JournalError(
+                Message("There is no journal at {file}, so there is nothing to copy.", file=file)
+            )
         with self._database.read():
             pass  # it is the current file, undamaged and up to date
         return copy_journal(file, target.absolute())
@@ -115,7 +124,7 @@ class JournalQueries:
         """
         entry = self.find_by_id(entry_id)
         if entry is None:
-            raise JournalError(f"The journal has no entry #{entry_id}.")
+            raise JournalError(Message("The journal has no entry #{entry_id}.", entry_id=entry_id))
         return entry
 
     def find_by_id(self, entry_id: int) -> Entry | None:
@@ -123,7 +132,7 @@ class JournalQueries:
         return next(iter(self._entries(_BY_ID, entry_id=entry_id)), None)
 
     def find_by_task_id(self, task_id: str, gateway: str = "") -> Entry | None:
-        """The newest entry of a task id.
+        """The entry of a task id: that of its request, the newest first.
 
         Args:
             gateway: Prefer the entries of this gateway, if it has any.

@@ -137,19 +137,31 @@ _TAKE_REVISION: Final = """
     UPDATE pika_tasks SET revision = (SELECT value FROM pika_revision) WHERE id = NEW.id;
 """
 
+#: A process of an earlier version that is still running does not know the fingerprints of schema 4:
+#: it would pay again for the tasks of this version. It enters requests without `lease_owner`.
+_IS_EARLIER_CLAIM: Final = "NEW.state = 'intended' AND NEW.lease_owner IS NULL"
+_RESTART: Final = "ComfyUI-Pika was updated: restart ComfyUI"
+
 #: The statements that create the triggers or leave them as they are, by SQLAlchemy's name of the
 #: database. The database itself counts the changes, so that no writer can fail to: neither this
 #: version, nor an earlier one that is still running.
 TRIGGERS: Final[Mapping[str, Sequence[str]]] = {
     "sqlite": (
-        f"""CREATE TRIGGER IF NOT EXISTS pika_tasks_inserted
-        AFTER INSERT ON pika_tasks BEGIN {_TAKE_REVISION} END""",
+        "DROP TRIGGER IF EXISTS pika_tasks_inserted",
+        f"""CREATE TRIGGER pika_tasks_inserted AFTER INSERT ON pika_tasks BEGIN
+        SELECT RAISE(ABORT, '{_RESTART}') WHERE {_IS_EARLIER_CLAIM}; {_TAKE_REVISION} END""",
         f"""CREATE TRIGGER IF NOT EXISTS pika_tasks_changed
         AFTER UPDATE OF {_CHANGE} ON pika_tasks BEGIN {_TAKE_REVISION} END""",
     ),
     "postgresql": (
         f"""CREATE OR REPLACE FUNCTION pika_take_revision() RETURNS trigger LANGUAGE plpgsql AS $$
         BEGIN {_TAKE_REVISION} RETURN NULL; END $$""",
+        f"""CREATE OR REPLACE FUNCTION pika_check_claim() RETURNS trigger LANGUAGE plpgsql AS $$
+        BEGIN
+        IF {_IS_EARLIER_CLAIM} THEN RAISE EXCEPTION '{_RESTART}'; END IF; RETURN NEW; END $$""",
+        "DROP TRIGGER IF EXISTS pika_tasks_checked ON pika_tasks",
+        """CREATE TRIGGER pika_tasks_checked
+        BEFORE INSERT ON pika_tasks FOR EACH ROW EXECUTE PROCEDURE pika_check_claim()""",
         "DROP TRIGGER IF EXISTS pika_tasks_inserted ON pika_tasks",
         """CREATE TRIGGER pika_tasks_inserted
         AFTER INSERT ON pika_tasks FOR EACH ROW EXECUTE PROCEDURE pika_take_revision()""",

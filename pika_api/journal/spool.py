@@ -20,9 +20,13 @@ from typing import Any, Final
 
 from .. import files
 from ..log import log
+from ..text import is_task_id
+from .entries import is_row
 
-#: Size of an empty record, in bytes. A record without the prompt always fits.
-_RESERVED: Final = 4096
+#: Size of an empty record, in bytes. A record without the values that may be long always fits.
+_RESERVED: Final = 8192
+#: More bytes of a record are not read.
+_MAX_SIZE: Final = 64 * 1024 * 1024
 _SUFFIX: Final = ".json"
 #: Seconds after which an empty record of a process that has ended is deleted.
 _MAX_AGE: Final = 30 * 24 * 3600.0
@@ -108,7 +112,7 @@ class Spool:
         try:
             yield slot
         finally:
-            if slot is not None and slot.path.exists() and _is_empty(slot.path):
+            if slot is not None and _is_empty(slot.path):
                 with self._lock:
                     self._free.append(slot)
 
@@ -116,7 +120,8 @@ class Spool:
         with self._lock:
             while self._free:
                 slot = self._free.pop()
-                if slot.path.exists():
+                with contextlib.suppress(OSError):
+                    os.utime(slot.path)  # so that no other process deletes it as an old one
                     return slot
         if self.folder is None:
             return None
@@ -178,7 +183,7 @@ class Spool:
             try:
                 record.path.unlink(missing_ok=True)
             except OSError as error:  # it is recorded once more at the next start: no harm
-                log.warning("%s cannot be deleted: %s", record.path, error)
+                log.warning("journal: %s cannot be deleted: %s", record.path, error)
 
 
 def _write_line(descriptor: int, value: Mapping[str, Any]) -> None:
@@ -193,28 +198,50 @@ def _write_all(descriptor: int, data: bytes) -> None:
 
 
 def _is_empty(path: Path) -> bool:
-    return not path.read_bytes().strip()
+    """Whether a record is there and has no task; False if it cannot be read."""
+    try:
+        return not path.read_bytes().strip()
+    except OSError:
+        return False
 
 
 def _read(path: Path) -> Record | None:
-    """The record in a file; None if it is empty, or deleted by another process meanwhile.
+    """The record in a file; None if it is empty, damaged, or deleted by another process meanwhile.
 
     The first line is complete in any case; the second one only if there was room.
     """
     try:
-        text = path.read_bytes()
+        if not path.is_file():
+            return None
+        with path.open("rb") as file:
+            text = file.read(_MAX_SIZE)
         age = time.time() - path.stat().st_mtime
-    except OSError:
+    except OSError as error:
+        log.debug("journal: %s cannot be read: %s", path, error)
+        return None
+    if not text.strip():
+        if age > _MAX_AGE:
+            with contextlib.suppress(OSError):
+                path.unlink()
         return None
     record = None
     for line in text.split(b"\n"):
-        with contextlib.suppress(ValueError, KeyError, TypeError):
-            value = json.loads(line)
-            record = Record(path, str(value["task_id"]), dict(value["entry"]))
-    if record is None and not text.strip() and age > _MAX_AGE:
-        with contextlib.suppress(OSError):
-            path.unlink()
+        record = _parse(path, line) or record
+    if record is None:  # such a file must not keep the journal from working
+        log.warning("journal: %s should contain the id of a paid task, but is damaged", path)
     return record
+
+
+def _parse(path: Path, line: bytes) -> Record | None:
+    """The record in a line; None if it has none that the journal can take."""
+    try:
+        value = json.loads(line)
+        task_id, entry = value["task_id"], value["entry"]
+        if isinstance(task_id, str) and is_task_id(task_id) and is_row(entry):
+            return Record(path, task_id, entry)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        pass
+    return None
 
 
 def _sync_folder(folder: Path) -> None:

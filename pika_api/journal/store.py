@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +24,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from ..errors import InvalidInput, JournalError
 from ..log import log
+from ..message import Message
 from ..settings import gateway_of, journal_url
 from .clocks import Clocks, SystemClocks
 from .database import Database, Replaced
@@ -109,9 +110,20 @@ _COPIED_COLUMNS: Final = (
     "sent_at",
     "estimate",
 )
+#: What a record of the spool has only if there is room: values that may be long.
+_LONG_COLUMNS: Final = {
+    "prompt": "",
+    "request": "{}",
+    "node_id": "",
+    "prompt_id": "",
+    "result_url": "",
+    "file_path": "",
+    "last_error": "",
+    "answer": "",
+}
 _ABANDONED: Final = "The process that sent it ended before an answer was written down."
 _UNSENT: Final = "Stopped before it was sent."
-_LIST_HINT: Final = "`tasks` lists the journal."
+_LIST_HINT: Final = Message("`tasks` lists the journal.")
 
 
 class Journal(JournalQueries):
@@ -150,7 +162,7 @@ class Journal(JournalQueries):
         self._clocks = clocks or SystemClocks()
         self.lease = lease
         self.prices = Prices(database, self._clocks, lease)
-        self._earlier_accounts: Sequence[tuple[str, str]] | None = None
+        self._spool_unread = True
 
     @classmethod
     def at(cls, home: Path, environ: Mapping[str, str] = os.environ) -> Journal:
@@ -181,13 +193,7 @@ class Journal(JournalQueries):
             ages.append(boot.seconds - (entry.lease_boot_until - self.lease))
         return max(min(ages), 0.0)
 
-    def claim(
-        self,
-        intent: Intent,
-        owner: str,
-        limits: Limits = NO_LIMITS,
-        passed: Collection[int] = (),
-    ) -> Claim:
+    def claim(self, intent: Intent, owner: str, limits: Limits = NO_LIMITS) -> Claim:
         """Enter a request, unless an entry holds its fingerprint already, or has a task of it.
 
         An entry whose owner's lease has lapsed is settled: it is taken over if it was never sent,
@@ -196,20 +202,23 @@ class Journal(JournalQueries):
         Args:
             owner: Who asks, for the lease.
             limits: What a new entry must not exceed.
-            passed: Entries whose tasks the gateway does not know with the intent's key.
 
         Raises:
             LimitReached: It would be a new entry, and exceed a limit. None was entered.
         """
+        looked = False
         while True:
             with contextlib.suppress(Replaced):  # claim in the file that is there now
-                self.take_over()
-                claim = self._try_claim(intent, owner, limits, passed)
+                self.take_over(all_files=self._spool_unread)
+                claim = self._try_claim(intent, owner, limits)
                 if claim is None:
                     continue
-                # Another process may have its task id in the spool.
-                if claim.entry.state is State.UNKNOWN and self.take_over(all_files=True):
-                    continue
+                # Another process may have its task id in the spool. Once: a record that cannot be
+                # deleted is found again and again.
+                if claim.entry.state is State.UNKNOWN and not looked:
+                    looked = True
+                    if self.take_over(all_files=True):
+                        continue
                 return claim
 
     @contextmanager
@@ -224,10 +233,15 @@ class Journal(JournalQueries):
                 slot = stack.enter_context(self._spool.reserve())
             except OSError as error:
                 raise JournalError(
-                    f"There is no room beside the journal for a task id ({self._spool.folder}): "
-                    f"{error.strerror or error}.",
-                    charge_note="Nothing was sent.",
-                    hint="Free some space there, or make the folder writable, and queue again.",
+                    Message(
+                        "There is no room beside the journal for a task id ({folder}): {strerror}.",
+                        folder=self._spool.folder,
+                        strerror=error.strerror or error,
+                    ),
+                    charge_note=Message("Nothing was sent."),
+                    hint=Message(
+                        "Free some space there, or make the folder writable, and queue again."
+                    ),
                 ) from error
             yield slot
 
@@ -239,13 +253,17 @@ class Journal(JournalQueries):
             The file that contains it; None if it is only in memory.
         """
         row = entry.as_row()
-        details = {name: row[name] for name in ("prompt", "request")}
-        return self._spool.add(slot, task_id, row | {"prompt": "", "request": "{}"}, details)
+        details = {name: row[name] for name in _LONG_COLUMNS}
+        return self._spool.add(slot, task_id, row | _LONG_COLUMNS, details)
 
     def _begin_with_file(self) -> None:
         """Another file was opened than before, or the first one."""
-        self._earlier_accounts = None
-        self.take_over(all_files=True)
+        self._spool_unread = True
+        try:
+            self.take_over(all_files=True)
+        except JournalError as error:
+            # Reading works on a full disk, too. The next claim tries again.
+            log.warning("journal: the ids in %s are not recorded: %s", self._spool.folder, error)
 
     def take_over(self, *, all_files: bool = False) -> int:
         """Record the tasks that the spool has from this process. Return how many there were.
@@ -260,11 +278,11 @@ class Journal(JournalQueries):
             self.record_task(Entry.of(record.entry), record.task_id)
             self._spool.remove(record)
             log.info("task %s: recorded from the spool", record.task_id)
+        if all_files:
+            self._spool_unread = False
         return len(records)
 
-    def _try_claim(
-        self, intent: Intent, owner: str, limits: Limits, passed: Collection[int]
-    ) -> Claim | None:
+    def _try_claim(self, intent: Intent, owner: str, limits: Limits) -> Claim | None:
         """Claim in one transaction. None if another transaction released the fingerprint between
         two statements of this one, which is possible on PostgreSQL.
         """
@@ -289,7 +307,7 @@ class Journal(JournalQueries):
             earlier = self._earlier_fingerprints(connection, intent)
             row = self._claimed(connection, intent, earlier)
             if row is None:
-                row = self._reclaimed(connection, intent, earlier, passed)
+                row = self._reclaimed(connection, intent, earlier)
             if row is None:
                 times = self._lease_parameters()
                 times |= {"created_at": times["now"], "lease_until": times["lease_end"]}
@@ -324,11 +342,7 @@ class Journal(JournalQueries):
         return min(rows, key=rank, default=None)
 
     def _reclaimed(
-        self,
-        connection: sa.Connection,
-        intent: Intent,
-        earlier: Sequence[str],
-        passed: Collection[int],
+        self, connection: sa.Connection, intent: Intent, earlier: Sequence[str]
     ) -> sa.RowMapping | None:
         """Give the claim to a task that this request has; None if it has none.
 
@@ -337,20 +351,26 @@ class Journal(JournalQueries):
         """
         values = {"claims": [*earlier, intent.fingerprint], "key_id": intent.key_id}
         for row in connection.execute(_UNCLAIMED, values).mappings().all():
-            if row["id"] not in passed:
+            if row["id"] not in intent.passed:
                 # On PostgreSQL, another transaction may enter the request at the same moment.
                 with contextlib.suppress(sa.exc.IntegrityError), connection.begin_nested():
                     self._apply(connection, Event.RECLAIMED, row["id"], claim=row["fingerprint"])
                     return _row(connection, row["id"])
         return None
 
+    def has_earlier_requests(self, gateway: str) -> bool:
+        """Whether requests to a gateway were stored before schema 4.
+
+        Their fingerprints were different ones; see `Intent.earlier`.
+        """
+        with self._database.read() as connection:
+            addresses = connection.scalars(sa.select(EARLIER_ACCOUNTS.c.base_url)).all()
+        return any(gateway_of(address) == gateway for address in addresses)
+
     def _earlier_fingerprints(self, connection: sa.Connection, intent: Intent) -> list[str]:
-        if self._earlier_accounts is None:
-            rows = connection.execute(sa.select(EARLIER_ACCOUNTS)).all()
-            self._earlier_accounts = [(str(base_url), str(key_id)) for base_url, key_id in rows]
         return [
             fingerprint
-            for base_url, key_id in self._earlier_accounts
+            for base_url, key_id in connection.execute(sa.select(EARLIER_ACCOUNTS)).all()
             if gateway_of(base_url) == intent.gateway
             for fingerprint in intent.earlier(base_url, key_id)
         ]
@@ -398,31 +418,46 @@ class Journal(JournalQueries):
         """Insert a submitted task."""
         now = self._clocks.wall()
         values = {"state": State.SUBMITTED.value, "created_at": now, **values, "now": now}
-        connection.execute(_INSERT_TASK, values)
-        gateway = gateway_of(str(values["base_url"]))
-        row = _row_of_task(connection, str(values["task_id"]), gateway)
+        key = connection.execute(_INSERT_TASK, values).inserted_primary_key
+        row = _row(connection, key[0]) if key is not None else None
         assert row is not None
         return row
 
     def record_task(self, entry: Entry, task_id: str) -> Entry:
         """Record that the gateway has accepted an entry's request as this task.
 
-        If the entry does not wait for a task id any more, or is gone because the journal was
-        replaced, the task gets an entry of its own.
+        If the journal was replaced, its entry may be gone, or not sent yet: then the request that
+        waits to be sent gets the task. If the entry does not wait for a task id any more, the task
+        gets an entry of its own.
 
         Returns:
             The entry of the task.
         """
         with self._database.write() as connection:
-            row = _row(connection, entry.id)
-            if row is not None and row["fingerprint"] == entry.fingerprint:
-                applied = self._apply(connection, Event.SUBMITTED, entry.id, task_id=task_id)
+            row = self._waiting(connection, entry)
+            if row is not None:
+                applied = self._apply(connection, Event.SUBMITTED, row["id"], task_id=task_id)
                 if applied or row["task_id"] == task_id:
-                    return Entry.of(_row(connection, entry.id) or row)
-            row = _row_of_task(connection, task_id, entry.gateway)
+                    return Entry.of(_row(connection, row["id"]) or row)
+            twins = _rows_of_task(connection, task_id, entry.gateway)
+            own = (twin for twin in twins if twin["fingerprint"] == entry.fingerprint)
+            row = next(own, None)
             if row is None:
                 row = self._insert_task(connection, self._copied(connection, entry, task_id))
+                for twin in twins:
+                    if twin["fingerprint"] is None:
+                        self._absorb(connection, row["id"], Entry.of(twin))
+                row = _row(connection, row["id"]) or row
         return Entry.of(row)
+
+    def _waiting(self, connection: sa.Connection, entry: Entry) -> sa.RowMapping | None:
+        """The row of an entry, or in another file of the journal that of the same request."""
+        row = _row(connection, entry.id)
+        if row is not None and row["fingerprint"] == entry.fingerprint:
+            return row
+        row = connection.execute(_BY_CLAIM, {"fingerprint": entry.fingerprint}).mappings().first()
+        # Once it is sent, it may become a task of its own.
+        return row if row is not None and row["state"] == State.INTENDED.value else None
 
     def _copied(
         self, connection: sa.Connection, entry: Entry, task_id: str
@@ -446,13 +481,15 @@ class Journal(JournalQueries):
         with self._database.write() as connection:
             row = _row(connection, entry_id)
             if row is None:
-                raise InvalidInput("task", f"#{entry_id} is not in the journal.", _LIST_HINT)
+                raise InvalidInput(
+                    "task",
+                    Message("#{entry_id} is not in the journal.", entry_id=entry_id),
+                    _LIST_HINT,
+                )
             if row["state"] == State.SENT.value:
                 self._apply(connection, Event.ABANDONED, entry_id, last_error=_ABANDONED)
             row = _row(connection, entry_id) or row
-            rows = connection.execute(BY_TASK_ID, {"task_id": task_id}).mappings().all()
-            gateway = gateway_of(row["base_url"])
-            twins = [each for each in rows if gateway_of(each["base_url"]) == gateway]
+            twins = _rows_of_task(connection, task_id, gateway_of(row["base_url"]))
             if any(each["id"] == entry_id for each in twins):
                 return Entry.of(row)
             _check_settling(row, task_id, twins)
@@ -594,7 +631,8 @@ class Journal(JournalQueries):
         Returns:
             Whether the event applied; if not, nothing has changed.
         """
-        values = {f"new_{name}": value for name, value in columns.items()}
+        # A `Message` is stored as its English text; not every driver takes a subclass of str.
+        values = {f"new_{n}": str(v) if isinstance(v, Message) else v for n, v in columns.items()}
         values |= {"entry_id": entry_id, "expected_owner": expected_owner}
         values |= self._lease_parameters()
         return connection.execute(STATEMENTS[event], values).rowcount == 1
@@ -611,26 +649,38 @@ def _row(connection: sa.Connection, entry_id: int) -> sa.RowMapping | None:
     return connection.execute(_BY_ROW, {"entry_id": entry_id}).mappings().first()
 
 
-def _row_of_task(connection: sa.Connection, task_id: str, gateway: str) -> sa.RowMapping | None:
-    """The newest row of a gateway's task."""
+def _rows_of_task(connection: sa.Connection, task_id: str, gateway: str) -> Sequence[sa.RowMapping]:
+    """The rows of a gateway's task, in the order of `BY_TASK_ID`."""
     rows = connection.execute(BY_TASK_ID, {"task_id": task_id}).mappings()
-    return next((row for row in rows if gateway_of(row["base_url"]) == gateway), None)
+    return [row for row in rows if gateway_of(row["base_url"]) == gateway]
+
+
+def _row_of_task(connection: sa.Connection, task_id: str, gateway: str) -> sa.RowMapping | None:
+    """The first of `_rows_of_task`."""
+    return next(iter(_rows_of_task(connection, task_id, gateway)), None)
 
 
 def _check_settling(row: sa.RowMapping, task_id: str, twins: Sequence[sa.RowMapping]) -> None:
     """Raise `InvalidInput` if a row cannot get this task id."""
     if row["state"] != State.UNKNOWN.value or row["forgotten_at"] is not None:
-        known = f" It is task {row['task_id']}." if row["task_id"] else ""
+        problem = Message("#{number} does not wait for a task id.", number=row["id"])
+        known = Message("It is task {task_id}.", task_id=row["task_id"]) if row["task_id"] else ""
         raise InvalidInput(
             "task",
-            f"#{row['id']} does not wait for a task id.{known}",
-            "Only a request whose outcome is unknown can get one.",
+            Message.joined(" ", problem, known),
+            Message("Only a request whose outcome is unknown can get one."),
         )
     for twin in twins:
         if twin["fingerprint"] is not None and twin["forgotten_at"] is None:
             raise InvalidInput(
                 "task_id",
-                f"{task_id} is already the task of another request, #{twin['id']}.",
-                "Compare the prompt and the time in the gateway's own list, and use the id of this "
-                "request.",
+                Message(
+                    "{task_id} is already the task of another request, #{twin}.",
+                    task_id=task_id,
+                    twin=twin["id"],
+                ),
+                Message(
+                    "Compare the prompt and the time in the gateway's own list, and use the id of "
+                    "this request."
+                ),
             )

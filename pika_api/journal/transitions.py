@@ -107,8 +107,9 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
     ),
     # Anyone may record a task id, also one that settles an unknown. Without an owner, the lease
     # only says when that was, by the clock that nobody sets; see `Journal.age`.
+    # Also of a row that was not sent yet: it comes from a backup of that moment.
     Event.SUBMITTED: Transition(
-        _SENT | {State.UNKNOWN},
+        _INTENDED | _SENT | {State.UNKNOWN},
         State.SUBMITTED,
         sets=("task_id",),
         constants={"last_error": ""},

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import InvalidInput
+from ..message import Message
 from .images import to_rgb8
 from .mp4 import Colour, Mp4Writer, create_mp4, to_yuv420
 from .reencode import convertible, nothing
@@ -30,7 +31,7 @@ _LAYOUTS: Final = {
     1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1",
 }  # fmt: skip
 _SAMPLE_RATES: Final = range(1000, 768_001)
-_CHECK_NODE: Final = "Check the node that created it."
+_CHECK_NODE: Final = Message("Check the node that created it.")
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,10 @@ def encode_frames(
         InvalidInput: The frames or the sound cannot be encoded.
     """
     if len(video.shape) != 4 or 0 in video.shape:
-        raise InvalidInput("video", "the video has no frames.", _CHECK_NODE)
+        raise InvalidInput("video", Message("the video has no frames."), _CHECK_NODE)
     count, height, width = video.shape[0], video.shape[1] // 2 * 2, video.shape[2] // 2 * 2
     if not height or not width:
-        raise InvalidInput("video", "the video is one pixel wide or high.", _CHECK_NODE)
+        raise InvalidInput("video", Message("the video is one pixel wide or high."), _CHECK_NODE)
     rate = _frame_rate(video.rate)
     samples = _samples(video.sound, count / rate)
     digests = _Digests(video, (count, height, width), rate)
@@ -103,7 +104,9 @@ def encode_frames(
                     writer.write_sound(sound)
             writer.finish()
     except NotMedia as error:
-        raise InvalidInput("video", f"it could not be encoded: {error}.", _CHECK_NODE) from error
+        raise InvalidInput(
+            "video", Message("it could not be encoded: {error}.", error=error), _CHECK_NODE
+        ) from error
     digest, earlier = digests.finish(samples)
     return Media(digest, "video/mp4", width, height, target, target.stat().st_size, earlier)
 
@@ -192,10 +195,12 @@ def _frame_rate(rate: Fraction | float) -> Fraction:
         fraction = Fraction(rate).limit_denominator(_MOST_PARTS)
     except (TypeError, ValueError, OverflowError) as error:
         raise InvalidInput(
-            "video", f"the frame rate {rate!r} is not a number.", _CHECK_NODE
+            "video", Message("the frame rate {rate!r} is not a number.", rate=rate), _CHECK_NODE
         ) from error
     if fraction <= 0:
-        raise InvalidInput("video", f"the frame rate {rate} is not positive.", _CHECK_NODE)
+        raise InvalidInput(
+            "video", Message("the frame rate {rate} is not positive.", rate=rate), _CHECK_NODE
+        )
     return fraction
 
 
@@ -211,8 +216,12 @@ def _samples(sound: Sound | None, seconds: Fraction) -> npt.NDArray[np.float32] 
     if waveform.ndim != 2 or waveform.shape[0] not in _LAYOUTS or sound.rate not in _SAMPLE_RATES:
         raise InvalidInput(
             "video",
-            f"its sound has the shape {tuple(waveform.shape)} at {sound.rate} Hz.",
-            "Connect an AUDIO with 1 to 8 channels, or remove the sound.",
+            Message(
+                "its sound has the shape {shape} at {rate} Hz.",
+                shape=tuple(waveform.shape),
+                rate=sound.rate,
+            ),
+            Message("Connect an AUDIO with 1 to 8 channels, or remove the sound."),
         )
     waveform = waveform[:, : ceil(seconds * sound.rate)]
     if not waveform.shape[1]:
@@ -221,7 +230,9 @@ def _samples(sound: Sound | None, seconds: Fraction) -> npt.NDArray[np.float32] 
     if waveform.dtype.kind in "iu":
         floats /= np.float32(np.iinfo(waveform.dtype).max)
     if not np.isfinite(floats).all():
-        raise InvalidInput("video", "its sound has values that are not numbers.", _CHECK_NODE)
+        raise InvalidInput(
+            "video", Message("its sound has values that are not numbers."), _CHECK_NODE
+        )
     return floats + np.float32(0.0)  # there is no difference between 0 and -0
 
 

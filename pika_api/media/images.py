@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..errors import InvalidInput
+from ..message import Message
 from . import png
 from .types import Media
 
@@ -82,10 +83,11 @@ def prepare_image(
     media, note = encode_image(fitted, form, limit)
     if fitted is pixels:
         return PreparedImage(media, note)
-    verb = "cropped" if fit == "crop" else "padded"
-    (height, width), (new_height, new_width) = pixels.shape[:2], fitted.shape[:2]
-    change = f"image {verb} from {width}x{height} to {new_width}x{new_height}"
-    return PreparedImage(media, ", ".join(filter(None, (change, note))), fitted)
+    before, after = (f"{each.shape[1]}x{each.shape[0]}" for each in (pixels, fitted))
+    change = Message("image padded from {before} to {after}", before=before, after=after)
+    if fit == "crop":
+        change = Message("image cropped from {before} to {after}", before=before, after=after)
+    return PreparedImage(media, Message.joined(", ", change, note), fitted)
 
 
 def to_rgb8(image: Any, name: str = "image") -> Pixels:
@@ -134,8 +136,8 @@ def _check_finite(band: npt.NDArray[Any], name: str) -> None:
             return
     raise InvalidInput(
         name,
-        "it has pixels that are not numbers (NaN or infinite).",
-        "Check the node that created the picture; a VAE in half precision can cause this.",
+        Message("it has pixels that are not numbers (NaN or infinite)."),
+        Message("Check the node that created the picture; a VAE in half precision can cause this."),
     )
 
 
@@ -143,15 +145,20 @@ def _single_picture(pixels: npt.NDArray[Any], name: str) -> npt.NDArray[Any]:
     if pixels.ndim == 4 and pixels.shape[0] != 1:
         raise InvalidInput(
             name,
-            f"a batch of {pixels.shape[0]} images, but a task takes only one image.",
-            "Select one (ImageFromBatch), or convert the batch to a list to get a task for each.",
+            Message(
+                "a batch of {count} images, but a task takes only one image.", count=pixels.shape[0]
+            ),
+            Message(
+                "Select one (ImageFromBatch), or convert the batch to a list to get a task for "
+                "each."
+            ),
         )
     picture = pixels[0] if pixels.ndim == 4 else pixels
     if picture.ndim != 3 or picture.shape[2] not in (1, 3, 4) or 0 in picture.shape:
         raise InvalidInput(
             name,
-            f"the shape {tuple(pixels.shape)} is not that of a picture.",
-            "Connect an IMAGE of shape [1, height, width, 1, 3 or 4].",
+            Message("the shape {shape} is not that of a picture.", shape=tuple(pixels.shape)),
+            Message("Connect an IMAGE of shape [1, height, width, 1, 3 or 4]."),
         )
     return picture
 
@@ -240,9 +247,13 @@ def _encode_pixels(
 def _png_too_large(media: Media, limit: int) -> InvalidInput:
     return InvalidInput(
         "image_format",
-        f"as PNG the image is {media.base64_size / 1e6:.1f} MB in the request, over the "
-        f"{limit / 1e6:.1f} MB allowed (PIKA_MAX_BODY_MB).",
-        "Choose auto, connect a smaller image, or raise PIKA_MAX_BODY_MB.",
+        Message(
+            "as PNG the image is {size:.1f} MB in the request, over the {limit:.1f} MB "
+            "allowed (PIKA_MAX_BODY_MB).",
+            size=media.base64_size / 1e6,
+            limit=limit / 1e6,
+        ),
+        Message("Choose auto, connect a smaller image, or raise PIKA_MAX_BODY_MB."),
     )
 
 
@@ -261,7 +272,8 @@ def _lossy(
         width, height = (max(round(side * _SHRINK), 1) for side in picture.size)
         picture = picture.resize((width, height), Image.Resampling.LANCZOS)
         media = _media(digest, form, *picture.size, _encode_lossy(picture, form, quality))
-    return media, f"{_describe_encoding(media, form, quality)}, scaled down from {original}"
+    scaled = Message("scaled down from {original}", original=original)
+    return media, Message.joined(", ", _describe_encoding(media, form, quality), scaled)
 
 
 def _encode_lossy(picture: Image.Image, form: str, quality: int) -> bytes:
@@ -273,9 +285,15 @@ def _encode_lossy(picture: Image.Image, form: str, quality: int) -> bytes:
     return file.getvalue()
 
 
-def _describe_encoding(media: Media, form: str, quality: int) -> str:
-    size = f"{media.width}x{media.height}"
-    return f"image sent as {form.upper()}, quality {quality}, {size}, {media.size / 1e6:.2f} MB"
+def _describe_encoding(media: Media, form: str, quality: int) -> Message:
+    return Message(
+        "image sent as {form}, quality {quality}, {width}x{height}, {size:.2f} MB",
+        form=form.upper(),
+        quality=quality,
+        width=media.width,
+        height=media.height,
+        size=media.size / 1e6,
+    )
 
 
 def _media(digest: Future[str], form: str, width: int, height: int, data: bytes) -> Media:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ..errors import InvalidInput
+from ..message import Message
 from .images import to_rgb8
 from .picture_files import check_picture_file
 from .structure import NotMedia
@@ -23,7 +24,7 @@ _FORMATS: Final = (
     "PNG", "JPEG", "MPO", "WEBP", "GIF", "TIFF", "BMP", "DIB", "AVIF", "JPEG2000", "PPM", "TGA",
     "ICO", "PSD", "QOI", "DDS", "SGI", "PCX",
 )  # fmt: skip
-_HINT: Final = "Use a PNG, JPEG, WebP or TIFF file."
+_HINT: Final = Message("Use a PNG, JPEG, WebP or TIFF file.")
 
 
 def read_image_file(path: Path) -> Pixels:
@@ -44,7 +45,9 @@ def read_image_file(path: Path) -> Pixels:
                 _check_single(path, picture)
                 return _upright(picture)
     except (NotMedia, OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise InvalidInput("image", f"{path} is not a picture: {error}.", _HINT) from error
+        raise InvalidInput(
+            "image", Message("{path} is not a picture: {error}.", path=path, error=error), _HINT
+        ) from error
 
 
 def _known_formats() -> list[str]:
@@ -61,8 +64,12 @@ def _check_single(path: Path, picture: Image) -> None:
     if count > 1 and picture.format != "MPO":
         raise InvalidInput(
             "image",
-            f"{path} has {count} pictures, but a task takes only one image.",
-            "Save the one that you want as a PNG file.",
+            Message(
+                "{path} has {count} pictures, but a task takes only one image.",
+                path=path,
+                count=count,
+            ),
+            Message("Save the one that you want as a PNG file."),
         )
 
 

@@ -19,6 +19,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from ..message import Message
 from .completeness import TO_CHUNKS, is_complete, iterate_boxes
 from .containers import check_structure
 from .kinds import HEAD_BYTES, kind_of
@@ -48,7 +49,15 @@ _BLOCK: Final = 1024 * 1024
 
 
 class NoPlaceForTexts(Exception):
-    """The texts cannot be added to this file. The message is the end of a sentence."""
+    """The texts cannot be added to this file.
+
+    Attributes:
+        reason: Why, as the end of a sentence.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 def add_texts(source: Path, target: Path, texts: Mapping[str, str], limits: DecodeLimits) -> None:
@@ -62,7 +71,7 @@ def add_texts(source: Path, target: Path, texts: Mapping[str, str], limits: Deco
         OSError: A file cannot be read or written.
     """
     if sum(map(len, texts.values())) > MAX_TEXTS:
-        raise NoPlaceForTexts(f"it has over {MAX_TEXTS // 1024**2} MB")
+        raise NoPlaceForTexts(Message("it has over {size} MB", size=MAX_TEXTS // 1024**2))
     encoded = {
         name.encode(): text.encode("ascii", "replace")
         for name, text in texts.items()
@@ -73,7 +82,7 @@ def add_texts(source: Path, target: Path, texts: Mapping[str, str], limits: Deco
             reader = Reader(file)
             kind = kind_of(reader.peek(0, HEAD_BYTES))
             if kind.suffix not in _WRITERS:
-                raise NoPlaceForTexts(f"the file is {kind.name}")
+                raise NoPlaceForTexts(Message("the file is {kind}", kind=kind.name))
             for piece in _WRITERS[kind.suffix](reader, encoded):
                 _write(reader, piece, copy)
             copy.flush()
@@ -101,7 +110,7 @@ def _check(source: Path, target: Path, limits: DecodeLimits) -> None:
     """Check that a copy is opened like its source, and contains the same media."""
     structure = check_structure(target, limits.pixels, limits.structure)
     if not is_complete(target):
-        raise NoPlaceForTexts("the file would not be complete")
+        raise NoPlaceForTexts(Message("the file would not be complete"))
     if structure.demuxer is None:
         return
     with (
@@ -112,9 +121,11 @@ def _check(source: Path, target: Path, limits: DecodeLimits) -> None:
         deadline = time.monotonic() + limits.seconds
         for one, other in zip_longest(_media(before), _media(after)):
             if one != other:
-                raise NoPlaceForTexts("the file would not play the same")
+                raise NoPlaceForTexts(Message("the file would not play the same"))
             if time.monotonic() > deadline:
-                raise NoPlaceForTexts(f"the copy takes over {limits.seconds:g} s to check")
+                raise NoPlaceForTexts(
+                    Message("the copy takes over {seconds:g} s to check", seconds=limits.seconds)
+                )
 
 
 def _media(container: InputContainer) -> Iterator[tuple[object, ...]]:
@@ -144,19 +155,19 @@ def _mp4(reader: Reader, texts: Mapping[bytes, bytes]) -> Iterator[Piece]:
     position = 0
     for kind, _, end in iterate_boxes(reader, 0, reader.size):
         if kind in _FRAGMENTED:
-            raise NoPlaceForTexts("the file consists of fragments")
+            raise NoPlaceForTexts(Message("the file consists of fragments"))
         if kind == b"moov":
             if index is not None:
-                raise NoPlaceForTexts("the file has several indexes")
+                raise NoPlaceForTexts(Message("the file has several indexes"))
             index = position, end
         if kind == b"mdat" and first_data is None:
             first_data = position
         position = end
     if position != reader.size or index is None or first_data is None:
-        raise NoPlaceForTexts("the file has an unusual structure")
+        raise NoPlaceForTexts(Message("the file has an unusual structure"))
     start, end = index
     if end - start > _MAX_INDEX:
-        raise NoPlaceForTexts("the index of the file is too large")
+        raise NoPlaceForTexts(Message("the index of the file is too large"))
     insert = min(start, first_data)
     moov = _moov(reader.read(start, end - start), texts)
     _move_chunks(moov, insert, index)
@@ -179,7 +190,7 @@ def _moov(old: bytes, texts: Mapping[bytes, bytes]) -> bytearray:
         parts.append(box)
         position = end
     if position != len(old):
-        raise NoPlaceForTexts("the file has an unusual structure")
+        raise NoPlaceForTexts(Message("the file has an unusual structure"))
     if not added:
         parts.append(_box(b"udta", _meta(texts)))
     return bytearray(_box(b"moov", b"".join(parts)))
@@ -200,14 +211,14 @@ def _move_chunks(moov: bytearray, insert: int, old: tuple[int, int]) -> None:
         (count,) = struct.unpack_from(">I", moov, body + 4)
         form = ">u4" if kind == b"stco" else ">u8"
         if body + 8 + count * np.dtype(form).itemsize > stop:
-            raise NoPlaceForTexts("the file has an unusual structure")
+            raise NoPlaceForTexts(Message("the file has an unusual structure"))
         table = np.frombuffer(moov, form, count, body + 8)
         offsets = table.astype(np.int64)
         if ((offsets >= start) & (offsets < end)).any() or (offsets < 0).any():
-            raise NoPlaceForTexts("the file has an unusual structure")
+            raise NoPlaceForTexts(Message("the file has an unusual structure"))
         moved = offsets + len(moov) * (offsets >= insert) - (end - start) * (offsets >= end)
         if count and int(moved.max()) > _MAX_OFFSET[kind]:
-            raise NoPlaceForTexts("the file is too large")
+            raise NoPlaceForTexts(Message("the file is too large"))
         table[:] = moved
 
 
@@ -217,7 +228,7 @@ def _chunk_tables(
     """The tables of offsets: type, start of the content, end."""
     for kind, body, stop in iterate_boxes(reader, start, end):
         if stop > end or kind == b"saio":
-            raise NoPlaceForTexts("the file has an unusual structure")
+            raise NoPlaceForTexts(Message("the file has an unusual structure"))
         if kind in TO_CHUNKS and depth < len(TO_CHUNKS):
             yield from _chunk_tables(reader, body, stop, depth + 1)
         elif kind in _MAX_OFFSET:
@@ -294,7 +305,7 @@ def _png(reader: Reader, texts: Mapping[bytes, bytes]) -> Iterator[Piece]:
     """
     head = 8 + 12 + 13
     if reader.peek(0, 16) != _PNG_SIGNATURE + b"\0\0\0\x0dIHDR":
-        raise NoPlaceForTexts("the file has an unusual structure")
+        raise NoPlaceForTexts(Message("the file has an unusual structure"))
     yield 0, head
     for name, text in texts.items():
         yield _png_chunk(b"tEXt", name + b"\0" + text)

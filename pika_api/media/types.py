@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import InvalidInput
+from ..message import Message
 
 #: How many bytes are read at a time. A multiple of 3: then the Base64 of the chunks, joined, is the
 #: Base64 of the whole.
@@ -62,6 +63,6 @@ class Media:
         if sent != self.size:
             raise InvalidInput(
                 "video",
-                "the file changed while it was being sent.",
-                "Queue again when the file is complete.",
+                Message("the file changed while it was being sent."),
+                Message("Queue again when the file is complete."),
             )

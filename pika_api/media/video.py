@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import InvalidInput
+from ..message import Message
 from .probe import DecodeLimits, MediaKind, Probe, probe_file
 from .reencode import WHOLE, Part, nothing, reencode
 from .remux import remux
@@ -18,7 +19,9 @@ from .types import Media
 
 #: Limits for a file of the user. It may take longer than one from the network.
 CONVERSION_LIMITS: Final = DecodeLimits(seconds=600.0)
-_HINT: Final = "Use a video that ComfyUI's own video preview can play, such as an MP4 file."
+_HINT: Final = Message(
+    "Use a video that ComfyUI's own video preview can play, such as an MP4 file."
+)
 
 
 @dataclass(frozen=True)
@@ -82,14 +85,16 @@ def prepare_video_file(
         size = find_tracks(target, limits).size
     except (NotMedia, OSError) as error:
         target.unlink(missing_ok=True)
-        raise InvalidInput("video", f"{path.name} cannot be sent: {error}.", _HINT) from error
+        raise InvalidInput(
+            "video", Message("{name} cannot be sent: {error}.", name=path.name, error=error), _HINT
+        ) from error
     after = path.stat()
     if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
         target.unlink(missing_ok=True)
         raise InvalidInput(
             "video",
-            f"{path.name} changed while it was being read.",
-            "Queue again when the file is complete.",
+            Message("{name} changed while it was being read.", name=path.name),
+            Message("Queue again when the file is complete."),
         )
     media = Media(digest, "video/mp4", *size, target, target.stat().st_size)
     return PreparedVideo(media, frames)
@@ -123,7 +128,7 @@ def probe_video(path: Path) -> Probe:
     except (NotMedia, OSError) as error:
         raise _not_a_video(path, error) from error
     if probe.kind is not MediaKind.VIDEO:
-        raise InvalidInput("video", f"{path.name} is a picture.", _HINT)
+        raise InvalidInput("video", Message("{name} is a picture.", name=path.name), _HINT)
     return probe
 
 
@@ -137,7 +142,9 @@ def _find_tracks(path: Path, limits: DecodeLimits) -> Tracks:
 
 
 def _not_a_video(path: Path, error: Exception) -> InvalidInput:
-    return InvalidInput("video", f"{path.name} is not a video: {error}.", _HINT)
+    return InvalidInput(
+        "video", Message("{name} is not a video: {error}.", name=path.name, error=error), _HINT
+    )
 
 
 def _unchanged(path: Path, tracks: Tracks) -> Media:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final, Literal, TypeAlias
 
 from ..errors import InvalidInput
+from ..message import Message
 
 #: Width divided by height, by the name that the editor shows.
 ASPECT_RATIOS: Final[Mapping[str, float]] = {
@@ -48,10 +49,10 @@ def parse_aspect_ratio(
     known: dict[str, AspectRatio] = {**ASPECT_RATIOS, FROM_IMAGE: FROM_IMAGE, **choices}
     if text in known:
         return known[text]
-    hint = f"Choose one of: {', '.join(known)}."
+    hint = Message("Choose one of: {known}.", known=", ".join(known))
     if numbers:
         try:
             return float(text)
         except ValueError:
-            hint = "Use a name such as 16:9, or a number."
-    raise InvalidInput(name, f'"{text}" is not a valid choice.', hint)
+            hint = Message("Use a name such as 16:9, or a number.")
+    raise InvalidInput(name, Message('"{value}" is not a valid choice.', value=text), hint)

@@ -7,6 +7,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from ..errors import InvalidInput
+from ..message import Message
 
 #: The largest take, as the seed of ComfyUI's own nodes.
 MAX_TAKE: Final = 2**64 - 1
@@ -23,18 +24,24 @@ def check_url(url: str, name: str) -> str:
         InvalidInput: It is blank, not http or https, or has no host.
     """
     url = url.strip()
-    hint = "Use a complete http:// or https:// address, or connect the media itself."
+    hint = Message("Use a complete http:// or https:// address, or connect the media itself.")
     if not url:
-        raise InvalidInput(name, "the address is empty.", hint)
+        raise InvalidInput(name, Message("the address is empty."), hint)
     try:
         parts = urlsplit(url)
         host = parts.hostname
     except ValueError as error:
-        raise InvalidInput(name, f"«{url[:80]}» is not a valid address: {error}.", hint) from error
+        raise InvalidInput(
+            name,
+            Message("«{url}» is not a valid address: {error}.", url=url[:80], error=error),
+            hint,
+        ) from error
     if parts.scheme not in ("http", "https") or not host:
-        raise InvalidInput(name, f"«{url[:80]}» is not an http or https address.", hint)
+        raise InvalidInput(
+            name, Message("«{url}» is not an http or https address.", url=url[:80]), hint
+        )
     if any(character.isspace() for character in url):
-        raise InvalidInput(name, f"«{url[:80]}» contains a space.", hint)
+        raise InvalidInput(name, Message("«{url}» contains a space.", url=url[:80]), hint)
     return url
 
 
@@ -67,23 +74,37 @@ def as_integer(name: str, value: Any, low: int, high: int) -> int:
 def check_integer(name: str, value: object, low: int, high: int) -> None:
     """Raise an `InvalidInput` unless the value is an integer from ``low`` to ``high``."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidInput(name, f"{_shown(value)} is not an integer.", f"Use {low} to {high}.")
+        raise InvalidInput(
+            name,
+            Message("{value} is not an integer.", value=_shown(value)),
+            Message("Use {low} to {high}.", low=low, high=high),
+        )
     if not low <= value <= high:
-        raise InvalidInput(name, f"{_shown(value)} is out of range.", f"Use {low} to {high}.")
+        raise InvalidInput(
+            name,
+            Message("{value} is out of range.", value=_shown(value)),
+            Message("Use {low} to {high}.", low=low, high=high),
+        )
 
 
 def _shown(value: object) -> str:
     """A value for a message: a short text, whatever arrives over a link."""
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
-        return f"an integer of {value.bit_length()} bits"  # Python refuses to write a very long one
+        # Python refuses to write a very long one.
+        return Message("an integer of {bits} bits", bits=value.bit_length())
     if isinstance(value, str):
         return repr(value if len(value) <= _MAX_TEXT else f"{value[:_MAX_TEXT]}…")
-    is_number = isinstance(value, (int, float))
-    return repr(value) if is_number else f"a value of type {type(value).__name__}"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    return Message("a value of type {kind}", kind=type(value).__name__)
 
 
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     """Raise an `InvalidInput` that lists the choices, unless the value is one of them."""
     if value not in choices:
         known = ", ".join(choices)
-        raise InvalidInput(name, f"{value!r} is not a valid choice.", f"Choose one of: {known}.")
+        raise InvalidInput(
+            name,
+            Message("{value!r} is not a valid choice.", value=value),
+            Message("Choose one of: {known}.", known=known),
+        )

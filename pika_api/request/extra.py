@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from ..errors import InvalidInput
+from ..message import Message
 
+#: How deep it may be nested. Levels. Further code goes through it by recursion.
+MAX_DEPTH: Final = 100
 #: A decoded JSON object. It is merged over the part of the body that a value creates.
 Extra: TypeAlias = Mapping[str, Any]
 
@@ -32,20 +35,44 @@ def parse_extra(text: str, name: str = "extra_json") -> Extra:
         near = text[max(0, error.pos - 20) : error.pos + 20].replace("\n", " ")
         raise InvalidInput(
             name,
-            f"not valid JSON at {position}: {error.msg}, near «{near}».",
-            'Write a JSON object such as {"seed": 7}, or leave it empty.',
+            Message(
+                "not valid JSON at {position}: {msg}, near «{near}».",
+                position=position,
+                msg=error.msg,
+                near=near,
+            ),
+            Message('Write a JSON object such as {{"seed": 7}}, or leave it empty.'),
         ) from error
     except ValueError as error:
-        raise InvalidInput(name, f"{error}.", "Use ordinary numbers, or text in quotes.") from error
+        raise InvalidInput(
+            name,
+            Message("{error}.", error=error),
+            Message("Use ordinary numbers, or text in quotes."),
+        ) from error
     except RecursionError as error:
-        raise InvalidInput(name, "it is nested too deeply.", "Write a flatter object.") from error
+        raise _too_deep(name) from error
     if not isinstance(value, dict):
         raise InvalidInput(
             name,
-            f"a JSON object is required, but this is a {type(value).__name__}.",
-            'Wrap it in braces with a name, such as {"name": …}, or leave it empty.',
+            Message("a JSON object is required, but this is a {name}.", name=type(value).__name__),
+            Message('Wrap it in braces with a name, such as {{"name": …}}, or leave it empty.'),
         )
+    if _is_deeper(value, MAX_DEPTH):
+        raise _too_deep(name)
     return value
+
+
+def _too_deep(name: str) -> InvalidInput:
+    return InvalidInput(
+        name, Message("it is nested too deeply."), Message("Write a flatter object.")
+    )
+
+
+def _is_deeper(value: object, levels: int) -> bool:
+    if not isinstance(value, (dict, list)):
+        return False
+    parts = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_is_deeper(part, levels - 1) for part in parts)
 
 
 def _refuse_constant(constant: str) -> float:

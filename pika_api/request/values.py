@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from ..errors import InvalidInput
 from ..media import Media
+from ..message import Message
 from .aspect_ratio import FROM_IMAGE, MAX_ASPECT_RATIO, MIN_ASPECT_RATIO, AspectRatio
 from .checks import check_choice, check_integer, check_url
 from .extra import Extra, merge_extra
@@ -135,7 +136,11 @@ class Options:
     def __post_init__(self) -> None:
         check_integer("frame_rate", self.frame_rate, MIN_FRAME_RATE, MAX_FRAME_RATE)
         if not isinstance(self.extend, bool):
-            raise InvalidInput("extend", f"{self.extend!r} is not a boolean.", "Use true or false.")
+            raise InvalidInput(
+                "extend",
+                Message("{extend!r} is not a boolean.", extend=self.extend),
+                Message("Use true or false."),
+            )
         if isinstance(self.aspect_ratio, (int, float)) and not isinstance(self.aspect_ratio, bool):
             _check_ratio(self.aspect_ratio)
         elif self.aspect_ratio is not None:
@@ -165,8 +170,12 @@ def _check_ratio(ratio: float) -> None:
     if not MIN_ASPECT_RATIO <= ratio <= MAX_ASPECT_RATIO:
         raise InvalidInput(
             "custom_aspect_ratio",
-            f"{ratio:g} is out of range.",
-            f"Use {MIN_ASPECT_RATIO} (tall) to {MAX_ASPECT_RATIO} (wide), width over height.",
+            Message("{value:g} is out of range.", value=ratio),
+            Message(
+                "Use {low} (tall) to {high} (wide), width over height.",
+                low=MIN_ASPECT_RATIO,
+                high=MAX_ASPECT_RATIO,
+            ),
         )
 
 
@@ -174,8 +183,8 @@ def _ratio_of(image: Media | str | None) -> float:
     if not isinstance(image, Media):
         raise InvalidInput(
             "aspect_ratio",
-            '"from image" needs an image connected to Pika Generate.',
-            "Connect an image, or choose a ratio such as 16:9.",
+            Message('"from image" needs an image connected to Pika Generate.'),
+            Message("Connect an image, or choose a ratio such as 16:9."),
         )
     return min(max(image.width / image.height, MIN_ASPECT_RATIO), MAX_ASPECT_RATIO)
 
@@ -208,7 +217,9 @@ class GenerateRequest:
     def __post_init__(self) -> None:
         if not self.prompt_text.strip():
             raise InvalidInput(
-                "prompt_text", "the prompt is blank.", "Say what the video should show."
+                "prompt_text",
+                Message("the prompt is blank."),
+                Message("Say what the video should show."),
             )
         if self.pikaffect is not None:
             check_choice("pikaffect", self.pikaffect, PIKAFFECTS)
@@ -218,9 +229,11 @@ class GenerateRequest:
         if self.options.extend and self.video is None and "video" not in self.extra:
             raise InvalidInput(
                 "extend",
-                "there is no video to extend.",
-                "Connect one to the video input of Pika Generate or set video_url. Or switch "
-                "extend off.",
+                Message("there is no video to extend."),
+                Message(
+                    "Connect one to the video input of Pika Generate or set video_url. Or switch "
+                    "extend off."
+                ),
             )
         # The body is built once here: some errors only show in the whole.
         _check_unicode(describe_body(self.body()))
@@ -247,6 +260,8 @@ def _check_unicode(body: Mapping[str, Any]) -> None:
     except UnicodeEncodeError as error:
         raise InvalidInput(
             "prompt_text",
-            "the prompt, or another text of the request, contains half of a character.",
-            "Type the text again. A program that cuts text inside an emoji can cause this.",
+            Message("the prompt, or another text of the request, contains half of a character."),
+            Message(
+                "Type the text again. A program that cuts text inside an emoji can cause this."
+            ),
         ) from error

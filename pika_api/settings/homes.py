@@ -79,7 +79,9 @@ def register_home(
                 Path(part).unlink()
             raise
     except (OSError, RuntimeError) as error:  # RuntimeError: the user has no home folder
-        log.debug("the private folder was not written down for the command line: %s", error)
+        log.debug(
+            "settings: the private folder was not written down for the command line: %s", error
+        )
 
 
 def known_homes(environ: Mapping[str, str] = os.environ) -> Sequence[KnownHome]:

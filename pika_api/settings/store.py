@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from .. import files
 from ..errors import SettingLocked, SettingsError
+from ..message import Message
 from .values import DEFAULTS, NAMES, Settings, check_setting, url_origin
 
 FILE_NAME: Final = "settings.json"
@@ -118,9 +119,10 @@ def read_settings_file(home: Path) -> Mapping[str, Any]:
         SettingsError: The file cannot be opened, or is not a JSON object of the expected form.
     """
     path = home / FILE_NAME
-    hint = (
-        "Enter the settings again in ComfyUI's Settings → Pika; the old file is kept beside the "
-        'new one. Or repair or delete the file. It looks like {"api_key": "…", "base_url": "…"}.'
+    hint = Message(
+        "Enter the settings again in ComfyUI's Settings → Pika; the old file is kept "
+        'beside the new one. Or repair or delete the file. It looks like {{"api_key": '
+        '"…", "base_url": "…"}}.'
     )
     try:
         with _lock:
@@ -130,18 +132,23 @@ def read_settings_file(home: Path) -> Mapping[str, Any]:
         return {}
     except OSError as error:
         raise _SettingsNotReadable(
-            f"The settings in {path} cannot be read: {error}.",
-            hint="Close the program that has the file open, or make the file readable for the user "
-            "that runs ComfyUI.",
+            Message("The settings in {path} cannot be read: {error}.", path=path, error=error),
+            hint=Message(
+                "Close the program that has the file open, or make the file readable for the "
+                "user that runs ComfyUI."
+            ),
         ) from error
     except (ValueError, RecursionError) as error:
         raise SettingsError(
-            f"The settings in {path} cannot be read: {error}.", hint=hint
+            Message("The settings in {path} cannot be read: {error}.", path=path, error=error),
+            hint=hint,
         ) from error
     if not isinstance(value, dict) or not all(
         isinstance(value.get(name, ""), str) for name in (*_TEXTS, _KEY_ORIGIN)
     ):
-        raise SettingsError(f"The settings in {path} are not a JSON object of texts.", hint=hint)
+        raise SettingsError(
+            Message("The settings in {path} are not a JSON object of texts.", path=path), hint=hint
+        )
     return value
 
 
@@ -198,28 +205,34 @@ def save_settings(
 
 def _refuse_locked(name: str, value: Any, resolved: Mapping[str, RawSetting]) -> None:
     if name not in NAMES:
-        hint = f"The settings are {', '.join(NAMES)}."
-        raise SettingsError(f"there is no setting «{name[:60]}».", name=name[:60], hint=hint)
+        hint = Message("The settings are {known}.", known=", ".join(NAMES))
+        raise SettingsError(
+            Message("there is no setting «{name}».", name=name[:60]), name=name[:60], hint=hint
+        )
     lock = lock_reason(name, resolved)
     if lock is Lock.ENVIRONMENT:
         raise SettingLocked(
-            "the environment that ComfyUI was started in sets it, and has priority.",
+            Message("the environment that ComfyUI was started in sets it, and has priority."),
             name=name,
-            hint="Change or remove the variable there, and restart ComfyUI.",
+            hint=Message("Change or remove the variable there, and restart ComfyUI."),
         )
     # Removing the base URL is allowed: the default is not an address that a page chose.
     if lock is Lock.KEY and value is not None:
         raise SettingLocked(
-            "the key comes from the environment, so its address must be set there, too.",
+            Message("the key comes from the environment, so its address must be set there, too."),
             name=name,
-            hint=f"Set {variable_name(name)} beside PIKA_API_KEY, and restart ComfyUI.",
+            hint=Message(
+                "Set {name} beside PIKA_API_KEY, and restart ComfyUI.", name=variable_name(name)
+            ),
         )
 
 
 def _checked(name: str, value: Any) -> Any:
     checked = check_setting(name, value)
     if name == "api_key" and checked == "":
-        raise SettingsError("the key is blank.", name=name, hint="To remove it, clear it.")
+        raise SettingsError(
+            Message("the key is blank."), name=name, hint=Message("To remove it, clear it.")
+        )
     return checked
 
 
@@ -279,6 +292,10 @@ def _write(path: Path, values: Mapping[str, Any], broken: bool) -> None:
             raise
     except OSError as error:
         raise SettingsError(
-            f"The settings cannot be saved to {path}: {error.strerror or error}.",
-            hint="Free some space there, or make the folder writable.",
+            Message(
+                "The settings cannot be saved to {path}: {strerror}.",
+                path=path,
+                strerror=error.strerror or error,
+            ),
+            hint=Message("Free some space there, or make the folder writable."),
         ) from error

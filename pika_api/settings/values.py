@@ -10,6 +10,7 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 from ..errors import SettingsError
+from ..message import Message
 from .addresses import gateway_of, is_loopback
 
 #: The gateway of the API specification.
@@ -80,25 +81,32 @@ class Settings:
         return hashlib.sha256(b"pika key id\0" + self.api_key.encode()).hexdigest()[:16]
 
     @property
-    def missing_key(self) -> str:
+    def missing_key(self) -> Message:
         """Why there is no key, and how to set one; empty if there is one."""
         if self.api_key:
-            return ""
-        reason = "No API key: enter your key"
+            return Message("")
         if self.withheld_key_origin:
-            reason = (
-                f"The stored API key was entered for {self.withheld_key_origin} and is not sent to "
-                f"{url_origin(self.base_url)}: enter the key of that gateway"
+            return Message(
+                "The stored API key was entered for {origin} and is not sent to {current}: enter "
+                "the key of that gateway in ComfyUI's Settings → Pika, or set PIKA_API_KEY before "
+                "ComfyUI starts.",
+                origin=self.withheld_key_origin,
+                current=url_origin(self.base_url),
             )
-        return f"{reason} in ComfyUI's Settings → Pika, or set PIKA_API_KEY before ComfyUI starts."
+        return Message(
+            "No API key: enter your key in ComfyUI's Settings → Pika, or set PIKA_API_KEY before "
+            "ComfyUI starts."
+        )
 
     def require_key(self) -> None:
         """Raise a `SettingsError` if there is no key. It says how to get one, or a simulator."""
         if missing := self.missing_key:
             raise SettingsError(
                 missing,
-                hint="To try without a key: run `python -m simulator` in the pack's folder and set "
-                "the two variables that it prints.",
+                hint=Message(
+                    "To try without a key: run `python -m simulator` in the pack's folder and set "
+                    "the two variables that it prints."
+                ),
             )
 
 
@@ -113,12 +121,14 @@ def check_setting(name: str, value: Any) -> Any:
 
 def _check_key(key: Any) -> str:
     if not isinstance(key, str):
-        raise SettingsError("the key is not a text.", name="api_key", hint=_COPY_AGAIN)
+        raise SettingsError(Message("the key is not a text."), name="api_key", hint=_COPY_AGAIN)
     text: str = key.strip()
     # Quotation marks: on Windows, `set PIKA_API_KEY="…"` makes them part of the value.
     if any(each in "\"'" or each.isspace() or not 32 < ord(each) < 127 for each in text):
         raise SettingsError(
-            "the key contains a quotation mark, a space, a line break or a non-ASCII character.",
+            Message(
+                "the key contains a quotation mark, a space, a line break or a non-ASCII character."
+            ),
             name="api_key",
             hint=_COPY_AGAIN,
         )
@@ -136,16 +146,20 @@ def check_base_url(url: Any) -> str:
         parts = urlsplit(url.strip() if isinstance(url, str) else "")
         host, port = parts.hostname, parts.port
     except ValueError as error:
-        raise _bad_base_url(f"not a valid address: {error}.") from error
+        raise _bad_base_url(Message("not a valid address: {error}.", error=error)) from error
     if parts.scheme not in ("http", "https") or not host:
-        raise _bad_base_url("not an http or https address.")
+        raise _bad_base_url(Message("not an http or https address."))
     # Surrogates, control characters and blanks cannot be sent, logged or stored.
     if not (parts.netloc + parts.path).isprintable() or any(map(str.isspace, parts.geturl())):
-        raise _bad_base_url("the address contains a blank or a character that cannot be sent.")
+        raise _bad_base_url(
+            Message("the address contains a blank or a character that cannot be sent.")
+        )
     if "@" in parts.netloc or parts.query or parts.fragment:
-        raise _bad_base_url("the address contains a user name, a query or a fragment.")
+        raise _bad_base_url(Message("the address contains a user name, a query or a fragment."))
     if parts.scheme == "http" and not is_loopback(host):
-        raise _bad_base_url(f"plain http to {host} would send the key unencrypted.")
+        raise _bad_base_url(
+            Message("plain http to {host} would send the key unencrypted.", host=host)
+        )
     netloc = f"[{host}]" if ":" in host else host
     if port not in (None, {"http": 80, "https": 443}[parts.scheme]):
         netloc += f":{port}"
@@ -159,16 +173,16 @@ def url_origin(base_url: str) -> str:
 
 
 def _bad_base_url(problem: str) -> SettingsError:
-    hint = f"Use an https address such as {DEFAULT_BASE_URL}."
+    hint = Message("Use an https address such as {example}.", example=DEFAULT_BASE_URL)
     return SettingsError(problem, name="base_url", hint=hint)
 
 
 def _check_style(style: Any) -> str:
     if style not in BASE64_STYLES:
         raise SettingsError(
-            f"{style!r} is not a valid choice.",
+            Message("{value!r} is not a valid choice.", value=style),
             name="base64_style",
-            hint=f"Use one of: {', '.join(BASE64_STYLES)}.",
+            hint=Message("Use one of: {known}.", known=", ".join(BASE64_STYLES)),
         )
     return str(style)
 
@@ -176,16 +190,20 @@ def _check_style(style: Any) -> str:
 def _check_number(name: str, value: Any) -> int | float:
     kind = int if name == "max_requests" else float
     low, high = RANGES[name]
-    hint = f"Use {low:g} to {high:g}."
+    hint = Message("Use {low:g} to {high:g}.", low=low, high=high)
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if math.isnan(number) or (kind is int and not number.is_integer()):
-        expected = "a whole number" if kind is int else "a number"
-        raise SettingsError(f"{value!r} is not {expected}.", name=name, hint=hint)
+        problem = Message("{value!r} is not a number.", value=value)
+        if kind is int:
+            problem = Message("{value!r} is not a whole number.", value=value)
+        raise SettingsError(problem, name=name, hint=hint)
     if not low <= number <= high:
-        raise SettingsError(f"{number:g} is out of range.", name=name, hint=hint)
+        raise SettingsError(
+            Message("{value:g} is out of range.", value=number), name=name, hint=hint
+        )
     return int(number) if kind is int else number
 
 
@@ -193,14 +211,16 @@ def _check_currency(value: Any) -> str:
     text = value.strip() if isinstance(value, str) else None
     if text is None or len(text) > MAX_CURRENCY or not text.isprintable() or set(text) & set("<>&"):
         raise SettingsError(
-            f"not a text of up to {MAX_CURRENCY} characters.",
+            Message("not a text of up to {maximum} characters.", maximum=MAX_CURRENCY),
             name="currency",
-            hint='Use a short name such as "CNY", or leave it out.',
+            hint=Message('Use a short name such as "CNY", or leave it out.'),
         )
     return text
 
 
-_COPY_AGAIN: Final = "Copy the key again, without quotation marks or anything else around it."
+_COPY_AGAIN: Final = Message(
+    "Copy the key again, without quotation marks or anything else around it."
+)
 #: The settings that the user can change, in the order of `Settings`, with their defaults.
 DEFAULTS: Final[Mapping[str, Any]] = {
     each.name: each.default for each in fields(Settings) if each.name != "withheld_key_origin"

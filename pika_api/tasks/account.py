@@ -20,6 +20,7 @@ from ..errors import AccountError, AccountNotOffered
 from ..gateway import Balance, Client, SharedBackoff, cancellable
 from ..journal import Journal, Kind, SubmitMark
 from ..log import log
+from ..message import Message
 from ..progress import NO_OBSERVER, ProgressObserver, run_in_thread
 from ..settings import Settings
 from ..text import format_amount
@@ -137,23 +138,24 @@ class Account:
         kind = Kind.of(self._settings.gateway, {"model": model, "pikaffect": effect})
         return None if kind is None else self._journal.prices.known(kind)
 
-    def describe(self, estimate: float | None) -> str:
+    def describe(self, estimate: float | None) -> Message:
         """What is known before a task is paid: ``about 0.25, 12.40 left``; empty if nothing is.
 
         Args:
             estimate: What the task is expected to cost.
         """
         balance = self.balance
-        left = ""
+        left = Message("")
         if balance is not None and balance.left is not None:
-            left = f"{format_amount(balance.left, self._settings.currency)} left"
-        return ", ".join(filter(None, (self.describe_cost(estimate), left)))
+            amount = format_amount(balance.left, self._settings.currency)
+            left = Message("{amount} left", amount=amount)
+        return Message.joined(", ", self.describe_cost(estimate), left)
 
-    def describe_cost(self, estimate: float | None) -> str:
+    def describe_cost(self, estimate: float | None) -> Message:
         """What a task is expected to cost: ``about 0.25``; empty if that is not known."""
         if estimate is None:
-            return ""
-        return f"about {format_amount(estimate, self._settings.currency)}"
+            return Message("")
+        return Message("about {amount}", amount=format_amount(estimate, self._settings.currency))
 
     async def refresh(self, observer: ProgressObserver = NO_OBSERVER) -> AccountState:
         """Read the balance, unless that happened in the last minute and nothing was sent since.
@@ -248,10 +250,7 @@ class Account:
             known = was_offered if offered is None else offered
             self._state = replace(self._state, problem=error.what, offered=known)
             self._paused_until = self._clock() + pause
-        if offered is False and was_offered is not False:
-            log.info("account: %s", error.what)  # once
-        else:
-            log.debug("account: %s", error.what)
+        log.debug("account: %s", error.what)
 
     def _learn(self, reading: _Reading) -> None:
         """Take the difference to the last reading as the price of the one request in between."""

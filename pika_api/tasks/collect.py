@@ -27,6 +27,7 @@ from ..media import (
     inspect_file,
     kind_of_file,
 )
+from ..message import Message
 from ..progress import Progress, ProgressObserver, pause
 from ..settings import Settings
 from . import messages
@@ -102,7 +103,9 @@ class Collector:
             while not await self._workers.disk(
                 observer, self._journal.acquire_lease, entry.id, owner
             ):
-                observer.report(Progress("Another download of this file is running", 100, task_id))
+                observer.report(
+                    Progress(Message("Another download of this file is running"), 100, task_id)
+                )
                 await pause(self._policy.row_check, observer)
             # The previous holder of the lease may have saved it.
             find = partial(self._find_file, is_owner=True)
@@ -244,7 +247,7 @@ class Collector:
     ) -> str:
         """Add texts to a file that is as it was received. Returns a note if it stays so."""
         if inspection.problem:
-            return messages.workflow_not_added("the file is not sound")
+            return messages.workflow_not_added(Message("the file is not sound"))
         if not entry.sha256 or file_digest(path) != entry.sha256:
             return ""  # the process ended after it had added them
         problem = add_to_file(path, stem, delivery.texts, self._policy.decode_limits)
@@ -318,7 +321,7 @@ class Collector:
         attempt = 0
         while True:
             attempt += 1
-            observer.report(Progress("Downloading", 100, task.id))
+            observer.report(Progress(Message("Downloading"), 100, task.id))
             stop = threading.Event()
             try:
                 return await self._workers.media(
@@ -354,12 +357,12 @@ class Collector:
 
         def check() -> None:
             if stop.is_set():
-                raise DownloadFailed(task.id, "The download was stopped.")
+                raise DownloadFailed(task.id, Message("The download was stopped."))
 
         with self._workers.keeper.keeping(owner):
             try:
                 if not self._journal.acquire_lease(entry.id, owner):
-                    raise DownloadFailed(task.id, "Another process is downloading it now.")
+                    raise DownloadFailed(task.id, Message("Another process is downloading it now."))
                 return self._save(entry, task, delivery, check)
             except DownloadFailed as error:
                 self._journal.record_error(entry.id, error.what)
@@ -379,7 +382,7 @@ class Collector:
             check()
             self._output.mkdir(parents=True, exist_ok=True)
             if unchecked.exists():
-                reason = "it was refused, or the process ended while it was inspected"
+                reason = Message("it was refused, or the process ended while it was inspected")
                 raise messages.file_not_opened(task.id, unchecked, reason)
             self._client.download(task.id, task.result_url, part, check)
             kind = kind_of_file(part)
@@ -407,7 +410,11 @@ class Collector:
         except OSError as error:
             raise DownloadFailed(
                 task.id,
-                f"The file cannot be saved in {self._output}: {error.strerror or error}.",
+                Message(
+                    "The file cannot be saved in {output}: {strerror}.",
+                    output=self._output,
+                    strerror=error.strerror or error,
+                ),
                 hint=files.write_hint(error, path),
                 retryable=False,
             ) from error
@@ -495,7 +502,9 @@ def _not_the_file(task_id: str, path: Path) -> DownloadFailed:
     discard_part(path)  # it is not what was paid for, and the next attempt must start over
     return DownloadFailed(
         task_id,
-        f"The download is neither a video nor a picture. It begins «{head}».",
-        hint="The link may have expired, or the media host has a problem. Queue the same workflow "
-        "again later: it asks for a fresh link and costs nothing.",
+        Message("The download is neither a video nor a picture. It begins «{head}».", head=head),
+        hint=Message(
+            "The link may have expired, or the media host has a problem. Queue the same "
+            "workflow again later: it asks for a fresh link and costs nothing."
+        ),
     )

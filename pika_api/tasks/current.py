@@ -69,7 +69,7 @@ class CurrentService:
             try:
                 self._start(functools.partial(_close, service), "pika-close")
             except (RuntimeError, MemoryError, OSError) as error:
-                log.warning("a service of earlier settings cannot be closed yet: %s", error)
+                log.warning("service: one of earlier settings cannot be closed yet: %s", error)
                 return
             self._unclosed.pop()
 
@@ -79,4 +79,4 @@ def _close(service: Service) -> None:
         service.close()
     except BaseException as error:  # noqa: BLE001 - there is no caller
         with contextlib.suppress(BaseException):
-            log.error("a service of earlier settings was not closed completely: %r", error)
+            log.error("service: one of earlier settings was not closed completely: %r", error)

@@ -48,9 +48,9 @@ def add_to_file(
         add_texts(path, copy, texts, limits)
         files.replace_file(copy, path)
     except NoPlaceForTexts as error:
-        return str(error)
+        return error.reason
     except OSError as error:
-        log.warning("%s stays without the workflow: %s", path, error)
+        log.warning("file: %s stays without the workflow: %s", path, error)
         return str(error.strerror or error)
     finally:
         with contextlib.suppress(OSError):

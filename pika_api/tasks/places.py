@@ -16,10 +16,13 @@ from typing import Any, Final
 
 from .. import files
 from ..errors import InvalidInput
+from ..message import Message
 
 NAME: Final = "filename_prefix"
 
-_HINT: Final = "Use a name, or folders and a name, below ComfyUI's output folder: video/Pika."
+_HINT: Final = Message(
+    "Use a name, or folders and a name, below ComfyUI's output folder: video/Pika."
+)
 #: Characters that Windows forbids in names, control characters, and surrogates, which no file
 #: system stores. The slash and the backslash separate folders on every system.
 _FORBIDDEN: Final = re.compile('[<>:"|?*\x00-\x1f\x7f\ud800-\udfff]')
@@ -102,19 +105,21 @@ def _split(prefix: str) -> list[str]:
         InvalidInput: It is absolute, leads out of its root, or has no name.
     """
     if _SEPARATORS.match(prefix) or _DRIVE.match(prefix):
-        raise InvalidInput(NAME, "it is an absolute path.", _HINT)
+        raise InvalidInput(NAME, Message("it is an absolute path."), _HINT)
     parts: list[str] = []
     for part in _SEPARATORS.split(prefix):
         if part.strip() == "..":
             if not parts:
-                raise InvalidInput(NAME, "it leads out of ComfyUI's output folder.", _HINT)
+                raise InvalidInput(NAME, Message("it leads out of ComfyUI's output folder."), _HINT)
             parts.pop()
         elif part.strip() not in ("", "."):
             parts.append(_valid_name(part))
     if not parts:
-        raise InvalidInput(NAME, "it has no name.", _HINT)
+        raise InvalidInput(NAME, Message("it has no name."), _HINT)
     if len(parts) > _MAX_FOLDERS:
-        raise InvalidInput(NAME, f"it has over {_MAX_FOLDERS} folders.", _HINT)
+        raise InvalidInput(
+            NAME, Message("it has over {maximum} folders.", maximum=_MAX_FOLDERS), _HINT
+        )
     return parts
 
 

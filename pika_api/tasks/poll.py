@@ -11,6 +11,7 @@ from ..errors import FeedError, FeedRefused, JournalError, TaskNotFound, WebPage
 from ..gateway import Client, Status, Task, poll_delay
 from ..journal import Entry, Journal, State
 from ..log import log
+from ..message import Message
 from ..progress import Progress, ProgressObserver, pause
 from ..settings import Settings
 from . import messages
@@ -162,7 +163,9 @@ class Poller:
             in_grace = state.grace > 0 and state.age <= state.grace
             if not in_grace and state.misses >= policy.max_misses:
                 raise messages.task_not_found(task_id, error.what) from error
-            observer.report(Progress("not known to the gateway yet", 0, task_id, state.age))
+            observer.report(
+                Progress(Message("not known to the gateway yet"), 0, task_id, state.age)
+            )
             return None
         except FeedRefused as error:
             raise messages.feed_unreadable(task_id, error) from error
@@ -173,7 +176,9 @@ class Poller:
             # Logged once: a gateway may be unreachable for hours.
             level = logging.INFO if state.failures == 1 else logging.DEBUG
             log.log(level, "task %s: retry: %s", task_id, error.what)
-            observer.report(Progress(f"{error.what} Trying again", 0, task_id, state.age))
+            observer.report(
+                Progress(Message("{cause} Trying again", cause=error.what), 0, task_id, state.age)
+            )
             return None
         state.record_reading(task)
         if task.status is Status.ERROR:
@@ -210,7 +215,7 @@ class _PollState:
     address_proven: bool
     failures: int = 0
     misses: int = 0
-    last: str = "no answer yet"
+    last: str = Message("no answer yet")
     progress: int = 0
     unclear_since: float | None = None
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 from ..errors import InvalidInput
 from ..gateway import Client, Task
 from ..journal import Entry, Journal
+from ..message import Message
 from ..progress import NO_OBSERVER, Progress, ProgressObserver
 from ..request import GenerateRequest, check_take
 from ..settings import Settings
@@ -131,8 +132,8 @@ class Service:
         if not is_task_id(task_id):
             raise InvalidInput(
                 "task_id",
-                f'"{sanitize(task_id[:40])}" is not a task id.',
-                "Copy the id from the gateway's own list.",
+                Message('"{task_id}" is not a task id.', task_id=sanitize(task_id[:40])),
+                Message("Copy the id from the gateway's own list."),
             )
         return await self._poller.settle(entry_id, task_id, observer)
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import random
 import time
 import uuid
-from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..errors import FeedError, InvalidInput, JournalError, NotAccepted, SubmitUnknown
 from ..gateway import Client, resend_delay
 from ..journal import SUBMITTING, Claim, Entry, Intent, Journal, Limits, Slot, State
 from ..log import log
+from ..message import Message
 from ..progress import NO_OBSERVER, Progress, ProgressObserver, pause
 from ..request import (
     GenerateRequest,
@@ -106,15 +106,14 @@ class Submitter:
         payload = Payload(body, data_uri=settings.base64_style == "data-uri")
         owner = str(uuid.uuid4())
         replaced = ""
-        unknown: set[int] = set()  # entries of tasks that the gateway does not know with this key
         with self._workers.keeper.keeping(owner):
             while True:
-                claim = await self._claim(intent, owner, unknown, observer)
+                claim = await self._claim(intent, owner, observer)
                 entry = claim.entry
                 if not claim.acquired:
                     if await self._reuse(entry, intent, observer):
                         return Submitted(entry.task_id or "", reused=True)
-                    unknown.add(entry.id)
+                    intent = replace(intent, passed=intent.passed | {entry.id})
                     replaced = replaced or entry.task_id or ""
                     continue
                 try:
@@ -143,7 +142,11 @@ class Submitter:
         if entry.task_id is None:
             raise messages.earlier_submit_unknown(entry, self._journal.home)
         if entry.key_id != intent.key_id and not _has_file(entry):
-            observer.report(Progress(f"Looking up task {entry.task_id} with the new key"))
+            observer.report(
+                Progress(
+                    Message("Looking up task {task_id} with the new key", task_id=entry.task_id)
+                )
+            )
             try:
                 known = await self._poller.is_known(entry, observer)
             except FeedError as error:
@@ -157,17 +160,17 @@ class Submitter:
         log.debug("task %s: reused, no new charge", entry.task_id)
         return True
 
-    async def _claim(
-        self, intent: Intent, owner: str, passed: Collection[int], observer: ProgressObserver
-    ) -> Claim:
+    async def _claim(self, intent: Intent, owner: str, observer: ProgressObserver) -> Claim:
         """The claim on this request, once no other worker is sending it."""
         while True:
             claim = await self._workers.disk(
-                observer, self._journal.claim, intent, owner, self._limits, passed
+                observer, self._journal.claim, intent, owner, self._limits
             )
             if claim.acquired or claim.entry.state not in SUBMITTING:
                 return claim
-            observer.report(Progress("The same request is being sent; waiting for its task"))
+            observer.report(
+                Progress(Message("The same request is being sent; waiting for its task"))
+            )
             await pause(self._policy.row_check, observer)
 
     async def _send(
@@ -191,7 +194,15 @@ class Submitter:
                     )
                     raise
                 log.info("request #%d: not accepted, retry in %.1f s: %s", entry.id, delay, error)
-                observer.report(Progress(f"{error.what} Retry in {format_duration(delay)}"))
+                observer.report(
+                    Progress(
+                        Message(
+                            "{cause} Retry in {delay}",
+                            cause=error.what,
+                            delay=format_duration(delay),
+                        )
+                    )
+                )
                 await pause(delay, observer)
 
     def _send_once(self, entry: Entry, payload: Payload, owner: str) -> str:
@@ -241,7 +252,7 @@ class Submitter:
         try:
             may_be_sent = self._journal.may_be_sent(entry.id, owner)
         except JournalError as error:
-            what = f"The request was not sent completely. {error.what}"
+            what = Message("The request was not sent completely. {cause}", cause=error.what)
             raise NotAccepted(what, hint=error.hint) from error
         if not may_be_sent:
             raise _OwnershipLost
@@ -267,12 +278,17 @@ class Submitter:
                     self._journal.take_over()
                 else:
                     self._journal.record_task(entry, task_id)
-            except JournalError as error:
-                log.warning("task %s: paid, and not recorded: %s", task_id, error.what)
+            except Exception as error:  # whatever it is, the id is kept
+                failure = (
+                    error
+                    if isinstance(error, JournalError)
+                    else JournalError(Message("{error}.", error=repr(error)))
+                )
+                log.warning("task %s: paid, and not recorded: %s", task_id, failure.what)
                 if not attempt:
                     path = self._journal.keep_task(entry, task_id, slot)
                 if delay is None:
-                    raise messages.id_not_recorded(task_id, error, path) from error
+                    raise messages.id_not_recorded(task_id, failure, path) from error
                 time.sleep(delay)
             else:
                 return
@@ -288,7 +304,6 @@ def _upload_observer(
 ) -> ProgressObserver:
     """An observer that also reports how much of the request has been sent, and what it costs."""
     total = len(payload)
-    end = f" · {cost}" if cost else ""
     reported = -1
 
     def check() -> None:
@@ -297,8 +312,13 @@ def _upload_observer(
         per_cent = 100 * payload.sent // total
         if per_cent != reported:
             reported = per_cent
-            text = f"Sending the request, {per_cent} % of {format_size(total)}{end}"
-            observer.report(Progress(text, per_cent))
+            text = Message(
+                "Sending the request, {per_cent} % of {total}",
+                per_cent=per_cent,
+                total=format_size(total),
+            )
+            observer.report(Progress(Message.joined(" · ", text, cost), per_cent))
 
-    observer.report(Progress(f"Sending the request ({format_size(total)}){end}"))
+    start = Message("Sending the request ({total})", total=format_size(total))
+    observer.report(Progress(Message.joined(" · ", start, cost)))
     return ProgressObserver(check, observer.report)

@@ -98,7 +98,7 @@ class DaemonPool(Executor):
             except (RuntimeError, MemoryError, OSError) as error:
                 if not self._threads:
                     raise
-                log.warning("thread %s cannot be started, others go on: %s", name, error)
+                log.warning("service: thread %s cannot be started, others go on: %s", name, error)
                 return
             self._threads.add(thread)
 
@@ -110,7 +110,7 @@ class DaemonPool(Executor):
             self._work()
         except BaseException as error:  # noqa: BLE001 - the pool goes on, whatever it is
             with contextlib.suppress(BaseException):  # such as no memory
-                log.error("thread %s ended and is replaced: %r", thread.name, error)
+                log.error("service: thread %s ended and is replaced: %r", thread.name, error)
         finally:
             with self._changed:
                 self._threads.discard(thread)

@@ -147,7 +147,7 @@ class Workers:
         try:
             return self._disk.submit(call, *args)
         except (RuntimeError, MemoryError, OSError) as error:
-            log.warning("a call was not started: %s", error)
+            log.warning("service: a call was not started: %s", error)
             failed: Future[_T] = Future()
             failed.set_exception(error)
             return failed

@@ -237,3 +237,20 @@ def test_seed_of_a_new_node_is_fixed(editor: Page) -> None:
         }"""
     )
     assert controls == ["fixed", "randomize"]
+
+
+def test_first_seed_has_no_control_that_changes_it(editor: Page) -> None:
+    """A new PikaPrompts has its three widgets and no control after generate, so that a run does not
+    change the seeds. A workflow that was saved with one widget gets the defaults of the others."""
+    widgets = editor.evaluate(
+        """() => {
+          const node = window.LiteGraph.createNode('PikaPrompts')
+          window.app.graph.add(node)
+          const values = () => node.widgets.map(({ name, value }) => [name, value])
+          const initial = values()
+          node.configure({ ...node.serialize(), widgets_values: ['A fig'] })
+          return [initial, values()]
+        }"""
+    )
+    defaults = [["takes", 1], ["first_seed", 0]]
+    assert widgets == [[["prompts", ""], *defaults], [["prompts", "A fig"], *defaults]]

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from devtools import ROOT
+from devtools.comfyui.pages import EXAMPLES, open_workflow, run_workflow
 from simulator import Simulator
-from support.browser import leave, open_empty_editor
+from support.browser import close_dialogs, leave, open_empty_editor
 from support.comfy import Comfy
 from support.editor import card, editor_with, open_settings, open_tasks, worst_contrast
 from support.graphs import text_to_video
@@ -37,6 +38,10 @@ _ADD_NODE = """(type) => {
       Object.entries(definition.inputs).map(([name, input]) => [name, input.tooltip])),
     output_tooltips: definition.outputs.map((output) => output.tooltip),
   }
+}"""
+_SET_PROMPT = """(prompt) => {
+  const node = window.app.graph.nodes.find((node) => node.comfyClass === 'PikaGenerate')
+  node.widgets.find((widget) => widget.name === 'prompt_text').value = prompt
 }"""
 _SELECT = """(type) => {
   const node = window.app.graph.nodes.find((one) => one.type === type)
@@ -108,6 +113,24 @@ def test_help_page_opens_in_the_users_language(tab: Page, language: str) -> None
     assert page.locator("h2").all_inner_texts() == headings
     assert page.locator("li").count() == text.count("\n- ")
     assert page.locator("pre code").count() == text.count("```") // 2
+
+
+def test_messages_of_a_run_are_in_the_users_language(
+    keyed: Comfy, gateway: Simulator, tab: Page, language: str
+) -> None:
+    """The text on the node and the error of a run are in the language of the editor, around the
+    gateway's own words."""
+    open_workflow(tab, EXAMPLES / "pika_text_to_video.json")
+    tab.evaluate(_SET_PROMPT, f"A forbidden pear in {language}")
+    message = run_workflow(tab)
+    close_dialogs(tab)
+    assert "rejected by the content moderation" in message
+    submitted, next_step = {
+        "en": ("task ", "Nothing is sent again automatically."),
+        "zh": ("任务 ", "不会自动重新发送任何请求。"),
+    }[language]
+    assert next_step in message
+    tab.get_by_text(submitted + gateway.charged[-1]).first.wait_for()
 
 
 @only_chinese

@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from devtools.comfyui.pages import EXAMPLES, open_editor, open_workflow, press_run, wait_for_video
+from devtools.comfyui.pages import (
+    EXAMPLES,
+    open_editor,
+    open_workflow,
+    press_run,
+    run_workflow,
+    wait_for_video,
+)
 from simulator import Simulator
-from support.browser import listening
+from support.browser import close_dialogs, listening
 from support.comfy import Comfy
 from support.editor import assert_no_errors, editor_with
 from support.gateway import held_tasks
@@ -45,6 +52,11 @@ _ENDS = """() => {
 _NO_THUMBNAIL = """() => {
   const node = window.app.graph.nodes.find((node) => node.comfyClass === 'PikaResult')
   return !node.imgs?.length && !document.querySelector(`[data-node-id="${node.id}"] img`)
+}"""
+
+_SET_LINES = """(lines) => {
+  const node = window.app.graph.nodes.find((node) => node.comfyClass === 'PikaPrompts')
+  node.widgets.find((widget) => widget.name === 'prompts').value = lines
 }"""
 
 _OPEN_HISTORY = """() => {
@@ -129,6 +141,30 @@ def test_result_shows_progress_and_video_in_nodes_2(
     with editor_with(page, keyed, {"VueNodes.Enabled": True}):
         assert_shows_progress_and_video(page, gateway, "An apple in Nodes 2.0")
         assert_no_errors(page_errors)
+
+
+def test_list_shows_which_clips_are_missing(
+    keyed: Comfy, gateway: Simulator, editor: Page, page_errors: PageErrors
+) -> None:
+    """The example for several clips, with one prompt that is refused at submit and one that fails
+    later: both nodes show how many came and which did not. The video of the others plays."""
+    open_workflow(editor, EXAMPLES / "pika_prompt_list.json")
+    editor.evaluate(_SET_LINES, "Shown knife\nShown pear\nShown forbidden plum\nShown fig")
+    words = {"error": {"message": "blocked by moderation"}}
+    gateway.fault(on="submit", status=400, body=words, prompt="Shown knife")
+    run_workflow(editor)
+    close_dialogs(editor)
+    address = wait_for_video(editor)
+    assert any(task_id in address for task_id in gateway.charged[-3:])
+    for summary in (
+        "3 of 4 submitted. Refused, skipped: 1: «Shown knife»: HTTP 400",
+        "2 of 3 saved. Failed, skipped: 3: «Shown forbidden plum»",
+    ):
+        text = editor.get_by_text(summary).first
+        text.wait_for()
+        assert text.is_visible()
+    assert "blocked by moderation" in editor.get_by_text("3 of 4 submitted").first.inner_text()
+    assert_no_errors(page_errors)
 
 
 def assert_shows_progress_and_video(page: Page, gateway: Simulator, prompt: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from pika_api import errors
-from pika_api.errors import NotAccepted, PikaError, SubmitUnknown
+from pika_api.errors import NotAccepted, PikaError, Refused, SubmitUnknown
 from pika_api.gateway import RetryPolicy
 from pika_api.gateway.dialects import Meaning, new_task_id, problem_in
 from pika_api.gateway.masking import MAX_ANSWER
@@ -104,6 +104,9 @@ def test_answer_to_a_submit(case: Case, journal: Journal, tmp_path: Path) -> Non
         return
     assert (error.charged, error.retryable) == (expect["charged"], expect["retry"])
     assert error.status == case["status"]  # type: ignore[attr-defined]
+    # Only a refusal of what this request asks for lets the other requests of a list go on.
+    about_request = isinstance(error, Refused) and error.about_request
+    assert about_request is expect.get("about_request", False)
     check_message(error, expect)
     for each in expect.get("task_ids", ()):
         assert each in str(error)

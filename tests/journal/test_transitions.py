@@ -46,7 +46,7 @@ TABLE: list[tuple[str, Call, list[State | None]]] = [
     (
         "submitted",
         lambda j: j.record_task(j.get(1), "new").id == 1,
-        [None, B, None, None, B, None, None, None, None],
+        [B, B, None, None, B, None, None, None, None],
     ),
     (
         "running",

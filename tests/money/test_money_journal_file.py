@@ -14,13 +14,16 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from devtools import ROOT
 from pika_api.errors import JournalError, PikaError
@@ -173,6 +176,83 @@ def test_task_is_in_the_new_file_if_that_replaced_the_old_one_during_the_post(
     assert task_id in in_journal(case)
     assert run(case.another().submit(ask())).task_id == task_id
     assert case.gateway.charged == [task_id]
+
+
+@pytest.mark.parametrize("queued", ["once", "again meanwhile"])
+def test_backup_of_the_moment_before_sending_is_not_sent_again(
+    case: ServiceHarness, tmp_path: Path, queued: str
+) -> None:
+    """A backup says that the request waits to be sent. It is restored while the answer to the
+    request is awaited: the task belongs to that entry, or to the one that another process has
+    entered meanwhile."""
+    backup = tmp_path / "waiting"
+    path = case.home / "journal.sqlite3"
+
+    class BackedUp(Journal):
+        def mark_sent(self, entry_id: int, owner: str) -> bool:
+            if queued == "once":
+                self.backup(backup)
+            return super().mark_sent(entry_id, owner)
+
+    def restore_it() -> None:
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        if queued == "once":
+            backup.replace(path)
+        else:
+            path.unlink()
+            with closing(Journal(sqlite_url(case.home), lease=0.5)) as journal:
+                (intent,) = intents
+                journal.adopt("in the way", case.gateway.url, "k")
+                journal.claim(intent, "another process")
+
+    intents: list[Intent] = []
+
+    class Noted(BackedUp):
+        def claim(self, intent: Intent, owner: str) -> Claim:
+            intents.append(intent)
+            return super().claim(intent, owner)
+
+    case.gateway.fault("submit", delay=1.5)
+    journal = Noted(sqlite_url(case.home), lease=0.5)
+    service = case.another(journal=journal)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: run(service.submit(ask())))
+        until(lambda: case.posts == 1, what="the POST")
+        restore_it()
+        task_id = waiting.result(60).task_id
+    time.sleep(0.6)  # any lease has lapsed
+    found = run(case.another().submit(ask()))
+    assert (found.task_id, found.reused, case.posts) == (task_id, True, 1)
+    journal.close()
+
+
+@pytest.mark.parametrize("damage", REPLACED, ids=lambda damage: damage.__name__)
+def test_file_that_is_replaced_during_the_commit_of_the_id(
+    case: ServiceHarness, damage: Damage
+) -> None:
+    """The id went into a file that nobody finds again. It is recorded once more, in the new one."""
+    journal = Journal(sqlite_url(case.home), lease=0.5)
+    service = case.another(journal=journal)
+    journal.entries()
+    awaited = threading.Event()
+
+    def during_commit(_connection: object) -> None:
+        if awaited.is_set() and threading.current_thread().name.startswith("pika-network"):
+            awaited.clear()
+            damage(case.home / "journal.sqlite3")
+
+    sa.event.listen(journal._database._engine, "commit", during_commit)
+    case.gateway.fault("submit", delay=0.5)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(lambda: run(service.submit(ask())))
+        until(lambda: case.posts == 1, what="the POST")
+        awaited.set()
+        task_id = waiting.result(60).task_id
+    assert not awaited.is_set()
+    found = run(case.another().submit(ask()))
+    assert (found.task_id, found.reused, case.posts) == (task_id, True, 1)
+    journal.close()
 
 
 @pytest.mark.parametrize("moment", BEFORE_SENDING)

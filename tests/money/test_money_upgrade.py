@@ -23,7 +23,7 @@ from pika_api.journal import Journal, State
 from pika_api.journal import database as database_module
 from pika_api.request import earlier_fingerprints
 from pika_api.settings import journal_url, sqlite_url
-from support.api import PROMPT, ServiceHarness, ask, free_port, run
+from support.api import PROMPT, ServiceHarness, ask, free_port, intent, run
 from support.money import rows
 
 #: The tables of a journal of schema 1. Never change them: users have such journals.
@@ -329,6 +329,29 @@ def test_process_of_an_earlier_version_may_still_be_writing(old: Path, schema: i
             assert database.execute(query).fetchall() == [(1,)]
 
 
+def test_process_of_an_earlier_version_enters_no_request(old: Path, schema: int) -> None:
+    """It was open before the upgrade. It would not find the tasks of this version, because their
+    fingerprints are others: the database refuses, and says what to do. Its entries go on."""
+    waiting = {"state": "intended", "fingerprint": "c" * 64, "task_id": None}
+    columns = [name for _, name, *_ in columns_of(old)]
+    with closing(sqlite3.connect(old, isolation_level=None)) as database:
+        with closing(Journal(sqlite_url(old.parent))) as journal:
+            assert len(journal.entries()) == 2
+        values = dict.fromkeys(columns, "") | {"id": 3, "lease_until": 0.0, "created_at": 1.0}
+        values |= {"progress": 0} | waiting | {"claim": "c" * 64, "owner": "old"}
+        names = ", ".join(columns)
+        places = ", ".join(f":{name}" for name in columns)
+        insert = f"INSERT INTO pika_tasks ({names}) VALUES ({places})"
+        for conflict in ("", " ON CONFLICT (claim) DO NOTHING"):
+            with pytest.raises(sqlite3.IntegrityError, match="restart ComfyUI"):
+                database.execute(insert + conflict, values)
+        assert database.execute("SELECT count(*) FROM pika_tasks").fetchone() == (2,)
+        sent = database.execute("UPDATE pika_tasks SET state = 'sent', owner = 'old' WHERE id = 2")
+        assert sent.rowcount == 1
+    with closing(Journal(sqlite_url(old.parent))) as journal:
+        assert journal.claim(intent("d" * 64), "new").acquired
+
+
 def test_old_journal_is_read(old: Path) -> None:
     """Each column has its value and its type."""
     with closing(Journal(sqlite_url(old.parent))) as journal:
@@ -339,6 +362,16 @@ def test_old_journal_is_read(old: Path) -> None:
     assert (running.progress, running.node_id, running.prompt_id) == (40, "7", "p-1")
     assert (unknown.state, unknown.task_id, unknown.take) == (State.UNKNOWN, None, 1)
     assert unknown.last_error == "HTTP 502"
+
+
+def test_journal_knows_whether_it_has_earlier_requests(old: Path, tmp_path: Path) -> None:
+    """Only an upgraded journal has them, and only of its gateway: nothing is decoded for others."""
+    with closing(Journal(sqlite_url(old.parent))) as journal:
+        gateway = rows(journal)[0].gateway
+        assert journal.has_earlier_requests(gateway)
+        assert not journal.has_earlier_requests("https://other.example")
+    with closing(Journal(sqlite_url(tmp_path / "new"))) as journal:
+        assert not journal.has_earlier_requests(gateway)
 
 
 def test_fingerprint_has_not_changed() -> None:

@@ -131,14 +131,14 @@ def test_takes_are_charged_once_whatever_is_added(comfy: Comfy, gateway: Simulat
     not a prompt that moved, and not what is left after a removal."""
     before = len(gateway.charged)
     steps = [
-        ({"prompts": "A pear\nA peach", "takes": 3}, 6),
-        ({"prompts": "A pear\nA peach", "takes": 3}, 0),
-        ({"prompts": "A pear\nA peach", "takes": 4}, 2),
-        ({"prompts": "A grape\nA pear\nA peach", "takes": 4}, 4),
-        ({"prompts": "A peach\nA grape\nA pear", "takes": 4}, 0),
-        ({"prompts": "A peach", "takes": 2}, 0),
-        ({"prompts": "A peach", "takes": 2, "first_seed": 2}, 0),
-        ({"prompts": "A peach\nA peach", "takes": 2, "first_seed": 3}, 1),
+        ({"prompts": "A pear with takes\nA peach with takes", "takes": 3}, 6),
+        ({"prompts": "A pear with takes\nA peach with takes", "takes": 3}, 0),
+        ({"prompts": "A pear with takes\nA peach with takes", "takes": 4}, 2),
+        ({"prompts": "A grape with takes\nA pear with takes\nA peach with takes", "takes": 4}, 4),
+        ({"prompts": "A peach with takes\nA grape with takes\nA pear with takes", "takes": 4}, 0),
+        ({"prompts": "A peach with takes", "takes": 2}, 0),
+        ({"prompts": "A peach with takes", "takes": 2, "first_seed": 2}, 0),
+        ({"prompts": "A peach with takes\nA peach with takes", "takes": 2, "first_seed": 3}, 1),
     ]
     for inputs, charges in steps:
         assert comfy.run(clips_with_takes(**inputs)).error is None
@@ -150,10 +150,13 @@ def test_first_take_is_the_task_of_the_workflow_without_takes(
     comfy: Comfy, gateway: Simulator
 ) -> None:
     """A workflow with seed 0 in Pika Generate that gets takes keeps its paid task as the first."""
-    graph = {"1": node("PikaPrompts", prompts="A cherry"), "2": generate(["1", 0], seed=0)}
+    graph = {
+        "1": node("PikaPrompts", prompts="A cherry with takes"),
+        "2": generate(["1", 0], seed=0),
+    }
     assert comfy.run(graph).error is None
     before = len(gateway.charged)
-    assert comfy.run(clips_with_takes("A cherry", takes=2)).error is None
+    assert comfy.run(clips_with_takes("A cherry with takes", takes=2)).error is None
     assert len(gateway.charged) == before + 1
 
 

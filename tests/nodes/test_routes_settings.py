@@ -42,6 +42,8 @@ def test_settings_have_value_source_and_limits(keyless: Comfy) -> None:
         },
         "max_requests": {"value": 8, "default": 8, "source": "default", "min": 1, "max": 64},
         "max_body_mb": {"value": 10, "default": 10, "source": "default", "min": 0.2, "max": 1000},
+        "price": {"value": None, "default": None, "source": "default", "min": 0, "max": 1_000_000},
+        "currency": {"value": "", "default": "", "source": "default"},
         "daily_limit": {"value": 0, "default": 0, "source": "default", "min": 0, "max": 1_000_000},
         "run_limit": {"value": 0, "default": 0, "source": "default", "min": 0, "max": 1_000_000},
         "problem": "",

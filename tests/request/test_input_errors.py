@@ -13,9 +13,11 @@ from pika_api.request import (
     Camera,
     Options,
     Parameters,
+    Payload,
     check_take,
     check_url,
     parse_extra,
+    request_fingerprint,
 )
 from support.api import ask
 
@@ -229,3 +231,20 @@ def test_extra_json_that_is_not_valid_json_again_is_refused(text: str) -> None:
     """Python reads values that JSON does not have: no gateway could parse the body."""
     with pytest.raises(InvalidInput):
         parse_extra(text)
+
+
+@pytest.mark.parametrize("part", ['{"a": %s}', "[%s]", '[{"a": %s}]'])
+@pytest.mark.parametrize("levels", [40, 150, 400, 900])
+def test_extra_json_is_either_refused_or_becomes_a_request(part: str, levels: int) -> None:
+    """However deep it is nested: an object that is accepted does not fail later."""
+    text = "1"
+    for _ in range(levels):
+        text = part % text
+    text = f'{{"a": {text}}}'
+    if levels > 40:
+        with pytest.raises(InvalidInput, match="too deeply"):
+            parse_extra(text)
+        return
+    body = ask(extra=parse_extra(text)).body()
+    assert len(request_fingerprint(body, gateway="https://api.gpt.ge", take=0)) == 64
+    assert len(Payload(body)) > levels

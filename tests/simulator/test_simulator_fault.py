@@ -56,6 +56,18 @@ def test_scripted_status_charges_only_with_accept(sim, accept):
     assert len(sim.charged) == accept
 
 
+@pytest.mark.parametrize("place", ["submit", "task"])
+def test_prompt_limits_a_fault(sim, place):
+    """Only the request with this text in its prompt meets the fault, whatever the order."""
+    fault = {"status": 400} if place == "submit" else {"error": "too sharp"}
+    sim.fault(place, prompt="knife", **fault)
+    pear = post(sim, body({"promptText": "A pear"}))
+    knife = post(sim, body({"promptText": "A knife"}))
+    assert pear.status_code == 200
+    assert knife.status_code == (400 if place == "submit" else 200)
+    assert post(sim, body({"promptText": "A knife"})).status_code == 200
+
+
 def test_scripted_body_and_headers_are_sent(sim):
     """A mapping is sent as JSON."""
     sim.fault("submit", status=429, body={"message": "slow"}, headers={"Retry-After": "3"})

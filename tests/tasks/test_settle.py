@@ -12,6 +12,7 @@ from pika_api.errors import (
     OtherGateway,
     PikaError,
     SubmitUnknown,
+    TaskFailed,
     TaskNotFound,
 )
 from pika_api.journal import Entry, State
@@ -62,6 +63,28 @@ def test_task_that_was_used_by_hand_before_becomes_one_entry(
     assert run(harness.service.collect(task_id)).path.is_file()
     assert len(harness.gateway.requests("GET", server="cdn")) == max(asked, 1)
     assert run(harness.service.submit(ask())) == Submitted(task_id, reused=True)
+
+
+@pytest.mark.parametrize("end", ["saved", "failed"])
+def test_end_of_a_task_that_was_used_by_hand_before_is_recorded_for_its_request(
+    harness: ServiceHarness, end: str
+) -> None:
+    """The task was still running when its id was entered. What the feed says later belongs to the
+    entry in the list, not to the one that was merged into it."""
+    error = {"error": "NSFW"} if end == "failed" else {}
+    harness.gateway.fault("task", seconds=1.0, **error)
+    entry = unknown(harness)
+    (task_id,) = harness.gateway.charged
+    run(harness.service.status(task_id))
+    settle(harness, entry, task_id)
+    if end == "saved":
+        run(harness.service.collect(task_id))
+    else:
+        with pytest.raises(TaskFailed):
+            run(harness.service.wait(task_id))
+    (listed,) = harness.journal.entries()
+    assert (listed.id, listed.state) == (entry.id, State(end))
+    assert run(harness.service.submit(ask())).reused == (end == "saved")
 
 
 def refused(harness: ServiceHarness, entry: Entry, task_id: str, kind: type[PikaError]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import stat
@@ -14,11 +15,14 @@ import pytest
 
 from pika_api.errors import JournalError, SubmitUnknown
 from pika_api.journal import Entry, Journal, State
+from pika_api.journal.spool import Record, Spool
 from pika_api.settings import sqlite_url
-from pika_api.tasks import Service, ServicePolicy
+from pika_api.tasks import Service, ServicePolicy, Submitted
 from support.api import Clock, ServiceHarness, ask, run
 
 SPOOL = "journal.sqlite3-spool"
+#: Size of an empty record.
+RESERVED = 8192
 
 
 class FailingJournal(Journal):
@@ -27,10 +31,11 @@ class FailingJournal(Journal):
     def __init__(self, home: Path) -> None:
         super().__init__(sqlite_url(home))
         self.failing = threading.Event()
+        self.error: Exception = JournalError("database or disk is full")
 
     def record_task(self, entry: Entry, task_id: str) -> Entry:
         if self.failing.is_set():
-            raise JournalError("database or disk is full")
+            raise self.error
         return super().record_task(entry, task_id)
 
 
@@ -217,3 +222,165 @@ def test_unknown_is_still_unknown(harness: ServiceHarness, service: Service) -> 
             run(service.submit(ask()))
     assert records(harness.home) == []
     assert harness.posts == 1
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(5, "I/O error"), MemoryError(), OverflowError("too large"), RuntimeError()]
+)
+def test_id_is_kept_whatever_the_journal_raises(
+    harness: ServiceHarness, service: Service, journal: FailingJournal, error: Exception
+) -> None:
+    """Not only errors of the database: the answer with the id comes once."""
+    journal.error = error
+    assert harness.gateway.charged == []
+    assert submit_and_fail(service, journal).charged
+    assert len(records(harness.home)) == 1
+    found = run(service.submit(ask()))
+    assert ([found.task_id], found.reused, harness.posts) == (harness.gateway.charged, True, 1)
+
+
+def test_first_line_fits_whatever_is_long(
+    harness: ServiceHarness, service: Service, journal: FailingJournal
+) -> None:
+    """Not only the prompt: ComfyUI takes prompt ids of any length, a gateway's words of an earlier
+    attempt may be Chinese, and an id may have 255 characters of any kind."""
+    busy = {"error": {"message": "\u989d" * 600}}
+    harness.gateway.fault("submit", status=429, headers={"Retry-After": "0"}, body=busy)
+    accepted = {"id": "t" + "\U0001d54f" * 254}
+    harness.gateway.fault("submit", body=accepted, accept=True)
+    journal.failing.set()
+    with pytest.raises(JournalError):
+        run(service.submit(ask(), prompt_id="p" * 5000, node_id="7:" * 2000))
+    (path,) = records(harness.home)
+    first, second, _ = path.read_bytes().split(b"\n")
+    assert len(first) < RESERVED
+    assert json.loads(first)["task_id"] == accepted["id"]
+    assert json.loads(second)["entry"]["prompt_id"] == "p" * 5000
+
+
+def a_record(**changes: object) -> dict[str, object]:
+    """A record of a task that the journal does not have."""
+    entry = dict.fromkeys(("prompt", "node_id", "prompt_id", "result_url", "file_path"), "")
+    entry |= {"id": 7, "state": "sent", "fingerprint": "a" * 64, "owner": None, "task_id": None}
+    entry |= {"base_url": "https://api.gpt.ge", "key_id": "k", "take": "0", "request": "{}"}
+    entry |= {"lease_until": 1.0, "created_at": 1.0, "sent_at": 1.0, "last_error": ""}
+    entry |= dict.fromkeys(("submitted_at", "finished_at", "saved_at", "forgotten_at"))
+    entry |= {"progress": 0, "changed_at": 1.0, "revision": 1}
+    return {"task_id": "t-7", "entry": {**entry, **changes}}
+
+
+DAMAGED: dict[str, object] = {
+    "no entry": {"task_id": "t-7"},
+    "empty entry": {"task_id": "t-7", "entry": {}},
+    "a list": [],
+    "a number": 7,
+    "no id": {**a_record(), "task_id": None},
+    "a long id": {**a_record(), "task_id": "t" * 300},
+    "markup in the id": {**a_record(), "task_id": "<b>"},
+    "state of another version": a_record(state="paused"),
+    "row that is no number": a_record(id="7"),
+    "row too large for SQLite": a_record(id=2**70),
+    "address that is no text": a_record(base_url=7),
+    "fingerprint that is no text": a_record(fingerprint=[1]),
+    "time that is no number": a_record(created_at=float("nan")),
+    "take that is no number": a_record(take="first"),
+    "request that is no JSON": a_record(request="{"),
+}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(json.dumps(value).encode() for value in DAMAGED.values()),
+        b"[" * 200_000,
+        b"\0" * 4096,
+        b"\xff\xfe" * 2000,
+        b"{",
+    ],
+    ids=[*DAMAGED, "nested deeply", "zeros", "not UTF-8", "torn"],
+)
+def test_damaged_record_does_not_stop_the_journal(harness: ServiceHarness, content: bytes) -> None:
+    """It stays where it is, and a sound record beside it is recorded."""
+    spool = harness.home / SPOOL
+    spool.mkdir(parents=True)
+    (spool / "a.json").write_bytes(content)
+    (spool / "b.json").write_text(json.dumps(a_record() | {"task_id": "t-8"}))
+    (spool / "c.json").mkdir()
+    assert [entry.task_id for entry in harness.journal.entries()] == ["t-8"]
+    assert harness.submit() in harness.gateway.charged
+    assert sorted(path.name for path in spool.glob("[a-c].json")) == ["a.json", "c.json"]
+
+
+class ReadOnlySpool(Spool):
+    """The folder belongs to another user: its records can be read, but not deleted."""
+
+    def remove(self, record: Record) -> None:
+        pass
+
+
+def test_record_that_cannot_be_deleted_does_not_stop_the_journal(harness: ServiceHarness) -> None:
+    """It is recorded once, however often it is found. An unknown request, which looks into the
+    spool, gets its answer at once."""
+    harness.gateway.fault("submit", reset=True, accept=True)
+    with pytest.raises(SubmitUnknown):
+        harness.submit()
+    (harness.home / SPOOL / "stays.json").write_text(json.dumps(a_record()))
+    with closing(Journal(sqlite_url(harness.home))) as journal:
+        journal._spool = ReadOnlySpool(harness.home / SPOOL)
+        service = harness.another(journal=journal)
+        for _ in range(2):
+            with pytest.raises(SubmitUnknown):
+                run(asyncio.wait_for(service.submit(ask()), 20))
+        assert len(journal.entries()) == 2
+    assert harness.posts == 1
+
+
+def test_ids_are_recorded_before_a_claim_if_not_when_the_journal_was_opened(
+    harness: ServiceHarness, service: Service, journal: FailingJournal
+) -> None:
+    """The journal was lost, and the disk is still full at the start of the next process: the
+    journal can be read. The request is not sent until the id is recorded."""
+    submit_and_fail(service, journal)
+    journal.close()
+    (harness.home / "journal.sqlite3").unlink()
+    later = FailingJournal(harness.home)
+    with closing(later):
+        later.failing.set()
+        assert later.entries() == []
+        other = harness.another(journal=later)
+        with pytest.raises(JournalError):
+            run(other.submit(ask()))
+        later.failing.clear()
+        assert run(other.submit(ask())).reused
+    assert harness.posts == 1
+
+
+def test_task_that_was_used_by_hand_first_is_found_by_its_request(
+    harness: ServiceHarness, service: Service, journal: FailingJournal
+) -> None:
+    """The journal was lost, and the user gave the id to Pika Result before the spool was read: one
+    entry, which the request reuses."""
+    submit_and_fail(service, journal)
+    (task_id,) = harness.gateway.charged
+    journal.close()
+    (harness.home / "journal.sqlite3").unlink()
+    later = FailingJournal(harness.home)
+    with closing(later):
+        later.failing.set()
+        other = harness.another(journal=later)
+        run(other.collect(task_id))
+        later.failing.clear()
+        assert run(other.submit(ask())) == Submitted(task_id, reused=True)
+        (entry,) = later.entries()
+        assert (entry.state, entry.prompt) == (State.SAVED, ask().prompt_text)
+
+
+def test_journal_of_another_gateway_gets_its_own_record(harness: ServiceHarness) -> None:
+    """Two gateways may use the same id: each record becomes a task of its own gateway."""
+    spool = harness.home / SPOOL
+    spool.mkdir(parents=True)
+    for name, url in (("a", "https://a.example"), ("b", "https://b.example/v1")):
+        record = a_record(base_url=url, fingerprint=name * 64)
+        (spool / f"{name}.json").write_text(json.dumps(record))
+    gateways = {(entry.task_id, entry.base_url) for entry in harness.journal.entries()}
+    assert gateways == {("t-7", "https://a.example"), ("t-7", "https://b.example/v1")}

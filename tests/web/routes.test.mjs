@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { api, json, load, speak, task, withAnswer } from "./host.mjs";
+import { api, app, json, load, speak, task, withAnswer } from "./host.mjs";
 
 const { loadStrings, t } = await load("i18n.mjs");
 const { get, post, RequestError } = await load("routes.mjs");
@@ -24,6 +24,24 @@ test("every request has the header that another origin's page cannot send", asyn
   assert.equal(change.headers["X-Pika-Editor"], "1");
   assert.equal(change.headers["Content-Type"], "application/json");
   assert.deepEqual(JSON.parse(change.body), { max_requests: 3 });
+});
+
+test("every request says the editor's language, in which the server answers", async () => {
+  speak("zh");
+  const [read] = await withAnswer(() => json({}), () => get("settings"));
+  assert.equal(read.headers["Accept-Language"], "zh");
+  speak("en");
+});
+
+test("the server is told the editor's language, and its silence is no error", async () => {
+  await load("language.js");
+  const setup = () => app.extensions["pika.language"].setup();
+  speak("zh-TW");
+  const [told] = await withAnswer(() => json({}), setup);
+  assert.equal(told.path, "/pika/language");
+  assert.deepEqual(JSON.parse(told.body), { language: "zh-TW" });
+  await withAnswer(() => json({}, 500), setup);
+  speak("en");
 });
 
 test("a request without changes still has a JSON body", async () => {

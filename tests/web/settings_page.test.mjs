@@ -72,6 +72,18 @@ test("a locked field cannot be changed, and says why", async () => {
   assert.match(note.textContent, /PIKA_MAX_REQUESTS/);
 });
 
+test("a price that is not set is learned, the currency is a text, and both can be emptied", async () => {
+  const price = await show(() => fields.numberField("price"));
+  assert.deepEqual([price.input.value, price.input.placeholder], ["", t("settings.learned")]);
+  assert.deepEqual(await change(price, "0.25"), [{ price: 0.25 }]);
+  assert.deepEqual(await change(price, ""), [{ price: null }]);
+  const known = settings({ currency: { value: "CNY", default: "", source: "file" } });
+  const currency = await show(() => fields.textField("currency"), known);
+  assert.equal(currency.input.value, "CNY");
+  assert.deepEqual(await change(currency, " US$ "), [{ currency: "US$" }]);
+  assert.deepEqual(await change(currency, ""), [{ currency: null }]);
+});
+
 test("a default is a field's placeholder", async () => {
   const known = settings({ max_requests: { ...settings().max_requests, default: 7, value: 7 } });
   const { input } = await show(() => fields.numberField("max_requests"), known);
@@ -262,7 +274,10 @@ test("every setting of the page has a name and a tooltip", async () => {
   const { settings: registered } = app.extensions["pika.settings"];
   assert.deepEqual(
     registered.map(({ id }) => id),
-    ["ApiKey", "BaseUrl", "Connection", "DailyLimit", "RunLimit", "Base64Style", "MaxRequests", "MaxBodyMb", "Notifications", "Diagnostics"].map((id) => `Pika.${id}`),
+    [
+      ...["ApiKey", "BaseUrl", "Connection", "DailyLimit", "RunLimit", "Price", "Currency"],
+      ...["Base64Style", "MaxRequests", "MaxBodyMb", "Notifications", "Diagnostics"],
+    ].map((id) => `Pika.${id}`),
   );
   for (const { name, tooltip, category, type } of registered) {
     for (const text of [name, tooltip, category[1]]) assert.doesNotMatch(text, /^settings\./);

@@ -21,6 +21,8 @@ const VARIABLES = {
   max_body_mb: "PIKA_MAX_BODY_MB",
   daily_limit: "PIKA_DAILY_LIMIT",
   run_limit: "PIKA_RUN_LIMIT",
+  price: "PIKA_PRICE",
+  currency: "PIKA_CURRENCY",
 };
 
 /**
@@ -51,10 +53,10 @@ export function requestedValue(input, parse) {
 
 /**
  * The text of an input: empty where the default applies, which is the placeholder.
- * @param {{ value: string | number, source: string }} setting
+ * @param {{ value: string | number | null, source: string }} setting
  */
 function displayValue({ value, source }) {
-  return source === "default" ? "" : String(value);
+  return source === "default" ? "" : String(value ?? "");
 }
 
 /**
@@ -105,17 +107,25 @@ export function addressField() {
   });
 }
 
-/** @param {"max_requests" | "max_body_mb" | "daily_limit" | "run_limit"} name */
+/** @param {"max_requests" | "max_body_mb" | "daily_limit" | "run_limit" | "price"} name */
 export function numberField(name) {
   const input = element("input", { type: "number", className: "pika-input short", step: "any" });
   /** @param {Settings} settings */
   const show = ({ [name]: setting }) => {
     input.min = String(setting.min);
     input.max = String(setting.max);
-    input.placeholder = String(setting.default);
+    input.placeholder = setting.default === null ? t("settings.learned") : String(setting.default);
     input.value = displayValue(setting);
   };
   return field(name, input, show, Number);
+}
+
+/** @param {"currency"} name */
+export function textField(name) {
+  const input = element("input", { type: "text", className: "pika-input short", spellcheck: false });
+  return field(name, input, ({ [name]: setting }) => {
+    input.value = displayValue(setting);
+  });
 }
 
 /** @param {"base64_style"} name */

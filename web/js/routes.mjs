@@ -2,6 +2,7 @@
 // Requests to the pack's routes in ComfyUI's server.
 
 import { api } from "../../../scripts/api.js";
+import { locale } from "./host.mjs";
 import { t } from "./i18n.mjs";
 
 /** A request that failed. The message is for the user. */
@@ -33,7 +34,8 @@ export function post(path, body = {}) {
  */
 async function call(path, options) {
   // Another origin's page cannot send this header without the server's consent.
-  const headers = { ...options.headers, "X-Pika-Editor": "1" };
+  const own = { "X-Pika-Editor": "1", "Accept-Language": locale() };
+  const headers = { ...options.headers, ...own };
   let response;
   try {
     response = await api.fetchApi(`/pika/${path}`, { ...options, headers });

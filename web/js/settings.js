@@ -5,7 +5,7 @@
 import { app } from "../../../scripts/app.js";
 import { diagnosticsField } from "./diagnostics_field.mjs";
 import { loadStyle } from "./dom.mjs";
-import { addressField, choiceField, connectionField, numberField } from "./fields.mjs";
+import { addressField, choiceField, connectionField, numberField, textField } from "./fields.mjs";
 import { loadStrings, t } from "./i18n.mjs";
 import { keyField } from "./key_field.mjs";
 import { notificationField } from "./notification_field.mjs";
@@ -35,8 +35,10 @@ app.registerExtension({
     setting("ApiKey", "api_key", "gateway", 120, keyField),
     setting("BaseUrl", "base_url", "gateway", 110, addressField),
     setting("Connection", "connection", "gateway", 100, connectionField),
-    setting("DailyLimit", "daily_limit", "limits", 60, () => numberField("daily_limit")),
-    setting("RunLimit", "run_limit", "limits", 50, () => numberField("run_limit")),
+    setting("DailyLimit", "daily_limit", "cost", 60, () => numberField("daily_limit")),
+    setting("RunLimit", "run_limit", "cost", 50, () => numberField("run_limit")),
+    setting("Price", "price", "cost", 48, () => numberField("price")),
+    setting("Currency", "currency", "cost", 46, () => textField("currency")),
     setting("Base64Style", "base64_style", "requests", 30, () => choiceField("base64_style")),
     setting("MaxRequests", "max_requests", "requests", 20, () => numberField("max_requests")),
     setting("MaxBodyMb", "max_body_mb", "requests", 10, () => numberField("max_body_mb")),

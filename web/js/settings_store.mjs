@@ -32,6 +32,11 @@ export function watchSettings(control, listener) {
   loadSettings().catch(() => {}); // every listener gets the error
 }
 
+/** What the user calls the unit of amounts; empty where that is not known. */
+export function currency() {
+  return current?.currency?.value ?? "";
+}
+
 /**
  * Reads the settings.
  * @returns {Promise<Settings>} rejected with RequestError

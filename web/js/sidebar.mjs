@@ -2,10 +2,13 @@
 // The sidebar tab: the list of tasks with its search, and what stands in its place while it is empty.
 
 /** @import { TaskStore } from "./task_store.mjs" */
+/** @import { BalanceAnswer, KnownTask, Settings } from "./types.mjs" */
 
+import { balances } from "./balance_store.mjs";
 import { button, element, icon, iconButton, spinner } from "./dom.mjs";
 import { openSettings, runCommand } from "./host.mjs";
 import { t } from "./i18n.mjs";
+import { balanceTexts } from "./money.mjs";
 import { watchSettings } from "./settings_store.mjs";
 import { actions } from "./task_actions.mjs";
 import { TaskList } from "./task_list.mjs";
@@ -30,7 +33,8 @@ export function fillSidebar(container) {
   const count = element("span", { className: "pika-count", ariaLive: "polite" });
   const title = element("span", { className: "pika-title", textContent: t("tasks.title") });
   const settingsButton = iconButton("cog", t("settings.open"), openSettings);
-  const header = element("header", {}, title, count, settingsButton);
+  const balance = element("span", { className: "pika-balance", hidden: true });
+  const header = element("header", {}, title, count, balance, settingsButton);
   const banner = element("div", { className: "pika-banner", role: "status" });
   const blank = element("div", { className: "pika-blank" });
   const tools = element("div", { className: "pika-tools" }, search);
@@ -41,6 +45,8 @@ export function fillSidebar(container) {
   let hasKey = true;
   /** @type {BlankKind | "none"} */
   let currentBlank = "none";
+  let newest = Infinity;
+  let account = "";
 
   function show() {
     const matches = matching(tasks.list, search.value);
@@ -54,6 +60,9 @@ export function fillSidebar(container) {
     if (kind !== currentBlank) blank.replaceChildren(...(kind === "none" ? [] : BLANKS[kind]()));
     currentBlank = kind;
     blank.hidden = kind === "none";
+    const submitted = newestSubmitted(tasks.list);
+    if (submitted > newest) balances.submitted();
+    if (tasks.ready) newest = submitted;
   }
 
   search.oninput = () => {
@@ -66,16 +75,22 @@ export function fillSidebar(container) {
     list.focus();
   };
   const stop = tasks.watch(show);
+  const stopBalance = balances.open(() => showBalance(balance, balances.answer));
   const timer = setInterval(() => list.updateAges(), UPDATE_AGES_EVERY_MS);
   show();
   watchSettings(page, (settings) => {
     // Where the settings cannot be read, the tasks cannot either, and the banner says so.
     if (!settings) return;
     hasKey = settings.api_key.set;
+    const before = account;
+    account = accountOf(settings);
+    if (before && account !== before) balances.refresh();
+    list.updateAges(); // the cards have the currency
     show();
   });
   return () => {
     stop();
+    stopBalance();
     clearInterval(timer);
     page.remove();
   };
@@ -88,6 +103,36 @@ export function fillSidebar(container) {
 export function countText(matches, all) {
   if (!all) return "";
   return matches === all ? String(all) : t("tasks.found", { found: matches, all });
+}
+
+/**
+ * The number of the newest task that the gateway has accepted; 0 if there is none.
+ * @param {readonly Pick<KnownTask, "number" | "task_id">[]} list
+ */
+export function newestSubmitted(list) {
+  return list.find((task) => task.task_id)?.number ?? 0;
+}
+
+/**
+ * What the balance depends on.
+ * @param {Settings} settings
+ */
+function accountOf({ api_key: key, base_url: address, currency }) {
+  return JSON.stringify([key, address.value, currency?.value]);
+}
+
+/**
+ * Shows the balance, where the gateway reports one.
+ * @param {HTMLElement} place
+ * @param {BalanceAnswer | null} answer
+ */
+export function showBalance(place, answer) {
+  place.hidden = !answer?.balance;
+  if (!answer?.balance) return;
+  const { text, details } = balanceTexts(answer.balance, answer.currency);
+  place.textContent = text;
+  place.title = [details, answer.problem].filter(Boolean).join("\n");
+  place.classList.toggle("old", Boolean(answer.problem));
 }
 
 /**

@@ -6,6 +6,8 @@
 
 import { element, icon, iconButton } from "./dom.mjs";
 import { ago, t } from "./i18n.mjs";
+import { costOf } from "./money.mjs";
+import { currency } from "./settings_store.mjs";
 import { thumbnailUrl } from "./task_requests.mjs";
 import { hasFile, isUnderWay, isUnknown } from "./task_states.mjs";
 import { explanation, problemOf, promptOf, shortId, stateWord } from "./task_words.mjs";
@@ -96,7 +98,6 @@ export class Card {
     this.root.ariaLabel = `${prompt}. ${state}. ${problem}`;
     this.prompt.title = prompt;
     this.prompt.textContent = prompt;
-    this.details.title = task.task_id ?? "";
     this.error.textContent = problem;
     this.error.title = [problem, explanation(task)].filter(Boolean).join("\n\n");
     this.state.textContent = state;
@@ -112,7 +113,10 @@ export class Card {
   }
 
   updateAge() {
-    this.details.textContent = `${ago(this.#task.created_at)} · ${shortId(this.#task)}`;
+    const { cost, meaning } = costOf(this.#task, currency());
+    const parts = [ago(this.#task.created_at), cost, shortId(this.#task)];
+    this.details.textContent = parts.filter(Boolean).join(" · ");
+    this.details.title = [this.#task.task_id, meaning].filter(Boolean).join("\n");
   }
 
   /** @param {KnownTask} task */

@@ -27,6 +27,26 @@
  * @property {OutputFile | null} file null where no file is in the output folder
  * @property {"video" | "image" | ""} kind empty where no file was saved
  * @property {boolean} forgotten whether the user removed it from the list
+ * @property {number | null} [price] what it has cost; null where that is not known. A server that was
+ *   not restarted after an update sends neither this nor the estimate.
+ * @property {number | null} [estimate] what it was expected to cost; null where no price was known
+ */
+
+/**
+ * Amounts in the unit of the gateway.
+ * @typedef {object} Balance
+ * @property {number | null} quota null where there is no limit
+ * @property {number} used
+ * @property {number | null} left null where there is no limit
+ * @property {boolean} unlimited
+ */
+
+/**
+ * @typedef {object} BalanceAnswer
+ * @property {Balance | null} balance as it was read last; null where it is not known
+ * @property {boolean | null} offered whether the gateway reports it; null where that is not known yet
+ * @property {string} problem why it could not be read the last time; empty where it could
+ * @property {string} currency what the user calls the unit; may be empty
  */
 
 /**
@@ -66,6 +86,7 @@
  */
 
 /** @typedef {Setting<number> & { min: number, max: number }} NumberSetting */
+/** @typedef {Omit<NumberSetting, "value" | "default"> & { value: number | string | null, default: null }} OptionalNumberSetting */
 /** @typedef {Setting<string> & { choices: string[] }} ChoiceSetting */
 /** @typedef {Setting<string> & { locked: "" | "environment" | "key" }} AddressSetting */
 /** @typedef {{ set: boolean, hint: string, source: SettingSource }} KeySetting `hint`: the last characters */
@@ -79,6 +100,8 @@
  * @property {NumberSetting} max_body_mb
  * @property {NumberSetting} daily_limit
  * @property {NumberSetting} run_limit
+ * @property {OptionalNumberSetting} price null where it is learned from the gateway
+ * @property {Setting<string>} currency
  * @property {string} problem why the settings cannot be used; empty where they can
  */
 
