@@ -149,11 +149,13 @@ def texts_of_the_code() -> str:
     )
 
 
-#: Rows that are the same in both languages: names of variables, and a message of the command line,
-#: which is English.
+#: Rows that are the same in both languages: names of variables, and messages of the command line,
+#: of the database and of the log, which are English.
 UNTRANSLATED = (
     ["HTTPS_PROXY", "ALL_PROXY", "REQUESTS_CA_BUNDLE"],
     ["Nothing was sent: the task may be paid for already."],
+    ["ComfyUI-Pika was updated: restart ComfyUI"],
+    ["should contain the id of a paid task, but is damaged"],
 )
 
 

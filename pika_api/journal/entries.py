@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -14,6 +15,8 @@ from ..settings import gateway_of
 from .schema import TASKS
 from .states import State
 
+#: A surrogate, which no database takes.
+_HALF_CHARACTER: Final = re.compile("[\ud800-\udfff]")
 #: Computes the fingerprints that a request had in version 0.1.0, from address and `key_id`.
 EarlierFingerprints = Callable[[str, str], Sequence[str]]
 
@@ -150,7 +153,7 @@ def _fits(column: sa.Column[Any], value: object) -> bool:
     if value is None:
         return bool(column.nullable)
     if column.type.python_type is str:
-        return isinstance(value, str)
+        return isinstance(value, str) and not _HALF_CHARACTER.search(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
     if column.type.python_type is int:

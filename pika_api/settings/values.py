@@ -188,7 +188,7 @@ def _check_style(style: Any) -> str:
 
 
 def _check_number(name: str, value: Any) -> int | float:
-    kind = int if name == "max_requests" else float
+    kind = float if DEFAULTS[name] is None else type(DEFAULTS[name])
     low, high = RANGES[name]
     hint = Message("Use {low:g} to {high:g}.", low=low, high=high)
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ import sqlalchemy as sa
 from pika_api.errors import SettingsError
 from pika_api.settings import Settings, find_home, is_loopback, journal_url, load_settings
 from pika_api.settings.store import FILE_NAME
-from pika_api.settings.values import DEFAULT_BASE_URL, check_base_url
+from pika_api.settings.values import DEFAULT_BASE_URL, DEFAULTS, check_base_url, check_setting
 from support.api import KEY
 
 
@@ -238,3 +239,34 @@ def test_address_that_cannot_be_sent_or_stored_is_refused(url: str) -> None:
     """Surrogates, control characters and blanks, in the host and in the path."""
     with pytest.raises(SettingsError, match=r"cannot be sent|not a valid address"):
         Settings(KEY, url)
+
+
+@pytest.mark.parametrize("name", [name for name, value in DEFAULTS.items() if type(value) is int])
+def test_counts_are_whole_numbers(name: str) -> None:
+    """Also from the environment, where every value is a text: a message says 3 and not 3.0."""
+    value = check_setting(name, "3")
+    assert (value, type(value)) == (3, int)
+    with pytest.raises(SettingsError, match="not a whole number"):
+        check_setting(name, "2.5")
+
+
+@pytest.mark.parametrize("value", ["", 0, 0.25, "0.25", 1_000_000])
+def test_price_is_a_number_or_not_set(value: Any) -> None:
+    """Nothing in the environment or the file means that it is learned."""
+    environ = {} if value == "" else {"PIKA_PRICE": str(value)}
+    assert load_settings(Path("nowhere"), environ).price == (None if value == "" else float(value))
+
+
+@pytest.mark.parametrize("value", [-1, 1_000_001, float("nan"), True, "free", {}])
+def test_bad_price_is_refused(value: Any) -> None:
+    """The message names the setting."""
+    with pytest.raises(SettingsError, match="PIKA_PRICE"):
+        check_setting("price", value)
+
+
+@pytest.mark.parametrize("value", [5, None, "x" * 13, "a\nb", "<b>", "a&b"])
+def test_bad_currency_is_refused(value: Any) -> None:
+    """Only a short text without markup; it is displayed on nodes and in the sidebar."""
+    with pytest.raises(SettingsError, match="PIKA_CURRENCY"):
+        check_setting("currency", value)
+    assert check_setting("currency", " CN¥ ") == "CN¥"

@@ -285,6 +285,7 @@ DAMAGED: dict[str, object] = {
     "time that is no number": a_record(created_at=float("nan")),
     "take that is no number": a_record(take="first"),
     "request that is no JSON": a_record(request="{"),
+    "half a character": a_record(prompt="\ud83d"),
 }
 
 
