@@ -13,7 +13,8 @@ import pytest
 
 from pika_api.errors import Busy, NotAccepted, SubmitUnknown
 from pika_api.gateway import RetryPolicy
-from pika_api.journal import LEASE, Claim, Entry, Intent, Journal, State
+from pika_api.journal import LEASE, Claim, Entry, Intent, Journal, Limits, State
+from pika_api.journal.limits import NO_LIMITS
 from pika_api.progress import Progress, ProgressObserver
 from pika_api.request import describe_body, request_fingerprint
 from pika_api.settings import sqlite_url
@@ -73,9 +74,9 @@ def test_every_submit_has_its_own_owner_id(harness: ServiceHarness) -> None:
     owners: list[str] = []
 
     class Noted(Journal):
-        def claim(self, intent: Intent, owner: str) -> Claim:
+        def claim(self, intent: Intent, owner: str, limits: Limits = NO_LIMITS) -> Claim:
             owners.append(owner)
-            return super().claim(intent, owner)
+            return super().claim(intent, owner, limits)
 
     service = harness.another(journal=Noted(sqlite_url(harness.home)))
     for take in (0, 0, 1):
