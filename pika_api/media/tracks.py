@@ -76,7 +76,9 @@ def find_tracks(path: Path, limits: DecodeLimits) -> Tracks:
             check_size(video.width, video.height, limits)
             sound = _find_sound(container)
             context = video.codec_context
-            copyable = context.name == "h264" and context.pix_fmt in _COMMON_FORMATS
+            # Not `pix_fmt`: without a pixel format, PyAV 17 ends the process there.
+            pixels = context.format.name if context.format else ""
+            copyable = context.name == "h264" and pixels in _COMMON_FORMATS
             brand = container.metadata.get("major_brand", _QUICKTIME)
             is_mp4 = "mp4" in container.format.name.split(",") and brand != _QUICKTIME
             return Tracks(

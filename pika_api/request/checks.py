@@ -64,7 +64,9 @@ def as_integer(name: str, value: Any, low: int, high: int) -> int:
         InvalidInput: It is not such an integer.
     """
     try:
-        number = value if isinstance(value, bool) else operator.index(value)
+        # Some versions of numpy take their own booleans for integers.
+        is_bool = type(value).__name__ in ("bool", "bool_")
+        number = value if is_bool else operator.index(value)
     except (TypeError, ValueError, RuntimeError):  # torch has its own errors for larger tensors
         number = value
     check_integer(name, number, low, high)

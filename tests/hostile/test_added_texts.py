@@ -49,9 +49,13 @@ REFUSED = {
 }
 
 
+#: PyAV before 19 raises an error for tags that are not UTF-8.
+ANY_ENCODING = {"metadata_errors": "replace"} if int(av.__version__.split(".")[0]) < 19 else {}
+
+
 def packets(path: Path) -> list[tuple[object, ...]]:
     """Everything that a player gets of a file: tracks with their parameters, and packets."""
-    with av.open(str(path)) as container:
+    with av.open(str(path), **ANY_ENCODING) as container:
         media: list[tuple[object, ...]] = [
             (
                 *(stream.type, stream.time_base, stream.duration, stream.frames),

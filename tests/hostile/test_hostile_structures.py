@@ -518,10 +518,15 @@ def test_users_hostile_video_is_refused(tmp_path: Path, name: str) -> None:
 
 
 def test_video_that_is_sent_unchanged_is_not_decoded(tmp_path: Path) -> None:
-    """What its parameters declare costs nothing then."""
+    """What its parameters declare costs nothing then. Older versions of FFmpeg cannot tell its
+    pixel format, and then it is refused."""
     path = tmp_path / "a"
     path.write_bytes(CONTAINERS["mp4_extradata"]())
-    prepared = prepare_video_file(path, lambda: tmp_path / "new.mp4")
+    try:
+        prepared = prepare_video_file(path, lambda: tmp_path / "new.mp4")
+    except InvalidInput as error:
+        assert "no frame that can be decoded" in str(error)  # noqa: PT017
+        return
     assert (prepared.media.data, prepared.frames) == (path, 0)
 
 

@@ -57,14 +57,17 @@ def test_copy_made_while_others_write_is_consistent(tmp_path: Path) -> None:
                 errors.append(error)
 
     with closing(Journal(sqlite_url(tmp_path / "home"))) as journal:
+        add(journal, "first")
         threads = [threading.Thread(target=write, args=(worker,)) for worker in range(3)]
         for thread in threads:
             thread.start()
-        for number in range(8):
-            journal.backup(tmp_path / f"copy-{number}")
-        stop.set()
-        for thread in threads:
-            thread.join()
+        try:
+            for number in range(8):
+                journal.backup(tmp_path / f"copy-{number}")
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
     assert errors == []
     for number in range(8):
         with closing(sqlite3.connect(tmp_path / f"copy-{number}")) as database:

@@ -46,20 +46,20 @@ def write(path: Path, times: list[int], **options: Any) -> Path:
     return path
 
 
-def shown_last(path: Path) -> np.ndarray:
-    """The last of all frames, decoded one by one, as ComfyUI's own nodes decode them."""
+def shown(path: Path) -> list[np.ndarray]:
+    """All frames, decoded one by one, as ComfyUI's own nodes decode them."""
     with av.open(str(path)) as container:
         frames = []
         for packet in container.demux(video=0):
             with contextlib.suppress(av.FFmpegError):
                 frames += [frame.to_ndarray(format="rgb24") for frame in packet.decode()]
-    return frames[-1]
+    return frames
 
 
 def check(path: Path) -> None:
     frame = last_frame(path)
     assert (frame.dtype, frame.ndim, frame.shape[0], frame.shape[3]) == (np.float32, 4, 1, 3)
-    assert (np.rint(frame[0] * 255) == shown_last(path)).all()
+    assert (np.rint(frame[0] * 255) == shown(path)[-1]).all()
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".mov"])
@@ -105,7 +105,7 @@ def test_frame_that_an_edit_list_hides_is_not_the_last(tmp_path: Path, params: s
     whole = write(tmp_path / "a.mp4", [number * 25 for number in range(40)], params=params)
     path = cut(whole, 0.8)
     check(path)
-    assert (shown_last(path) != shown_last(whole)).any()
+    assert (shown(path)[-1] != shown(whole)[-1]).any()
 
 
 def destroyed(path: Path, number: int) -> Path:
@@ -128,9 +128,10 @@ def test_damage_before_the_last_group_does_not_matter(tmp_path: Path) -> None:
 
 
 def test_last_frame_that_cannot_be_decoded(tmp_path: Path) -> None:
-    """Then it is the last one that can."""
+    """Then it is the last one that can, or with older versions of FFmpeg the one before."""
     path = write(tmp_path / "a.mp4", [number * 25 for number in range(20)], params="keyint=1")
-    check(destroyed(path, -1))
+    pixels = np.rint(last_frame(destroyed(path, -1))[0] * 255)
+    assert any((pixels == each).all() for each in shown(tmp_path / "destroyed_a.mp4")[-2:])
 
 
 def test_picture_is_its_own_last_frame(tmp_path: Path) -> None:

@@ -27,7 +27,8 @@ import sqlalchemy as sa
 
 from devtools import ROOT
 from pika_api.errors import JournalError, PikaError
-from pika_api.journal import Claim, Intent, Journal
+from pika_api.journal import Claim, Intent, Journal, Limits
+from pika_api.journal.limits import NO_LIMITS
 from pika_api.settings import sqlite_url
 from simulator import Simulator
 from support.api import KEY, ServiceHarness, ask, run
@@ -96,9 +97,9 @@ class Damaging(Journal):
             self.moment = ""
             self.damage()
 
-    def claim(self, intent: Intent, owner: str) -> Claim:
+    def claim(self, intent: Intent, owner: str, limits: Limits = NO_LIMITS) -> Claim:
         self.at("before the claim")
-        claim = super().claim(intent, owner)
+        claim = super().claim(intent, owner, limits)
         self.at("after the claim")
         return claim
 
@@ -209,9 +210,9 @@ def test_backup_of_the_moment_before_sending_is_not_sent_again(
     intents: list[Intent] = []
 
     class Noted(BackedUp):
-        def claim(self, intent: Intent, owner: str) -> Claim:
+        def claim(self, intent: Intent, owner: str, limits: Limits = NO_LIMITS) -> Claim:
             intents.append(intent)
-            return super().claim(intent, owner)
+            return super().claim(intent, owner, limits)
 
     case.gateway.fault("submit", delay=1.5)
     journal = Noted(sqlite_url(case.home), lease=0.5)
