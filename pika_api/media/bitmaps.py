@@ -153,7 +153,7 @@ class _Tiff:
         if compression not in _TIFF_COMPRESSIONS:
             raise UnreadFormat(f"it is TIFF with compression {compression}, which is not opened")
         width, height = first.first(_WIDTH), first.first(_HEIGHT)
-        samples, bits = first.first(_SAMPLES, 1), max(first.values.get(_BITS, [1]))
+        samples, bits = first.first(_SAMPLES, 1), max(first.values.get(_BITS, [1]), default=1)
         check_pixels(width, height, pixels)
         check_limit("channels", samples, _MAX_SAMPLES)
         check_limit("bits in a channel", bits, _MAX_BITS)

@@ -98,7 +98,7 @@ def enter_key(page: Page, gateway: Simulator, text: partial[str]) -> None:
     field.press("Enter")
     settings.get_by_text(text("settings.key.set", hint=gateway.key[-4:])).wait_for()
     settings.get_by_role("button", name=text("settings.test.button")).click()
-    settings.locator(".pika-note.good").filter(has_text="accepts the key").wait_for()
+    settings.locator('[id="Pika.Connection"] .pika-note.good').wait_for()
     page.keyboard.press("Escape")
     settings.wait_for(state="detached")
 

@@ -141,6 +141,15 @@ def test_poster_has_another_format(form: str) -> None:
         pass
 
 
+def test_tiff_without_bits_is_refused_or_read() -> None:
+    """Its number of bits per sample is a list without an entry."""
+    data = bytearray(encoded("TIFF"))
+    for place in range(min(len(data), 400)):
+        changed = bytes(data[:place]) + b"\0" + bytes(data[place + 1 :])
+        with contextlib.suppress(NotMedia):
+            check_structure(io.BytesIO(changed), LIMIT)
+
+
 @given(st.sampled_from(sorted(OPENED)), st.data())
 def test_changed_picture_raises_nothing_else(name: str, choice: st.DataObject) -> None:
     """Whatever bytes are changed or cut off."""

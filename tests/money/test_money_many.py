@@ -152,7 +152,7 @@ def test_gateway_with_three_slots_accepts_twelve_tasks_in_the_end(tmp_path: Path
     """An account that runs three tasks at a time answers 429 again and again; every request becomes
     one task."""
     with Simulator(
-        key=KEY, task_seconds=0.2, clip_seconds=0.2, height=64, max_running=3
+        key=KEY, task_seconds=0.8, clip_seconds=0.2, height=64, max_running=3
     ) as gateway:
         harness = ServiceHarness(gateway, tmp_path / "home")
 

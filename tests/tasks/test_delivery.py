@@ -366,8 +366,8 @@ def test_process_that_ends_at_any_moment_loses_nothing(
 
 @pytest.mark.parametrize("delay", [0.0, 0.01, 0.02, 0.05, 0.1])
 def test_killed_process_loses_nothing(world: World, tmp_path: Path, delay: float) -> None:
-    """Killed from outside after the file was inspected. The next run has one file, which plays the
-    same, without a download."""
+    """Killed from outside after the file was inspected. The next run has the file at its place, and
+    it plays the same, without a download. Of the file as it was received, one name may be left."""
     script = DYING.replace("setattr(holder, when, die)", "")
     arguments = [str(world.home), world.gateway.url, KEY, "add", "add_texts", "video/x"]
     arguments += [each for pair in TEXTS.items() for each in pair]
@@ -381,7 +381,9 @@ def test_killed_process_loses_nothing(world: World, tmp_path: Path, delay: float
     found = world.collect(Delivery(TEXTS, world.place("video/x")))
     assert found.path == world.root / "video" / "x_00001_.mp4"
     assert packets(found.path) == packets(tmp_path / "sent.mp4")
-    assert [name for name in world.names() if name.endswith(".mp4")] == ["video/x_00001_.mp4"]
+    names = [name for name in world.names() if name.endswith(".mp4")]
+    assert names[-1] == "video/x_00001_.mp4"
+    assert len(names) <= 2
     assert len(world.host.seen) == 1
 
 

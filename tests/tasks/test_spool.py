@@ -342,6 +342,7 @@ def test_ids_are_recorded_before_a_claim_if_not_when_the_journal_was_opened(
     """The journal was lost, and the disk is still full at the start of the next process: the
     journal can be read. The request is not sent until the id is recorded."""
     submit_and_fail(service, journal)
+    service.close()  # nothing in the background opens the journal again
     journal.close()
     (harness.home / "journal.sqlite3").unlink()
     later = FailingJournal(harness.home)
