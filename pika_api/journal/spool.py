@@ -131,7 +131,7 @@ class Spool:
         with path.open("r+b", buffering=0) as file:
             _write_all(file.fileno(), b" " * _RESERVED)
             os.fsync(file.fileno())
-        _sync_folder(self.folder)
+        files.sync_folder(self.folder)
         return Slot(path)
 
     def add(
@@ -242,13 +242,3 @@ def _parse(path: Path, line: bytes) -> Record | None:
     except (ValueError, KeyError, TypeError, RecursionError):
         pass
     return None
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make a new file's name durable, where folders can be synced."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
