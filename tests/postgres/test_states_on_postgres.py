@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from journal.test_states import *  # noqa: F403
 from journal.test_transitions import *  # noqa: F403
 
