@@ -3,7 +3,7 @@
 from .clocks import BootTime, Clocks, SystemClocks
 from .entries import Claim, Entry, Intent, Page
 from .leases import LeaseKeeper
-from .limits import Limits
+from .limits import BalanceNeeded, BalanceReading, Limits
 from .location import count_tasks, is_journal, misread_paths
 from .prices import Kind, Prices, SubmitMark
 from .schema import SCHEMA_VERSION
@@ -17,6 +17,8 @@ __all__ = [
     "REUSABLE",
     "SCHEMA_VERSION",
     "SUBMITTING",
+    "BalanceNeeded",
+    "BalanceReading",
     "BootTime",
     "Claim",
     "Clocks",
