@@ -29,6 +29,7 @@ from ..settings import gateway_of, journal_url
 from .clocks import Clocks, SystemClocks
 from .database import Database, Replaced
 from .entries import Claim, Entry, Intent
+from .ledger import Ledger
 from .limits import NO_LIMITS, Charge, Limits
 from .prices import Prices
 from .queries import BY_TASK_ID, JournalQueries
@@ -134,6 +135,7 @@ class Journal(JournalQueries):
 
     Attributes:
         prices: What tasks cost.
+        ledger: The paid tasks.
 
     Args:
         url: SQLAlchemy's URL of a SQLite or PostgreSQL database. The folder of a SQLite file is
@@ -163,6 +165,7 @@ class Journal(JournalQueries):
         self._clocks = clocks or SystemClocks()
         self.lease = lease
         self.prices = Prices(database, self._clocks, lease)
+        self.ledger = Ledger(database)
         self._spool_unread = True
 
     @classmethod
