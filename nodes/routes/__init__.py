@@ -17,7 +17,7 @@ _GET: Final = {
     "/pika/diagnostics": settings.diagnostics,
     "/pika/balance": account.show,
     "/pika/tasks": tasks.list_tasks,
-    "/pika/tasks.csv": ledger.export,
+    "/pika/ledger.csv": ledger.export,
     "/pika/totals": ledger.totals,
     f"{_TASK}/request": tasks.show_request,
 }

@@ -119,7 +119,7 @@ def test_file_is_new_or_nothing_is_written(
     home: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     """An existing file is not overwritten: it may be the journal."""
-    target = tmp_path / "tasks.csv"
+    target = tmp_path / "ledger.csv"
     assert run(home, capsys, "--csv", str(target)) == ""
     assert target.read_bytes().startswith(b"\xef\xbb\xbf")
     before = target.read_bytes()

@@ -88,7 +88,7 @@ def test_no_route_returns_the_key(keyed: Comfy, gateway: Simulator) -> None:
     escapes = [f"..%2F{file}", f"..%2F..%2Fuser%2F{file}", file.replace("/", "%2F")]
     paths = [
         "/pika/settings", "/pika/diagnostics", "/pika/diagnostics?connection=1",
-        "/pika/tasks", "/pika/tasks?since=0", "/pika/tasks.csv",
+        "/pika/tasks", "/pika/tasks?since=0", "/pika/ledger.csv",
         "/pika/totals", f"/pika/tasks/{number}/request",
         f"/pika/tasks/{number}/poster", "/settings", "/settings/Pika", "/users", "/history",
         "/queue", "/prompt", "/object_info", "/system_stats", "/extensions", "/i18n",

@@ -382,7 +382,7 @@ def test_foreign_requests_are_refused(comfy: Comfy) -> None:
     header, but is served to this page only."""
     number = create_task(comfy, "Guarded")["number"]
     for origin, headers in foreign_requests(comfy).items():
-        for path in ("tasks", f"tasks/{number}/request", "settings", "tasks.csv", "totals"):
+        for path in ("tasks", f"tasks/{number}/request", "settings", "ledger.csv", "totals"):
             answer = comfy.request("GET", f"/pika/{path}", headers=headers)
             assert answer.status_code == 403, (origin, path)
         for path in ("forget", "refresh", "collect", "settle"):
@@ -411,7 +411,7 @@ def test_key_and_address_of_the_environment_cannot_be_changed(
 
 def csv_rows(comfy: Comfy, query: str = "") -> list[dict[str, str]]:
     """The rows of the CSV file that the sidebar exports."""
-    answer = comfy.request("GET", f"/pika/tasks.csv{query}", headers=HEADER)
+    answer = comfy.request("GET", f"/pika/ledger.csv{query}", headers=HEADER)
     assert answer.status_code == 200, answer.text
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
     assert answer.headers["Cache-Control"] == "no-store"
@@ -440,7 +440,7 @@ def test_list_is_filtered_by_state_and_time(comfy: Comfy) -> None:
     for wrong in ("state=paid", "from=yesterday", "to=1e9", "from=-1", "to=99999999999999"):
         answer = comfy.request("GET", f"/pika/tasks?{wrong}", headers=HEADER)
         assert answer.status_code == 400, wrong
-        answer = comfy.request("GET", f"/pika/tasks.csv?{wrong}", headers=HEADER)
+        answer = comfy.request("GET", f"/pika/ledger.csv?{wrong}", headers=HEADER)
         assert (answer.status_code, answer.json()["code"]) == (400, "invalid"), wrong
 
 
@@ -459,7 +459,7 @@ def test_export_has_the_paid_tasks_as_a_safe_file(comfy: Comfy) -> None:
     assert (row["state"], row["model"]) == ("saved", "1.5")
     (row,) = csv_rows(comfy, f"?from={start}&state=refused")
     assert row["number"] == str(refused)
-    assert csv_rows(comfy, f"?to={start}&state=intended") == []
+    assert csv_rows(comfy, f"?from={start}&to={start}&state=refused") == []
 
 
 def test_totals_count_today_and_this_month(comfy: Comfy) -> None:

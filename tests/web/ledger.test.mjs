@@ -185,7 +185,7 @@ test("the file of the export has the filters, and an error of the server is one 
   try {
     const answer = () => ({ ok: true, status: 200, headers: new Headers(), blob: async () => new Blob(["abc"]) });
     const requests = await withAnswer(answer, () => exportTasks("state=saved"));
-    assert.match(JSON.stringify(requests), /tasks\.csv\?state=saved/);
+    assert.match(JSON.stringify(requests), /ledger\.csv\?state=saved/);
     assert.equal(saved[0][0], "blob:3");
     assert.match(saved[0][1], /^pika-tasks-\d{4}-\d\d-\d\d\.csv$/);
     await withAnswer(

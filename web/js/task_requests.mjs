@@ -43,7 +43,7 @@ export function readTotals() {
  * @param {string} query see task_filter.mjs
  */
 export async function exportTasks(query) {
-  const file = await getFile(`tasks.csv${query && `?${query}`}`);
+  const file = await getFile(`ledger.csv${query && `?${query}`}`);
   const { 0: day } = new Date().toISOString().split("T");
   saveFile(file, `pika-tasks-${day}.csv`);
 }
