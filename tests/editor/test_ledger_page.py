@@ -39,10 +39,12 @@ pytestmark = [pytest.mark.comfy, pytest.mark.browser]
 FITS = """(width) => {
   const sidebar = document.querySelector('.pika-sidebar')
   sidebar.style.width = `${width}px`
-  const parts = [...sidebar.querySelectorAll('.pika-totals, .pika-totals *, .pika-filters')]
-  return sidebar.getBoundingClientRect().width === width && parts.length > 3
-    && parts.every((part) => part.scrollWidth <= Math.ceil(part.clientWidth)
-      || getComputedStyle(part).display === 'inline')
+  const parts = [...sidebar.querySelectorAll('.pika-totals *, .pika-filters *:not(option)')]
+    .filter((part) => part.getClientRects().length)
+  const { width: actual, right } = sidebar.getBoundingClientRect()
+  return actual === width && parts.length > 8 && parts.every((part) =>
+    part.getBoundingClientRect().right <= right - 9 &&
+    (part.scrollWidth <= Math.ceil(part.clientWidth) || getComputedStyle(part).display === 'inline'))
 }"""
 
 
@@ -104,6 +106,7 @@ def test_sums_and_filters_fit_and_are_readable(
         for text in texts:
             today.get_by_text(text, exact=True).wait_for()
         shoot(page, f"ledger-{language}-{palette}")
+        sidebar.locator("select").nth(1).select_option("custom")
         for width in (300, 420):
             assert page.evaluate(FITS, width), width
             shoot(page, f"ledger-{language}-{palette}-{width}")

@@ -135,7 +135,7 @@ test("a sum has the number of tasks, their cost, and what is not in it", () => {
   assert.equal(texts({ count: 1, amount: 0.25 }).text, "1 task · 0.25");
   assert.equal(texts({ count: 1, amount: 0.25 }).note, "");
   const some = texts({ count: 4, amount: 0.5, unpriced: 1, elsewhere: 1 }, "CNY");
-  assert.deepEqual([some.text, some.note], ["4 tasks · 0.50 CNY", "2 not in the sum"]);
+  assert.deepEqual([some.text, some.note], ["4 tasks · 0.50\u00a0CNY", "2 not in the sum"]);
   assert.match(some.details, /Without a known price: 1/);
   assert.match(some.details, /another gateway.*: 1/);
   const none = texts({ count: 3, unpriced: 3 });

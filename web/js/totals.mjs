@@ -117,7 +117,8 @@ export function totalTexts({ count, amount: sum, unpriced, elsewhere }, currency
     elsewhere ? t("totals.elsewhere", { count: elsewhere }) : "",
   ];
   return {
-    text: isPriced ? `${tasks} · ${amount(sum, currency)}` : tasks,
+    // An amount stays on one line with its currency.
+    text: isPriced ? `${tasks} · ${amount(sum, currency).replaceAll(" ", "\u00a0")}` : tasks,
     note: !missing ? "" : isPriced ? t("totals.not_in_sum", { count: missing }) : t("totals.unknown"),
     details: details.filter(Boolean).join("\n"),
   };
