@@ -54,7 +54,7 @@ async def export(request: web.Request) -> web.StreamResponse:
             chunk = await asyncio.to_thread(next, chunks, None)
     except JournalError as error:
         # Without the end of the body, the browser does not take the part for the whole.
-        log.warning("editor: the export broke off: %s", error.what)
+        log.warning("editor: %s %s: %s", request.method, request.path, error.what)
         if request.transport is not None:
             request.transport.abort()
         return response

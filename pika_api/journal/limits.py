@@ -250,8 +250,8 @@ def _known_cost(name: str, subject: Message, charge: Charge, spent: Spent) -> fl
     )
     if charge.cost is not None:
         what = Message(
-            "{subject} cannot be checked: {count} of your latest tasks have no known price. This "
-            "request is not sent.",
+            "{subject} cannot be checked: the price of {count} of your latest tasks is not known. "
+            "This request is not sent.",
             subject=subject,
             count=spent.unpriced,
         )

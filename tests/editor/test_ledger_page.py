@@ -44,7 +44,7 @@ FITS = """(width) => {
   const { width: actual, right } = sidebar.getBoundingClientRect()
   return actual === width && parts.length > 8 && parts.every((part) =>
     part.getBoundingClientRect().right <= right - 9 &&
-    (part.scrollWidth <= Math.ceil(part.clientWidth) || getComputedStyle(part).display === 'inline'))
+    (getComputedStyle(part).display === 'inline' || part.scrollWidth <= part.clientWidth))
 }"""
 
 
