@@ -304,10 +304,11 @@ def test_money_of_another_gateway_does_not_count(harness: ServiceHarness, tmp_pa
     limits = Limits(daily_cost=1.0)
     other = {"base_url": "https://elsewhere.example", "price": 400.0}
     journal.claim(intent("a", **other), "me")
-    journal.claim(intent("b", price=0.75), "me", limits)
     upper = {"base_url": "https://API.gpt.ge/", "price": 0.5}
+    journal.claim(intent("b", price=0.25), "me", limits)
+    journal.claim(intent("c", **upper), "me", limits)
     with pytest.raises(LimitReached, match=r"0\.75 so far"):
-        journal.claim(intent("c", **upper), "me", limits)
+        journal.claim(intent("d", **upper), "me", limits)
 
 
 def test_taken_over_request_counts_in_its_new_run_and_day(tmp_path: Path) -> None:
