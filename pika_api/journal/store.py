@@ -12,6 +12,7 @@ The journal never contains the key or the media.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -140,7 +141,8 @@ class Journal(JournalQueries):
     Args:
         url: SQLAlchemy's URL of a SQLite or PostgreSQL database. The folder of a SQLite file is
             created if needed.
-        clocks: The clocks that times and leases are taken from.
+        clocks: The clocks that times and leases are taken from. By default those of this machine,
+            with the wall clock of the database server if there is one.
         lease: Seconds a lease lasts without being renewed.
         spool: The folder for ids of paid tasks that another database than a SQLite file did not
             take; see `Spool`. A SQLite file has its own folder beside it.
@@ -162,7 +164,7 @@ class Journal(JournalQueries):
         if database.file is not None:
             spool = database.file.with_name(f"{database.file.name}-spool")
         self._spool = Spool(spool)
-        self._clocks = clocks or SystemClocks()
+        self._clocks = clocks or database.server_clocks or SystemClocks()
         self.lease = lease
         self.prices = Prices(database, self._clocks, lease)
         self.ledger = Ledger(database)
@@ -420,6 +422,7 @@ class Journal(JournalQueries):
         if entry is not None and entry.gateway == gateway:
             return entry
         with self._database.write() as connection:
+            _lock_task(connection, task_id)
             row = _row_of_task(connection, task_id, gateway)
             if row is None:
                 values = {"task_id": task_id, "base_url": base_url, "key_id": key_id}
@@ -448,6 +451,7 @@ class Journal(JournalQueries):
             The entry of the task.
         """
         with self._database.write() as connection:
+            _lock_task(connection, task_id)
             row = self._waiting(connection, entry)
             if row is not None:
                 applied = self._apply(connection, Event.SUBMITTED, row["id"], task_id=task_id)
@@ -493,6 +497,7 @@ class Journal(JournalQueries):
             InvalidInput: The entry is not unknown, or the task belongs to another request.
         """
         with self._database.write() as connection:
+            _lock_task(connection, task_id)
             row = _row(connection, entry_id)
             if row is None:
                 raise InvalidInput(
@@ -654,6 +659,17 @@ class Journal(JournalQueries):
 
 def _row(connection: sa.Connection, entry_id: int) -> sa.RowMapping | None:
     return connection.execute(_BY_ROW, {"entry_id": entry_id}).mappings().first()
+
+
+def _lock_task(connection: sa.Connection, task_id: str) -> None:
+    """Keep other transactions that record the same task id waiting until this one has ended.
+
+    Otherwise two of them could each insert a row for it. The id cannot be unique in the table: a
+    forgotten row keeps it. On SQLite, a transaction that writes is alone anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        key = int.from_bytes(hashlib.sha256(task_id.encode()).digest()[:8], "big", signed=True)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
 
 def _rows_of_task(connection: sa.Connection, task_id: str, gateway: str) -> Sequence[sa.RowMapping]:
