@@ -102,7 +102,7 @@ def test_days_and_months_begin_at_midnight() -> None:
 def test_ledger_is_read_in_parts(journal: Journal) -> None:
     """Each part has its own short transaction, and entries of the same time are neither missing nor
     twice: all rows here have one of two times. Nothing is read before it is asked for."""
-    count = sized(1200, 200_000)
+    count = sized(1200, 50_000)
     journal.entries(limit=1)  # creates the tables
     columns = {"state": "saved", "base_url": "", "key_id": "", "lease_until": 0.0, "changed_at": 1}
     rows = [
