@@ -22,6 +22,7 @@ from .errors import InvalidInput
 from .gateway import Task
 from .inputs import REQUEST_INPUTS, SEED, build_request, parse_seed
 from .journal import Journal
+from .message import Message
 from .progress import NO_OBSERVER, ProgressObserver
 from .request import GenerateRequest
 from .settings import load_settings
@@ -61,8 +62,11 @@ class AsyncPika:
         if choice.conflict:
             raise InvalidInput(
                 "home",
-                f"{choice.conflict}.",
-                "Name the folder with `home` or PIKA_HOME. Known: " + "; ".join(choice.folders),
+                Message("{conflict}.", conflict=choice.conflict),
+                Message(
+                    "Name the folder with `home` or PIKA_HOME: {folders}.",
+                    folders="; ".join(choice.folders),
+                ),
             )
         settings = load_settings(choice.home, environ)
         self._journal = Journal.at(choice.home, environ)

@@ -49,15 +49,13 @@ class Summary:
 
     Attributes:
         rows: How many rows the table has.
-        states: How many rows have each state.
-        unknown: The numbers of the rows whose outcome is unknown, from 1.
-        failed: As above, of tasks that the gateway has ended with an error.
+        states: How many rows have each state. Rows that were not sent have none.
+        unfinished: For each state but "saved", the numbers of its rows, from 1.
     """
 
     rows: int
     states: Mapping[str, int]
-    unknown: list[int]
-    failed: list[int]
+    unfinished: Mapping[str, list[int]]
 
 
 @dataclass
@@ -281,21 +279,21 @@ class Batch:
     def _write(self) -> Summary:
         """Write the result: the rows of the table in their order, each with its own result."""
         states: Counter[str] = Counter()
-        numbers: dict[str, list[int]] = {UNKNOWN: [], FAILED: []}
+        unfinished: dict[str, list[int]] = {}
         names = self._result_names()
 
         def rows() -> Iterator[Row]:
             for number, row in enumerate(read_rows(self._table)):
                 result = self._log.get(number, row)
-                state = "" if result is None else result.state
-                states[state or "not sent"] += 1
-                if state in numbers:
-                    numbers[state].append(number + 1)
+                if result is not None:
+                    states[result.state] += 1
+                    if result.state != SAVED:
+                        unfinished.setdefault(result.state, []).append(number + 1)
                 values = {} if result is None else {n: getattr(result, n) for n in RESULT_COLUMNS}
                 yield row | {names[name]: values.get(name) for name in RESULT_COLUMNS}
 
         write_rows(self._target, [*self._columns(), *names.values()], rows())
-        return Summary(self._progress.rows, dict(states), numbers[UNKNOWN], numbers[FAILED])
+        return Summary(self._progress.rows, dict(states), unfinished)
 
     def _columns(self) -> list[str]:
         """The names of all columns of the table; a JSON object may lack some."""

@@ -30,10 +30,12 @@ from ..settings import gateway_of, journal_url
 from .clocks import Clocks, SystemClocks
 from .database import Database, Replaced
 from .entries import Claim, Entry, Intent
-from .limits import NO_LIMITS, Limits
-from .prices import Kind, Prices, known_price
+from .ledger import Ledger
+from .limits import NO_LIMITS, Charge, Limits
+from .prices import Prices
 from .queries import BY_TASK_ID, JournalQueries
 from .schema import EARLIER_ACCOUNTS, TASKS
+from .spending import expected_cost
 from .spool import Slot, Spool
 from .states import REUSABLE, State
 from .transitions import (
@@ -134,6 +136,7 @@ class Journal(JournalQueries):
 
     Attributes:
         prices: What tasks cost.
+        ledger: The paid tasks.
 
     Args:
         url: SQLAlchemy's URL of a SQLite or PostgreSQL database. The folder of a SQLite file is
@@ -164,6 +167,7 @@ class Journal(JournalQueries):
         self._clocks = clocks or database.server_clocks or SystemClocks()
         self.lease = lease
         self.prices = Prices(database, self._clocks, lease)
+        self.ledger = Ledger(database)
         self._spool_unread = True
 
     @classmethod
@@ -195,6 +199,10 @@ class Journal(JournalQueries):
             ages.append(boot.seconds - (entry.lease_boot_until - self.lease))
         return max(min(ages), 0.0)
 
+    def now(self) -> float:
+        """The time by the wall clock of this journal, in seconds since the epoch."""
+        return self._clocks.wall()
+
     def claim(self, intent: Intent, owner: str, limits: Limits = NO_LIMITS) -> Claim:
         """Enter a request, unless an entry holds its fingerprint already, or has a task of it.
 
@@ -207,6 +215,7 @@ class Journal(JournalQueries):
 
         Raises:
             LimitReached: It would be a new entry, and exceed a limit. None was entered.
+            BalanceNeeded: It would be a new entry, and `limits` need the balance. None was entered.
         """
         looked = False
         while True:
@@ -314,7 +323,7 @@ class Journal(JournalQueries):
                 times = self._lease_parameters()
                 times |= {"created_at": times["now"], "lease_until": times["lease_end"]}
                 times |= {"lease_boot": times["boot_id"], "lease_boot_until": times["boot_end"]}
-                times["estimate"] = _estimate(connection, intent)
+                times["estimate"] = expected_cost(connection, intent)
                 insert = _INSERT_CLAIM[connection.dialect.name]
                 acquired = connection.execute(insert, values | times).rowcount == 1
                 row = connection.execute(_BY_CLAIM, holder).mappings().first()
@@ -322,7 +331,8 @@ class Journal(JournalQueries):
                 acquired = self._settle_lapsed(connection, row, intent, owner)
                 row = _row(connection, row["id"])
             if row is not None and acquired:
-                limits.check(connection, row["id"], intent.prompt_id, self._clocks.wall())
+                charge = Charge(row["id"], intent, row["estimate"])
+                limits.check(connection, charge, self._lease_parameters())
         return None if row is None or row["claim"] is None else Claim(Entry.of(row), acquired)
 
     def _claimed(
@@ -383,8 +393,12 @@ class Journal(JournalQueries):
         """Settle a row whose owner's lease has lapsed. Return whether it is the new owner's."""
         state = State(row["state"])
         if state is State.INTENDED:
-            address = {"base_url": intent.base_url, "key_id": intent.key_id}
-            return self._apply(connection, Event.TAKEN_OVER, row["id"], owner=owner, **address)
+            values: dict[str, Any] = {
+                name: getattr(intent, name)
+                for name in ("base_url", "key_id", "node_id", "prompt_id")
+            }
+            values |= {"owner": owner, "estimate": expected_cost(connection, intent)}
+            return self._apply(connection, Event.TAKEN_OVER, row["id"], **values)
         if state is State.SENT:
             self._apply(connection, Event.ABANDONED, row["id"], last_error=_ABANDONED)
         return False
@@ -641,13 +655,6 @@ class Journal(JournalQueries):
         values |= {"entry_id": entry_id, "expected_owner": expected_owner}
         values |= self._lease_parameters()
         return connection.execute(STATEMENTS[event], values).rowcount == 1
-
-
-def _estimate(connection: sa.Connection, intent: Intent) -> float | None:
-    """What a request will cost; None if that is not known."""
-    if intent.price is not None:
-        return intent.price
-    return known_price(connection, Kind.of(intent.gateway, intent.request))
 
 
 def _row(connection: sa.Connection, entry_id: int) -> sa.RowMapping | None:
