@@ -238,7 +238,7 @@ class NodeDisplay:
 
     def stop(self) -> None:
         """Display that the user, or the failure of another node, has stopped the waiting."""
-        self._end(say(stop_message(self._done)))
+        self._end(say(stop_message(self._done, bool(self._progress.task_id))))
 
     def _end(self, text: str) -> None:
         self._progress = Progress("")

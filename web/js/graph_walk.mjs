@@ -23,17 +23,14 @@ export function nodeAt(root, id) {
 }
 
 /**
- * The ids of all nodes of a class that depend on a node, whatever lies between them.
+ * The ids of all nodes that depend on a node, whatever lies between them.
  * @param {Graph | undefined} root
  * @param {string} id
- * @param {string} comfyClass
  */
-export function nodesBehind(root, id, comfyClass) {
+export function nodesBehind(root, id) {
   /** @type {Set<string>} */
   const seen = new Set([id]);
   const queue = [id];
-  /** @type {string[]} */
-  const found = [];
   /** @param {string} next */
   const visit = (next) => {
     if (seen.has(next)) return;
@@ -43,7 +40,6 @@ export function nodesBehind(root, id, comfyClass) {
   for (let at = queue.shift(); at !== undefined; at = queue.shift()) {
     const node = nodeAt(root, at);
     if (!node) continue;
-    if (at !== id && node.comfyClass === comfyClass) found.push(at);
     // What goes into a subgraph may reach any of its nodes.
     if (node.subgraph && !id.startsWith(`${at}:`)) for (const inner of node.subgraph.nodes) visit(`${at}:${inner.id}`);
     const parent = at.includes(":") ? at.slice(0, at.lastIndexOf(":")) : "";
@@ -53,7 +49,8 @@ export function nodesBehind(root, id, comfyClass) {
       else if (parent) visit(parent); // the subgraph's own outputs
     }
   }
-  return found;
+  seen.delete(id);
+  return [...seen];
 }
 
 /**

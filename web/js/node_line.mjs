@@ -8,7 +8,7 @@ import { copyText, element } from "./dom.mjs";
 import { fileUrl, showToast } from "./host.mjs";
 import { t } from "./i18n.mjs";
 import { partsOf, shortId } from "./run_lines.mjs";
-import { forgetTextWidget, redraw, TEXT_WIDGET } from "./workarounds.mjs";
+import { changeHeight, forgetTextWidget, redraw, TEXT_WIDGET } from "./workarounds.mjs";
 
 /**
  * What the editor adds to a node, which the published types lack.
@@ -21,7 +21,8 @@ const MARGIN = 6;
 const LINE_HEIGHT = 17;
 const CHARACTER_WIDTH = 6.6;
 const MOST_LINES = 8;
-const MOST_COLUMNS = 2;
+/** Of several media. */
+const COLUMNS = 2;
 /** Between the text and the media. */
 const GAP = 6;
 const NARROWEST = 120;
@@ -54,6 +55,7 @@ class NodeLine {
   #root = element("div", { className: "pika-ui pika-line" }, this.#text, this.#media);
   /** @type {Widget | undefined} */
   #widget;
+  #content = "";
   /** What the media are of: they are only loaded again when it changes. */
   #source = "";
   #aspectRatio = ASPECT_RATIO;
@@ -111,8 +113,8 @@ class NodeLine {
       getMinHeight: () => this.#height(),
       getMaxHeight: () => this.#height(),
       afterResize: () => this.#fit(),
-      getValue: () => "",
-      setValue: () => {},
+      getValue: () => this.#content,
+      setValue: () => {}, // the editor sets its progress text, which is the same
     });
     if (!this.#widget) return;
     this.#widget.serialize = false;
@@ -122,6 +124,7 @@ class NodeLine {
 
   /** @param {Line} line */
   #setText({ text, look, tasks }) {
+    this.#content = text;
     this.#text.className = `pika-line-text ${look}`;
     this.#text.replaceChildren(
       ...partsOf(text, tasks).map((part) => (typeof part === "string" ? part : idButton(part.task))),
@@ -145,19 +148,19 @@ class NodeLine {
     const media = addresses.map((address) => (line?.isVideo ? video(address, onSize) : picture(address, onSize)));
     if (!media.length && poster) media.push(posterOf(poster, onSize));
     this.#mediaCount = media.length;
-    this.#media.style.setProperty("--pika-columns", String(Math.min(media.length, MOST_COLUMNS)));
+    this.#media.className = `pika-line-media ${media.length > 1 ? "several" : ""}`;
     this.#media.replaceChildren(...media);
   }
 
   #height() {
     const width = Math.max(this.#node.size[0] - 2 * MARGIN, NARROWEST);
-    const text = this.#text.textContent ?? "";
+    const text = this.#content;
     const perLine = width / CHARACTER_WIDTH;
     const lineCount = text.split("\n").reduce((sum, line) => sum + Math.max(Math.ceil(widthOf(line) / perLine), 1), 0);
     const textHeight = text ? Math.min(lineCount, MOST_LINES) * LINE_HEIGHT : 0;
     const count = this.#mediaCount;
-    const columns = Math.min(count, MOST_COLUMNS);
-    const rows = columns && Math.ceil(count / columns);
+    const columns = count > 1 ? COLUMNS : 1;
+    const rows = Math.ceil(count / columns);
     const mediaHeight = rows && rows * Math.ceil(width / columns / this.#aspectRatio) + GAP;
     return textHeight + mediaHeight + 2 * MARGIN;
   }
@@ -169,12 +172,9 @@ class NodeLine {
   /** @param {number} height */
   #resize(height) {
     const difference = height - this.#grown;
-    if (!difference) return;
+    if (!difference || this.#node.flags?.collapsed) return;
     this.#grown = height;
-    if (this.#node.flags?.collapsed) return;
-    const [width, before] = this.#node.size;
-    const least = this.#node.computeSize()[1];
-    this.#node.setSize([width, Math.max(before + difference, least)]);
+    changeHeight(this.#node, difference);
     this.#node.setDirtyCanvas?.(true, true);
   }
 }

@@ -10,9 +10,10 @@ import { activeWorkflow, onRunEvent } from "./host.mjs";
 import { loadStrings } from "./i18n.mjs";
 import { showLine } from "./node_line.mjs";
 import { RunLines } from "./run_lines.mjs";
-import { removeHostPreview, removeOutput } from "./workarounds.mjs";
+import { definitionOf, removeHostPreview, removeOutput } from "./workarounds.mjs";
 
-const SPEAKING = ["PikaGenerate", "PikaResult", "PikaStatus"];
+/** Of the pack's nodes. */
+const CATEGORY = "Pika";
 
 loadStyle();
 await loadStrings();
@@ -21,9 +22,13 @@ await loadStrings();
 const at = (id) => nodeAt(app.graph, id);
 
 const lines = new RunLines({
-  isOurs: (id) => SPEAKING.includes(at(id)?.comfyClass ?? ""),
+  isOurs(id) {
+    const node = at(id);
+    return node !== undefined && definitionOf(node)?.category === CATEGORY;
+  },
+
   isGenerate: (id) => at(id)?.comfyClass === "PikaGenerate",
-  resultsBehind: (id) => nodesBehind(app.graph, id, "PikaResult"),
+  nodesBehind: (id) => nodesBehind(app.graph, id),
 
   show(id, line) {
     const node = at(id);
@@ -39,7 +44,7 @@ const lines = new RunLines({
 
   removeOutput(id) {
     const node = at(id);
-    if (node?.comfyClass === "PikaResult") removeOutput(node);
+    if (node) removeOutput(node);
   },
 });
 

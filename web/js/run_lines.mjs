@@ -27,7 +27,7 @@ import { t } from "./i18n.mjs";
  * @property {(id: string, line: Line) => void} show on a node of the pack
  * @property {(id: string, line: Line) => void} showOnSubgraph
  * @property {(id: string) => void} removeOutput the video or the picture of an earlier run
- * @property {(id: string) => string[]} resultsBehind the Pika Results that depend on a node
+ * @property {(id: string) => string[]} nodesBehind all nodes that depend on a node
  */
 
 /** How many characters of an id the server's texts have (pika_api/text.py). */
@@ -132,8 +132,9 @@ export class RunLines {
    * @param {readonly string[]} [others] nodes that have not ended, besides those with a text
    */
   stopped(others = []) {
-    const unfinished = [...this.#texts.keys(), ...others].filter((id) => !this.#done.has(id));
-    const behind = unfinished.flatMap((id) => this.#view.resultsBehind(id));
+    const all = new Set([...this.#texts.keys(), ...others]);
+    const unfinished = [...all].filter((id) => !this.#done.has(id));
+    const behind = unfinished.flatMap((id) => this.#view.nodesBehind(id));
     for (const id of new Set([...others, ...behind])) {
       if (this.#done.has(id) || this.#texts.has(id) || !this.#view.isOurs(id)) continue;
       this.#view.removeOutput(id);

@@ -50,6 +50,8 @@ const CANVAS_PREVIEW_WIDGET = "$$canvas-image-preview";
  */
 export const TEXT_WIDGET = "$$node-text-preview";
 const VIDEO_WIDGET = "video-preview";
+/** The CSS property with a node's height in Nodes 2.0. */
+const NODE_HEIGHT = "--node-height";
 
 /**
  * Chooses a page in the open settings dialog.
@@ -256,6 +258,27 @@ export function showVideoInsteadOfPreview(node) {
  */
 export function setPreviewType(node, output) {
   if (output?.images?.length) node.previewMediaType = output.animated?.[0] ? "video" : "image";
+}
+
+/**
+ * Makes a node higher, or lower, than it is.
+ *
+ * Versions: 1.27 to 1.35, in Nodes 2.0. Why: there a node's element does not follow the size that is set,
+ * but its own property. Otherwise: a line on a node makes the prompt box smaller.
+ * @param {GraphNode} node
+ * @param {number} difference in the graph's units
+ */
+export function changeHeight(node, difference) {
+  /** @type {HTMLElement | null} */
+  const drawn = document.querySelector(`[data-node-id="${node.id}"]`);
+  const before = drawn?.style.getPropertyValue(NODE_HEIGHT);
+  const [width = 0, height = 0] = node.size;
+  node.setSize([width, Math.max(height + difference, node.computeSize()[1])]);
+  if (!drawn || !before) return;
+  requestAnimationFrame(() => {
+    if (drawn.style.getPropertyValue(NODE_HEIGHT) !== before) return;
+    drawn.style.setProperty(NODE_HEIGHT, `${parseFloat(before) + difference}px`);
+  });
 }
 
 /**
