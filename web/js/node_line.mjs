@@ -93,7 +93,6 @@ class NodeLine {
     this.#widget = undefined;
     this.#setMedia(undefined);
     this.#resize(0);
-    redraw(this.#node);
   }
 
   /** Newer editors remove the widget at the end of a run, and keep the node's size. */
@@ -119,7 +118,7 @@ class NodeLine {
     if (!this.#widget) return;
     this.#widget.serialize = false;
     this.#node.setSize([width, height]);
-    redraw(this.#node);
+    redraw(this.#node, this.#root);
   }
 
   /** @param {Line} line */

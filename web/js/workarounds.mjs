@@ -38,6 +38,7 @@ import { app } from "../../../scripts/app.js";
 
 const CHECK_EVERY_MS = 50;
 const CHECKS = 40;
+const DRAWN_AFTER_MS = 100;
 /** A preview that was still loading appears up to this long after the run. */
 const CLEAN_UP_AFTER_MS = [300, 1000, 3000];
 const CANVAS_PREVIEW_WIDGET = "$$canvas-image-preview";
@@ -282,18 +283,20 @@ export function changeHeight(node, difference) {
 }
 
 /**
- * Draws a node whose widgets have changed.
+ * Draws a node that has got a widget with this element.
  *
- * Versions: 1.27 to 1.45, in Nodes 2.0. Why: they draw a node again only when one of its properties
- * changes. Otherwise: a line on a node is there only after the next change of the node.
+ * Versions: 1.27 to 1.35, in Nodes 2.0. Why: once a widget's value has changed, they draw the node's
+ * widgets from a copy, which lacks later ones; a node that is added is read anew. Otherwise: the line is
+ * missing on the nodes in which the user has typed something.
  * @param {GraphNode} node
+ * @param {HTMLElement} element
  */
-export function redraw(node) {
-  const { id, title } = node;
-  /** @type {{ trigger?: (event: string, change: object) => void } | null | undefined} */
-  const graph = /** @type {any} */ (node.graph);
-  graph?.trigger?.("node:property:changed", { nodeId: id, property: "title", oldValue: title, newValue: title });
+export function redraw(node, element) {
   app.canvas?.setDirty?.(true, true);
+  setTimeout(() => {
+    const isDrawn = document.querySelector(`[data-node-id="${node.id}"]`);
+    if (isDrawn && !element.isConnected) node.graph?.onNodeAdded?.(node);
+  }, DRAWN_AFTER_MS);
 }
 
 /**
