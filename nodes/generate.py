@@ -28,7 +28,6 @@ from .sockets import (
     CATEGORY,
     NONE,
     OptionsSocket,
-    check_extra_json,
     check_on_failure,
     choice,
     extra_json,
@@ -154,13 +153,15 @@ class PikaGenerate(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, prompt_text: str | None, extra_json: str | None = None) -> bool | str:
-        """Report a blank prompt or a broken extra_json before the queue starts.
+    def validate_inputs(cls, prompt_text: str | None) -> bool | str:
+        """Report a blank prompt before the queue starts.
 
-        A linked input has no value yet (None).
+        A linked input has no value yet (None). No other input is named here: ComfyUI reports an
+        error for each of them, whichever of them is wrong. A broken extra_json is an error of
+        `execute`, before anything is sent.
         """
         if prompt_text is None or prompt_text.strip():
-            return check_extra_json(extra_json)
+            return True
         return say(Message("the prompt is blank. Say what the video should show."))
 
     @classmethod

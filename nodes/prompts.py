@@ -89,16 +89,16 @@ class PikaPrompts(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(
-        cls, prompts: str | None, takes: int | None = 1, first_seed: int | None = 0
-    ) -> bool | str:
-        """Report lists that cannot be created before the queue starts.
+    def validate_inputs(cls, prompts: str | None) -> bool | str:
+        """Report a text without a prompt before the queue starts.
 
-        A linked input has no value yet (None).
+        A linked input has no value yet (None). No other input is named here: ComfyUI reports an
+        error for each of them, whichever of them is wrong. It checks the ranges of the others by
+        itself; `execute` reports what is wrong only together.
         """
         try:
-            lines = ["linked"] if prompts is None else _lines(prompts)
-            _tasks(lines, 1 if takes is None else takes, 0 if first_seed is None else first_seed)
+            if prompts is not None:
+                _lines(prompts)
         except InvalidInput as error:
             return explain(error)
         return True
