@@ -25,13 +25,13 @@ from . import host, outgoing, progress
 from .language import say
 from .lists import STOP, Done, Ending, Outcome, may_skip, skip_message
 from .sockets import (
-    CATEGORY,
     NONE,
     OptionsSocket,
     check_on_failure,
     choice,
     extra_json,
     on_failure_input,
+    schema,
 )
 
 if TYPE_CHECKING:
@@ -50,10 +50,14 @@ class PikaGenerate(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node's inputs, outputs and texts."""
-        return io.Schema(
+        return schema(
             node_id="PikaGenerate",
             display_name="Pika Generate",
-            category=CATEGORY,
+            search_aliases=[
+                *("text to video", "image to video", "video to video", "extend video"),
+                *("pikaffect", "video generation", "ai video"),
+            ],
+            advanced=("image_url", "video_url", "image_format", "fit"),
             description="Sends one paid request and returns the task id. Connect it to Pika "
             "Result, which waits for the video. The same inputs with the same seed reuse the "
             "existing task, with no new charge.",
