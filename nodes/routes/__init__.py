@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 from server import PromptServer
 
-from . import account, settings, tasks
+from . import account, again, settings, tasks
 from .replies import guarded
 
 _TASK: Final = r"/pika/tasks/{number:\d{1,9}}"
@@ -18,6 +18,8 @@ _GET: Final = {
     "/pika/balance": account.show,
     "/pika/tasks": tasks.list_tasks,
     f"{_TASK}/request": tasks.show_request,
+    f"{_TASK}/nodes": again.show_nodes,
+    f"{_TASK}/workflow": again.show_workflow,
 }
 _POST: Final = {
     "/pika/settings": settings.change,
