@@ -322,9 +322,9 @@ def _find_in_mp4(reader: Reader, wanted: bytes) -> bytes | None:
         for step in path:
             boxes = islice(iterate_boxes(reader, start, end), _MAX_BOXES)
             place = next(((first, last) for kind, first, last in boxes if kind == step), None)
-            if place is None:
+            if place is None or place[1] > end:
                 break
-            start, end = place[0], min(place[1], end)
+            start, end = place
         else:
             if end - start > 2 * MAX_TEXTS:
                 return None
