@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
@@ -13,12 +13,17 @@ from ...pika_api.media import read_text
 from ...pika_api.message import Message
 from .. import host
 from ..again import nodes_of
+from ..language import say
 from ..metadata import parse_workflow
-from .replies import Problem
 from .tasks import entry_of, output_file
 
 if TYPE_CHECKING:
     from ...pika_api.journal import Entry
+
+_NO_WORKFLOW: Final = Message(
+    "The workflow of this task is not known any more: ComfyUI was restarted since, and no saved "
+    "file contains it. Use its settings in a new node instead."
+)
 
 
 async def show_nodes(request: web.Request) -> web.Response:
@@ -28,19 +33,14 @@ async def show_nodes(request: web.Request) -> web.Response:
 
 
 async def show_workflow(request: web.Request) -> web.Response:
-    """GET: the workflow that a task comes from."""
+    """GET: the workflow that a task comes from, or null and the reason.
+
+    Not 404: a browser writes every 404 to its console.
+    """
     entry = await entry_of(request)
     workflow = await asyncio.to_thread(_workflow_of, entry)
-    if workflow is None:
-        raise Problem(
-            404,
-            "no_workflow",
-            Message(
-                "The workflow of this task is not known any more: ComfyUI was restarted since, and "
-                "no saved file contains it. Use its settings in a new node instead."
-            ),
-        )
-    return web.json_response({"workflow": workflow})
+    reason = "" if workflow is not None else say(_NO_WORKFLOW)
+    return web.json_response({"workflow": workflow, "reason": reason})
 
 
 def _workflow_of(entry: Entry) -> dict[str, Any] | None:

@@ -177,7 +177,9 @@ def test_history_lists_tasks_and_takes_the_chosen_one(
     rows.first.wait_for()
     assert pear in rows.first.inner_text()
     assert "<img src=x" in rows.first.inner_text()
-    assert dialog.locator("img").count() == 0
+    assert dialog.locator("img[src=x]").count() == 0
+    picture = rows.first.locator("img")
+    assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 0
     dialog.get_by_role("searchbox").fill("sloe saved")
     until(lambda: rows.count() == 1, what="the one row of the search")
     assert sloe in rows.first.inner_text()
@@ -237,7 +239,7 @@ def assert_shows_progress_and_video(page: Page, gateway: Simulator, prompt: str)
     with held_tasks(gateway) as tasks:
         press_run(page)
         (task_id,) = tasks.running()
-        page.get_by_text(re.compile(r"pending \d+ %")).first.wait_for()
+        page.get_by_text(re.compile(r"Running \d+ %")).first.wait_for()
     assert task_id in wait_for_video(page)
     page.wait_for_function(_NO_THUMBNAIL)
     page.wait_for_function(

@@ -10,7 +10,7 @@ import pytest
 from simulator import Simulator
 from support.comfy import Comfy, Graph
 from support.graphs import camera, generate, image, options, parameters, text_to_video
-from support.routes import HEADER, get, save_settings
+from support.routes import get, save_settings
 
 pytestmark = pytest.mark.comfy
 
@@ -120,10 +120,11 @@ def queue_with(comfy: Comfy, graph: Graph, workflow: object) -> int:
     return newest(comfy)
 
 
-def workflow_of(comfy: Comfy, number: int) -> tuple[int, Any]:
-    """Status and workflow of the route."""
-    answer = comfy.request("GET", f"/pika/tasks/{number}/workflow", headers=HEADER)
-    return answer.status_code, answer.json().get("workflow")
+def workflow_of(comfy: Comfy, number: int) -> Any:
+    """The workflow that the editor gets; None if it gets a reason."""
+    answer = get(comfy, f"tasks/{number}/workflow")
+    assert bool(answer["reason"]) == (answer["workflow"] is None)
+    return answer["workflow"]
 
 
 def forget_history(comfy: Comfy) -> None:
@@ -135,19 +136,17 @@ def test_workflow_comes_from_the_history_and_then_from_the_file(keyed: Comfy) ->
     """The one that made the task while ComfyUI remembers it; after a restart, the one in the saved
     file; without a file, an error says what else can be done."""
     number = queue_with(keyed, text_to_video("A workflow to load"), WORKFLOW)
-    assert workflow_of(keyed, number) == (200, WORKFLOW)
+    assert workflow_of(keyed, number) == WORKFLOW
     forget_history(keyed)
-    assert workflow_of(keyed, number) == (200, WORKFLOW)
+    assert workflow_of(keyed, number) == WORKFLOW
     (file,) = [t["file"] for t in get(keyed, "tasks?limit=1")["tasks"]]
     path = keyed.base_dir / "output" / file["subfolder"] / file["filename"]
     content = path.read_bytes()
     for damaged in (content[:200], b"", content.replace(b"keys", b"kexs"), b"\0" * 4096):
         path.write_bytes(damaged)
-        assert workflow_of(keyed, number) == (404, None)
+        assert workflow_of(keyed, number) is None
     path.unlink()
-    answer = keyed.request("GET", f"/pika/tasks/{number}/workflow", headers=HEADER)
-    assert (answer.status_code, answer.json()["code"]) == (404, "no_workflow")
-    assert "Use its settings" in answer.json()["error"]
+    assert "Use its settings" in get(keyed, f"tasks/{number}/workflow")["reason"]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +169,7 @@ def test_workflow_comes_from_the_history_and_then_from_the_file(keyed: Comfy) ->
 def test_what_is_not_a_workflow_is_not_given_to_the_editor(keyed: Comfy, workflow: object) -> None:
     """Any client can send a prompt with whatever it likes: size and form are checked."""
     number = queue_with(keyed, {"1": generate("Not a workflow")}, workflow)
-    assert workflow_of(keyed, number) == (404, None)
+    assert workflow_of(keyed, number) is None
 
 
 def test_card_has_the_take_and_the_settings(keyed: Comfy) -> None:
