@@ -119,6 +119,36 @@ def test_task_is_followed_until_it_is_saved_and_can_be_used(
     assert_no_errors(page_errors)
 
 
+def test_workflow_of_a_task_opens_in_a_tab_of_its_own(keyed: Comfy, editor: Page) -> None:
+    """The workflow that the editor sent with the prompt is opened. The one that was open stays
+    open, with a node that was not saved."""
+    page = editor
+    workflow = {
+        "version": 0.4, "last_node_id": 1, "last_link_id": 0, "groups": [], "config": {},
+        "extra": {}, "links": [],
+        "nodes": [{
+            "id": 1, "type": "PikaStatus", "pos": [100, 100], "size": [300, 100], "flags": {},
+            "order": 0, "mode": 0, "inputs": [], "outputs": [], "properties": {},
+            "widgets_values": ["from-the-workflow"],
+        }],
+    }  # fmt: skip
+    body = {
+        "prompt": text_to_video("A workflow in a tab"),
+        "extra_data": {"extra_pnginfo": {"workflow": workflow}},
+    }
+    answer = keyed.request("POST", "/prompt", json=body).json()
+    assert keyed.wait(answer["prompt_id"]).error is None
+    open_tasks(page)
+    card(page, "A workflow in a tab").wait_for()
+    page.evaluate("() => window.app.graph.add(window.LiteGraph.createNode('PikaCamera'))")
+    before = page.evaluate(TABS)
+    press_on_card(page, "A workflow in a tab", "Load its workflow")
+    page.wait_for_function("() => window.app.graph.nodes[0]?.type === 'PikaStatus'")
+    assert page.evaluate(TABS) == before + 1
+    values = "() => window.app.graph.nodes.map((node) => node.widgets[0].value)"
+    assert page.evaluate(values) == ["from-the-workflow"]
+
+
 def test_prompt_is_shown_as_text_and_forget_asks_first(
     keyed: Comfy, gateway: Simulator, editor: Page
 ) -> None:
