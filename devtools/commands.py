@@ -19,6 +19,7 @@ from devtools.registry import comfy_cli
 from devtools.setup import javascript
 from devtools.setup.browser import ensure_chromium
 from devtools.setup.environment import Environment, Host, cache_folder, host, prepare
+from devtools.setup.postgres import ensure_postgres
 from devtools.setup.processes import Terminated, unwind_on_termination
 from devtools.setup.pythons import OLDEST, find_python, free_interpreter, own_version
 from devtools.setup.steps import StepError, say
@@ -42,9 +43,9 @@ NEEDS_COMFYUI = (
 )
 FREE_TESTS = ("tests", *(f"--ignore={path}" for path in NEEDS_COMFYUI))
 #: By file, because the tests of a file share what they start, in the order of
-#: tests/support/schedule.py. Many tests wait for a server: two for each core keep the cores busy.
+#: tests/support/schedule.py. Many tests wait for a server: three for each core keep the cores busy.
 CORES = os.cpu_count() or 1
-WORKERS = min(2 * CORES, 6)
+WORKERS = min(3 * CORES, 8)
 PARALLEL: tuple[str, ...] = ("-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder")
 #: A test that hangs ends its worker. A new worker would start with the same test.
 PARALLEL += ("--max-worker-restart=0",)
@@ -154,7 +155,9 @@ def _set_up(everything: bool, oldest: Path | None) -> Environment:
             rest.append(pool.submit(free_interpreter, OLDEST, oldest))
         for each in rest:
             each.result()
-    ensure_chromium(environment.result().folder / "setup.log")
+    log = environment.result().folder / "setup.log"
+    ensure_chromium(log)
+    ensure_postgres(log)
     return environment.result()
 
 

@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 from server import PromptServer
 
-from . import account, again, settings, tasks
+from . import account, again, ledger, settings, tasks
 from .replies import guarded
 
 _TASK: Final = r"/pika/tasks/{number:\d{1,9}}"
@@ -17,6 +17,8 @@ _GET: Final = {
     "/pika/diagnostics": settings.diagnostics,
     "/pika/balance": account.show,
     "/pika/tasks": tasks.list_tasks,
+    "/pika/ledger.csv": ledger.export,
+    "/pika/totals": ledger.totals,
     f"{_TASK}/request": tasks.show_request,
     f"{_TASK}/nodes": again.show_nodes,
     f"{_TASK}/workflow": again.show_workflow,
