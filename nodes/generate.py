@@ -21,6 +21,7 @@ from ..pika_api.request import (
     check_url,
     parse_extra,
 )
+from ..pika_api.text import short_id
 from . import host, outgoing, progress
 from .language import say
 from .lists import STOP, Done, Ending, Outcome, may_skip, skip_message
@@ -258,9 +259,12 @@ class PikaGenerate(io.ComfyNode):
 
 def _output(task_id: object, outcome: Outcome, composed: _Composed) -> io.NodeOutput:
     # The same keys for every item of a list: ComfyUI merges them by the keys of the first.
-    return io.NodeOutput(
-        task_id, ui={"text": [say(outcome.text)], "images": list(composed.previews)}
-    )
+    ui = {
+        "text": [progress.node_text(say(outcome.text))],
+        "images": list(composed.previews),
+        progress.TASKS: [task_id] if isinstance(task_id, str) else [],
+    }
+    return io.NodeOutput(task_id, ui=ui)
 
 
 def _outcome(submitted: Submitted, composed: _Composed, cost: str, seed: int) -> Outcome:
@@ -269,11 +273,12 @@ def _outcome(submitted: Submitted, composed: _Composed, cost: str, seed: int) ->
             Ending.REUSED,
             Message(
                 "Reused task {task_id}, no new charge. Another seed creates a new take.",
-                task_id=submitted.task_id,
+                task_id=short_id(submitted.task_id),
             ),
         )
     note = Message.joined(" · ", _rounded_seed(seed), _replacement(submitted), composed.note)
-    text = Message.joined(" · ", Message("task {task_id}", task_id=submitted.task_id), cost, note)
+    task = Message("task {task_id}", task_id=short_id(submitted.task_id))
+    text = Message.joined(" · ", task, cost, note)
     return Outcome(Ending.DONE, text, note, composed.request.prompt_text)
 
 
@@ -294,7 +299,7 @@ def _replacement(submitted: Submitted) -> str:
         return ""
     return Message(
         "a new task: the gateway does not know the earlier one ({replaced}) with the current key",
-        replaced=submitted.replaced,
+        replaced=short_id(submitted.replaced),
     )
 
 
