@@ -12,13 +12,14 @@ from .result import PikaResult, PikaStatus
 __all__ = ["NODES", "PikaExtension", "comfy_entrypoint"]
 
 NODES: list[type[io.ComfyNode]] = [
+    # The first one is the first in the editor's menus.
+    PikaGenerate,
+    PikaResult,
+    PikaOptions,
     PikaParameters,
     PikaCamera,
-    PikaOptions,
     PikaPrompts,
-    PikaGenerate,
     PikaStatus,
-    PikaResult,
     PikaHistory,
 ]
 

@@ -26,14 +26,13 @@ from . import host, outgoing, progress
 from .language import say
 from .lists import STOP, Done, Ending, Outcome, may_skip, skip_message
 from .sockets import (
-    CATEGORY,
     NONE,
     OptionsSocket,
-    check_extra_json,
     check_on_failure,
     choice,
     extra_json,
     on_failure_input,
+    schema,
 )
 
 if TYPE_CHECKING:
@@ -52,10 +51,14 @@ class PikaGenerate(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node's inputs, outputs and texts."""
-        return io.Schema(
+        return schema(
             node_id="PikaGenerate",
             display_name="Pika Generate",
-            category=CATEGORY,
+            search_aliases=[
+                *("text to video", "image to video", "video to video", "extend video"),
+                *("pikaffect", "video generation", "ai video"),
+            ],
+            advanced=("image_url", "video_url", "image_format", "fit"),
             description="Sends one paid request and returns the task id. Connect it to Pika "
             "Result, which waits for the video. The same inputs with the same seed reuse the "
             "existing task, with no new charge.",
@@ -155,13 +158,15 @@ class PikaGenerate(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, prompt_text: str | None, extra_json: str | None = None) -> bool | str:
-        """Report a blank prompt or a broken extra_json before the queue starts.
+    def validate_inputs(cls, prompt_text: str | None) -> bool | str:
+        """Report a blank prompt before the queue starts.
 
-        A linked input has no value yet (None).
+        A linked input has no value yet (None). No other input is named here: ComfyUI reports an
+        error for each of them, whichever of them is wrong. A broken extra_json is an error of
+        `execute`, before anything is sent.
         """
         if prompt_text is None or prompt_text.strip():
-            return check_extra_json(extra_json)
+            return True
         return say(Message("the prompt is blank. Say what the video should show."))
 
     @classmethod

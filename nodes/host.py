@@ -249,6 +249,20 @@ def executing_item() -> tuple[str, int | None]:
     return (context.prompt_id, context.list_index) if context else ("", None)
 
 
+def extra_data_of(prompt_id: str) -> object:
+    """What the editor sent along with a prompt that has ended, as long as ComfyUI remembers it.
+
+    None if it does not. Its form is the editor's.
+    """
+    from server import PromptServer
+
+    try:
+        history = PromptServer.instance.prompt_queue.get_history(prompt_id=prompt_id)
+        return history[prompt_id]["prompt"][3]
+    except (AttributeError, KeyError, IndexError, TypeError):
+        return None
+
+
 def blocked(message: str) -> ExecutionBlocker:
     """An output value that stops only the nodes connected to it, with a message."""
     return ExecutionBlocker(message)

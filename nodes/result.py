@@ -17,7 +17,7 @@ from .language import explain, say
 from .lists import STOP, Done, Ending, Outcome, may_skip, skip_message
 from .metadata import texts_of
 from .notices import announce_end
-from .sockets import CATEGORY, check_on_failure, on_failure_input
+from .sockets import check_on_failure, on_failure_input, schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,10 +60,10 @@ class PikaStatus(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node's inputs, outputs and texts."""
-        return io.Schema(
+        return schema(
             node_id="PikaStatus",
             display_name="Pika Status",
-            category=CATEGORY,
+            search_aliases=["task status", "progress", "check task"],
             description="Asks the gateway for the status of a task, once per run, and does not "
             "wait. Costs nothing.",
             inputs=[io.String.Input("task_id", default="", tooltip=_TASK_ID_TOOLTIP)],
@@ -117,10 +117,10 @@ class PikaResult(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node's inputs, outputs and texts."""
-        return io.Schema(
+        return schema(
             node_id="PikaResult",
             display_name="Pika Result",
-            category=CATEGORY,
+            search_aliases=["download video", "wait for video", "save video", "fetch result"],
             description="Waits for a task, saves its video in the output folder and shows it. "
             "Waiting costs nothing. If the run is stopped or times out, run the same workflow "
             "again: it continues with the same task.",

@@ -109,11 +109,15 @@ class SettingsError(PikaError):
     Attributes:
         name: The name of the setting; empty if the error is not about a single one.
         problem: What is wrong with it.
+        hint_on_page: The next step for a user who is on the settings page already.
     """
 
-    def __init__(self, problem: str, *, name: str = "", hint: str = "") -> None:
+    def __init__(
+        self, problem: str, *, name: str = "", hint: str = "", hint_on_page: str = ""
+    ) -> None:
         self.name = name
         self.problem = problem
+        self.hint_on_page = hint_on_page or hint
         variable = f"PIKA_{name.upper()}" if name else ""
         super().__init__(Message.joined(": ", variable, problem), hint=hint)
 

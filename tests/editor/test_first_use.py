@@ -120,7 +120,7 @@ def run_and_interrupt(page: Page, tasks: HeldTasks, seed: int, text: partial[str
     press_run(page)
     tasks.running()
     # With the task's id, so that it is the node's own line.
-    page.get_by_text(re.compile(r"^(pending|running|processing) .*%.* s · ")).wait_for()
+    page.get_by_text(re.compile(rf"^{text('tasks.state.running')} ?[0-9].*%.* s · ")).wait_for()
     page.wait_for_function(HAS_THUMBNAIL)
     task = card(page, PROMPT)
     task.get_by_text(text("tasks.state.running")).wait_for()

@@ -106,7 +106,7 @@ def interrupt_when_running(page: Page, comfy: Comfy, gateway: Simulator) -> str:
 def wait_for_pending(page: Page) -> None:
     """Wait until a node shows the progress and the picture of its task."""
     until(
-        lambda: any(re.search(r"pending \d+ %", line) for line in page.evaluate(_LINES)),
+        lambda: any(re.search(r"Running \d+ %", line) for line in page.evaluate(_LINES)),
         what="the progress",
     )
 
