@@ -122,20 +122,21 @@ def test_the_nodes_of_comfyui_have_priority(comfy: Comfy, keyless: Comfy) -> Non
             assert theirs["api_node"]
             assert "gateway" not in theirs["description"]
             assert theirs["display_name"] == ours["display_name"]
-            assert interface(theirs) == interface(ours)
+            known = inputs_of(theirs)
+            assert inputs_of(ours)[: len(known)] == known
+            # Before 0.3.65, Pikaswaps had no region_to_modify.
+            assert len(known) == len(inputs_of(ours)) or name == "Pikaswaps"
+            for key in ("output", "output_name", "output_is_list", "output_node"):
+                assert ours[key] == theirs[key]
 
 
-def interface(info: dict[str, Any]) -> dict[str, Any]:
-    """What a saved workflow depends on."""
-    inputs = {
-        group: [
-            (name, kind, {key: value for key, value in details.items() if key != "tooltip"})
-            for name, (kind, details) in info["input"].get(group, {}).items()
-        ]
+def inputs_of(info: dict[str, Any]) -> list[Any]:
+    """The inputs in their order, with all that a saved workflow depends on."""
+    return [
+        (name, kind, {key: value for key, value in details.items() if key != "tooltip"})
         for group in ("required", "optional")
-    }
-    outputs = [info[key] for key in ("output", "output_name", "output_is_list", "output_node")]
-    return {**inputs, "outputs": outputs, "order": info["input_order"].get("required")}
+        for name, (kind, details) in info["input"].get(group, {}).items()
+    ]
 
 
 @pytest.mark.usefixtures("inputs")
