@@ -10,7 +10,9 @@ from ...pika_api.request import MAX_ASPECT_RATIO, MIN_ASPECT_RATIO
 from ..sockets import CATEGORY
 
 _MAX_SEED: Final = 0xFFFFFFFF
-_ORIGIN: Final = "For workflows with the Pika node of this name that ComfyUI had until 2025."
+_ORIGIN: Final = (
+    "For workflows with the Pika node of this name that ComfyUI had until December 2025."
+)
 _REPLACEMENT: Final = "For new workflows, use Pika Generate and Pika Result."
 
 
