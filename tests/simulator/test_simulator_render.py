@@ -22,8 +22,12 @@ from simulator_helpers import (
 )
 
 from simulator import Simulator
+from simulator.camera import View
 from simulator.picture import BADGE_COLOUR
+from simulator.scene import Scene
 from simulator.strict import PIKAFFECTS
+from simulator.subjects import parts_of
+from simulator.words import read
 
 PLAIN = {"pikaffect": OMIT}
 STILL = {**PLAIN, "options.parameters.motion": 0}
@@ -115,6 +119,66 @@ def test_prompt_with_a_colour_is_drawn_in_it(sim):
         (frame, *_) = frames(download_result(sim, {**STILL, "promptText": prompt}))
         means = frame[30:60].reshape(-1, 3).mean(axis=0)
         assert means.argmax() == channel, prompt
+
+
+@pytest.mark.parametrize(
+    ("prompt", "wanted"),
+    [
+        ("A red fox runs through the snow", ("animal", "snow", "snow", "day", "")),
+        ("Apple evaporates", ("fruit", "", "smoke", "", "vanish")),
+        ("苹果慢慢消失在湖面上空", ("fruit", "sea", "", "", "vanish")),
+        ("Two foxes are dancing in the RAIN", ("animal", "", "rain", "", "jump")),
+        ("A whale", ("fish", "sea", "", "", "")),
+        ("City lights at midnight", ("car", "city", "", "night", "")),
+        ("I care about scars and the essential", ("", "", "", "", "")),
+        ("", ("", "", "", "", "")),
+    ],
+)
+def test_words_of_a_prompt_are_drawn(prompt, wanted):
+    """Of each kind the first word that is known, in English, also in the plural, and in Chinese.
+    A part of another word does not count."""
+    reading = read(prompt)
+    found = (reading.subject, reading.place, reading.weather, reading.light, reading.action)
+    assert found == wanted
+
+
+THINGS = (
+    "fox",
+    "bird",
+    "fish",
+    "boat",
+    "car",
+    "rocket",
+    "house",
+    "apple",
+    "girl",
+    "moon",
+    "rose",
+    "idea",
+)
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_every_thing_is_drawn_and_moves_in_a_loop(thing):
+    """Without motion and camera, too. Both ends are the same, since players repeat a short clip.
+    Two takes differ more than by their label."""
+    scene, other = (Scene(f"An {thing}", f"take {take}", (160, 90)) for take in (1, 2))
+    start, quarter, middle, end = (
+        np.asarray(scene.frame(t, 0, View())).astype(int) for t in (0, 0.25, 0.5, 1)
+    )
+    assert np.abs(start - quarter)[20:60].mean() > 3
+    assert np.abs(quarter - middle)[20:60].mean() > 3
+    assert np.abs(start - end).mean() < 1
+    assert np.abs(start - np.asarray(other.frame(0, 0, View()))).mean() > 8
+
+
+def test_things_look_different():
+    """No two are drawn with the same outlines."""
+    drawn = [
+        str([part.points.round(3).tolist() for part in parts_of(kind, np.random.default_rng(1))])
+        for kind in [read(thing).subject for thing in THINGS]
+    ]
+    assert len(set(drawn)) == len(THINGS)
 
 
 def test_text_to_video_moves_without_motion_and_camera(sim):
