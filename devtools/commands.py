@@ -42,9 +42,9 @@ NEEDS_COMFYUI = (
 )
 FREE_TESTS = ("tests", *(f"--ignore={path}" for path in NEEDS_COMFYUI))
 #: By file, because the tests of a file share what they start, in the order of
-#: tests/support/schedule.py. Many tests wait for a server: two for each core keep the cores busy.
+#: tests/support/schedule.py. Many tests wait for a server: three for each core keep the cores busy.
 CORES = os.cpu_count() or 1
-WORKERS = min(2 * CORES, 6)
+WORKERS = min(3 * CORES, 8)
 PARALLEL: tuple[str, ...] = ("-n", str(WORKERS), "--dist", "loadfile", "--no-loadscope-reorder")
 #: A test that hangs ends its worker. A new worker would start with the same test.
 PARALLEL += ("--max-worker-restart=0",)

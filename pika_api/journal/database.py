@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import DisconnectionError, InvalidRequestError, SQLAlchemyError
 
 from ..errors import JournalError
 from ..message import Message
@@ -146,8 +146,12 @@ class Database:
     def _begin(self, engine: sa.Engine) -> Iterator[sa.Connection]:
         """A transaction in a database that has the tables of this version."""
         for _ in range(_MAX_REPLACEMENTS):
-            self._prepare_once()
-            with engine.begin() as connection:
+            try:
+                self._prepare_once()
+                connected = engine.connect()
+            except InvalidRequestError:
+                continue  # the file was replaced at each of SQLAlchemy's own attempts to connect
+            with connected as connection, connection.begin():
                 if self.file_of(connection) in (self._ready, None):
                     yield connection
                     return

@@ -28,6 +28,7 @@ from pika_api.media import (
 )
 from pika_api.media.texts import MAX_TEXTS
 from support.clips import write_clip
+from support.sizes import at_most
 
 LIMITS = DecodeLimits()
 #: Texts as ComfyUI writes them, with content that could break a container or a page.
@@ -280,7 +281,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         st.tuples(st.integers(-8, 600), st.binary(min_size=1, max_size=4)), max_size=4
     ),
 )
-@settings(max_examples=150)
+@settings(max_examples=at_most(150))
 def test_changed_files_are_never_made_worse(
     samples: dict[str, bytes],
     tmp_path_factory: pytest.TempPathFactory,

@@ -19,10 +19,11 @@ from pika_api.journal import Journal, State
 from pika_api.settings import Settings, sqlite_url
 from pika_api.tasks import Service, ServicePolicy
 from support.api import KEY, RawServer, answer, ask, run
+from support.sizes import at_most
 
 #: Short time limits, and no retries: each answer is given once.
 POLICY = ServicePolicy(
-    timeouts=Timeouts(submit=1.0, read=1.0, head=1.5, response=1.5, download=1.5),
+    timeouts=Timeouts(submit=0.3, read=0.3, head=0.5, response=0.5, download=0.5),
     size_limits=SizeLimits(response=100_000, file=100_000),
     retry=RetryPolicy(unreachable_patience=0.0, busy_patience=0.0),
     download_attempts=1,
@@ -30,7 +31,7 @@ POLICY = ServicePolicy(
     max_misses=1,
 )
 BOUNDED = settings(
-    max_examples=60,
+    max_examples=at_most(40),
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

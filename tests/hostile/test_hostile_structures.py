@@ -99,7 +99,7 @@ def test_message_says_what_is_declared() -> None:
 
 
 def test_opening_ends_after_its_time(tmp_path: Path) -> None:
-    """FFmpeg keeps and sorts 200,000 packets before it knows a track: 200 MB and many seconds."""
+    """FFmpeg keeps and sorts 60,000 packets before it knows a track: 60 MB and seconds."""
     process = Worker(open_seconds=0.05)
     try:
         verdict = inspect(process, tmp_path, CONTAINERS[SLOW]())

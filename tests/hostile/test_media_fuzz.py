@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from media_samples import VIDEOS
 from media_worker import Worker
 
+from support.sizes import at_most
+
 #: Megabytes that one inspection may take. A frame of at most a million pixels is a part of it.
 ROOM = 128
 #: Files to start from: sample tables, fragments, chunks of sound, an index of segments, elements.
@@ -89,7 +91,7 @@ def mutations(draw: st.DrawFn, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("name", SEEDS)
-@settings(max_examples=60, database=None)  # the files differ, and with them what is drawn
+@settings(max_examples=at_most(60), database=None)  # the files differ, and with them what is drawn
 @given(choice=st.data())
 def test_mutated_file_takes_little_memory(
     originals: dict[str, bytes], fuzzed: Worker, name: str, choice: st.DataObject

@@ -62,3 +62,10 @@ def test_output_folder_of_comfyui_is_looked_at(tmp_path: Path) -> None:
         assert str(folder) in journal.loss(tmp_path / "elsewhere")
         journal.claim(intent(), "me")
         assert journal.loss(tmp_path / "elsewhere") == ""
+
+
+def test_number_of_files_is_bounded(tmp_path: Path) -> None:
+    """A folder with very many results is not counted to its end: the text says "or more"."""
+    output = put_results(tmp_path / "output", *(f"pika_{number}.mp4" for number in range(1001)))
+    with closing(Journal(sqlite_url(tmp_path / "home"))) as journal:
+        assert "1000 files or more" in journal.loss(output)

@@ -33,6 +33,7 @@ from pika_api.settings import sqlite_url
 from simulator import Simulator
 from support.api import KEY, ServiceHarness, ask, run
 from support.money import MAY_BE_CHARGED, POLICY, TESTS, rows
+from support.sizes import sized
 from support.waiting import until
 
 pytestmark = [
@@ -367,7 +368,7 @@ def test_file_that_cannot_grow_at_any_write(tmp_path: Path) -> None:
     """From no further byte to enough of them: nothing is charged without its entry
     on the disk, and no charge is lost or made twice."""
     outcomes = []
-    for limit in range(4096, 4096 * 60, 4 * 4096):
+    for limit in range(4096, 4096 * 60, sized(8, 4) * 4096):
         home = tmp_path / str(limit)
         with closing(Journal(sqlite_url(home))) as journal:
             journal.entries()
@@ -402,7 +403,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 def test_disk_that_is_full_at_any_write(small_disk: Path) -> None:
     """As above, with a real disk that has so many free pages left."""
     outcomes = []
-    for pages in range(0, 100, 5):
+    for pages in range(0, 100, sized(10, 5)):
         home = small_disk / "home"
         shutil.rmtree(home, ignore_errors=True)
         with closing(Journal(sqlite_url(home))) as journal:

@@ -55,7 +55,7 @@ Key = tuple[int, int]
 #: Processes that are killed in one story, at most: each costs the start of another.
 KILLS = 2
 BUDGET = settings(
-    max_examples=sized(20, 100),
+    max_examples=sized(8, 100),
     stateful_step_count=15,
     deadline=None,
     derandomize="CI" in os.environ,

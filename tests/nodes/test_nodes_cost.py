@@ -98,11 +98,11 @@ def test_node_says_what_a_run_costs_once_the_price_is_known(
         until(lambda used=used: _used(keyless) == used, what="the reading after the submit")
     prompt = "Costs what the others did"
     texts = texts_of_run(keyless, prompt)
+    assert texts[-1].endswith(" · about 0.25")
     assert any(
         text.startswith("Sending the request") and text.endswith("about 0.25, 19.50 left")
         for text in texts
-    )
-    assert texts[-1].endswith(" · about 0.25")
+    ), texts
     until(lambda: _used(keyless) == 0.75, what="the reading after the submit")
     tasks = get(keyless, "tasks?limit=500")["tasks"]
     prices = {task["prompt"]: (task["price"], task["estimate"]) for task in tasks}

@@ -47,7 +47,15 @@ def test_other_places_are_other_gateways() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "not an address", "https://[::1", "https://a:99999", "file:///x"]
+    "text",
+    [
+        "",
+        "not an address",
+        "https://[::1",
+        "https://a:99999",
+        "file:///x",
+        f"https://{'ü' * 64}.example",
+    ],
 )
 def test_a_text_that_is_no_address_is_its_own_identity(text: str) -> None:
     """An old journal may contain anything; nothing is raised."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -351,6 +352,8 @@ def test_user_texts_are_redacted(tmp_path: Path) -> None:
     assert redact_user_text(f"«{written[:9]}…» no", entry) == "«[…]…» no"
     assert redact_user_text("cannot fetch https://x.example/me.png", entry) == "cannot fetch […]"
     assert redact_user_text("HTTP 500 from x: worn out", entry) == "HTTP 500 from x: worn out"
+    listed = replace(entry, request={"tags": [["a secret street"], 7]})
+    assert redact_user_text("no «a secret street»", listed) == "no «[…]»"
 
 
 def test_feed_errors_are_not_in_the_report(harness: ServiceHarness) -> None:

@@ -7,6 +7,7 @@ import gc
 import logging
 import time
 from collections.abc import Callable
+from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -19,8 +20,10 @@ from pika_api.settings import sqlite_url
 from support.api import ServiceHarness, ask, run
 from support.waiting import until
 
-#: Seconds from the user's click to the end of the waiting (0.5 on an idle machine).
-AT_ONCE = 0.6
+#: Seconds from the user's click to the end of the waiting (0.5 on an idle machine), at most.
+AT_ONCE = 3.0
+#: Seconds until the gateway answers. Longer than the above, so that the answer cannot end a wait.
+SILENCE = 4.0
 
 
 class Stopped(Exception):
@@ -78,7 +81,7 @@ def test_interrupted_post_is_completed_and_its_id_recorded(
     harness: ServiceHarness, cancel: bool
 ) -> None:
     """The call ends at once, the id still reaches the journal, and the next attempt reuses it."""
-    harness.gateway.fault("submit", delay=1.0)
+    harness.gateway.fault("submit", delay=SILENCE)
     service = harness.service
     if cancel:
         seconds = cancel_when(lambda: harness.posts, service.submit(ask()))
@@ -130,7 +133,7 @@ def test_identical_node_gets_the_task_of_an_interrupted_one(harness: ServiceHarn
 
 def test_waiting_for_an_identical_request_can_be_interrupted(harness: ServiceHarness) -> None:
     """It stops as quickly, and the other POST is not affected."""
-    harness.gateway.fault("submit", delay=1.5)
+    harness.gateway.fault("submit", delay=SILENCE)
     duplicate = harness.another()
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(harness.submit)
@@ -148,7 +151,7 @@ def test_waiting_for_an_identical_request_can_be_interrupted(harness: ServiceHar
 def test_submit_interrupted_in_the_queue_is_never_sent(harness: ServiceHarness) -> None:
     """All threads are busy; the request behind them is stopped before it is sent."""
     service = harness.another(max_requests=1)
-    harness.gateway.fault("submit", delay=1.0)
+    harness.gateway.fault("submit", delay=SILENCE)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(run, service.submit(ask()))
         until(lambda: harness.posts, what="the first POST")
@@ -181,11 +184,16 @@ def test_a_request_is_either_withdrawn_or_sent(harness: ServiceHarness) -> None:
     request on the wire."""
     journal = Slow(sqlite_url(harness.home))
     service = harness.another(max_requests=1, journal=journal)
-    harness.gateway.fault("submit", delay=0.6)
+    harness.gateway.fault("submit", delay=2.0)
     with ThreadPoolExecutor(1) as pool:
         first = pool.submit(run, service.submit(ask()))
         until(lambda: harness.posts, what="the first POST")
-        journal.after_get = lambda _number: time.sleep(1.5)
+
+        def after_get(_number: int) -> None:
+            futures.wait([first], 10)
+            time.sleep(0.5)  # in which the thread takes the second request
+
+        journal.after_get = after_get
         stop_when(
             lambda: len(journal.entries()) == 2,
             lambda observer: service.submit(ask(), take=1, observer=observer),
@@ -218,7 +226,7 @@ def test_interrupt_while_waiting_keeps_the_task(harness: ServiceHarness, cancel:
 def test_interrupt_during_a_silent_feed_ends_at_once(harness: ServiceHarness) -> None:
     """Stopped while the feed does not answer."""
     task_id = harness.submit()
-    harness.gateway.fault("feed", delay=2.0)
+    harness.gateway.fault("feed", delay=SILENCE)
     path = f"/pika/feed/{task_id}"
     seconds = stop_when(
         lambda: harness.gateway.requests("GET", path),
@@ -230,7 +238,7 @@ def test_interrupt_during_a_silent_feed_ends_at_once(harness: ServiceHarness) ->
 def test_interrupt_during_a_silent_download_ends_at_once(harness: ServiceHarness) -> None:
     """Stopped while the media host does not answer; the next collect gets the file."""
     task_id = harness.submit()
-    harness.gateway.fault("media", delay=1.5)
+    harness.gateway.fault("media", delay=SILENCE)
     seconds = stop_when(
         lambda: harness.gateway.requests(server="cdn"),
         lambda observer: harness.service.collect(task_id, observer=observer),

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import stat
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from pika_api.journal.spool import Record, Spool
 from pika_api.settings import sqlite_url
 from pika_api.tasks import Service, ServicePolicy, Submitted
 from support.api import Clock, ServiceHarness, ask, run
+from support.waiting import until
 
 SPOOL = "journal.sqlite3-spool"
 #: Size of an empty record.
@@ -188,18 +191,16 @@ def test_spool_that_fails_after_the_charge_keeps_the_id_in_memory(
     harness: ServiceHarness, service: Service, journal: FailingJournal
 ) -> None:
     """Neither place on disk works: until the process ends, the same request uses the task."""
-    harness.gateway.fault("submit", delay=0.5)
+    harness.gateway.fault("submit", delay=1.0)
 
     def remove() -> None:
-        while not (found := list((harness.home / SPOOL).glob("*"))):
-            pass
-        found[0].unlink()
-        (harness.home / SPOOL).rmdir()
+        until(lambda: harness.posts, what="the POST, before which the record is created")
+        shutil.rmtree(harness.home / SPOOL)
 
-    remover = threading.Thread(target=remove)
-    remover.start()
-    error = submit_and_fail(service, journal)
-    remover.join()
+    with ThreadPoolExecutor(1) as pool:
+        removed = pool.submit(remove)
+        error = submit_and_fail(service, journal)
+        removed.result()
     assert "until this process ends" in str(error)
     found = run(service.submit(ask()))
     assert ([found.task_id], found.reused, harness.posts) == (harness.gateway.charged, True, 1)
