@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import av
 from PIL import Image, ImageOps
@@ -68,6 +68,16 @@ PLAYED: Final = 10
 #: GitHub shows larger files too, but nobody waits for them.
 LARGEST_ANIMATION: Final = 3_000_000
 
+#: The value of aspect_ratio for a still image, which the simulator makes square.
+STILL_IMAGE: Final = "none (still image)"
+#: The options of a Pika Generate that has none, and the id of their node.
+OPTIONS: Final = {
+    "aspect_ratio": "1:1",
+    "custom_aspect_ratio": 1.0,
+    "frame_rate": 24,
+    "extend": False,
+}
+SQUARE: Final = "square"
 #: Rows and columns of the picture of an example with many clips.
 GRID: Final = 2
 #: Collects the newest task, for an example that does not do it itself.
@@ -127,10 +137,14 @@ def template_picture(page: Page, comfy: Comfy, example: Path) -> Image.Image:
     Raises StepError.
     """
     open_workflow(page, example)
-    graph: Graph = page.evaluate(_PROMPT)
+    graph: dict[str, Any] = page.evaluate(_PROMPT)
     for node in graph.values():
-        if node["class_type"] == "PikaOptions" and ":" in node["inputs"]["aspect_ratio"]:
+        if node["class_type"] == "PikaOptions" and node["inputs"]["aspect_ratio"] != STILL_IMAGE:
             node["inputs"]["aspect_ratio"] = "1:1"
+        if node["class_type"] == "PikaGenerate":
+            node["inputs"].setdefault("options", [SQUARE, 0])
+            node["inputs"]["fit"] = "crop"
+    graph[SQUARE] = {"class_type": "PikaOptions", "inputs": OPTIONS}
     files = result_files(comfy, graph) or result_files(comfy, NEWEST)
     frames = [frame_of(file) for file in files]
     return frames[-1] if len(frames) < GRID**2 else grid(frames[: GRID**2])

@@ -220,7 +220,7 @@ class Scene:
             path = complex(path.real, 0.0)
         if action == "jump":
             path -= 0.35j * abs(math.sin(2 * _TURN * t))
-        if action == "spin":
+        if action == "spin" and subject not in STANDING | {"boat"}:
             turn = cmath.rect(1, _TURN * t)
         fading = 0.5 - 0.5 * math.cos(_TURN * t) if action == "vanish" else 0.0
         path -= 0.3j * fading

@@ -243,6 +243,23 @@ def test_prompt_is_at_the_bottom(sim):
     assert np.abs(first - second)[75:].max() > 100
 
 
+def test_the_text_of_an_input_clip_is_covered(sim):
+    """A clip from a frame of another clip has only its own text at the bottom. A picture of the
+    user stays visible there."""
+    names = ("X" * 80, "M" * 80)
+    inputs = [frames(download_result(sim, {**STILL, "promptText": name}))[0] for name in names]
+    assert np.abs(inputs[0].astype(int) - inputs[1])[80:].mean() > 5
+    clips = []
+    for pixels in (*inputs, np.full_like(inputs[0], 255)):
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        change = {**STILL, "promptText": "i", "image": b64(file.getvalue())}
+        clips.append(frames(download_result(sim, change))[0].astype(int))
+    first, second, white = clips
+    assert np.abs(first - second)[86:].mean() < 2
+    assert white[86:].mean() > first[86:].mean() + 20
+
+
 def test_input_image_fills_the_frame(sim):
     """Without motion and camera it does not move."""
     clip = frames(download_result(sim, {**STILL, "image": gradient()}))
