@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.comfy, pytest.mark.browser]
 
-WORKFLOWS = Path(__file__).parents[1] / "workflows"
-FILES = sorted((WORKFLOWS / "official").glob("*.api.json"))
+TESTS = Path(__file__).parents[1]
+FILES = sorted((TESTS / "former_workflows").glob("*.api.json"))
 
 
 def former(prompt: Graph) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def former(prompt: Graph) -> dict[str, Any]:
 def test_every_workflow_opens_unchanged(page: Page, comfy: Comfy) -> None:
     """Each opens without a warning, every widget keeps its value, and the editor makes the
     same prompt of its node as the editor of the time."""
-    for file in WORKFLOWS.glob("0.1.0/input/*"):
+    for file in TESTS.glob("workflows/0.1.0/input/*"):
         shutil.copy(file, comfy.base_dir / "input")
     open_editor(page, comfy.url)
     try:

@@ -22,7 +22,7 @@ from support.graphs import FORMER, error_of, image, node
 
 pytestmark = pytest.mark.comfy
 
-WORKFLOWS = Path(__file__).parents[1] / "workflows"
+TESTS = Path(__file__).parents[1]
 CONTRACT = json.loads((Path(__file__).parent / "contract.json").read_text("utf-8"))
 ORIGINAL = "comfy_api_nodes.nodes_pika"
 RATIO = 16 / 9
@@ -70,7 +70,7 @@ REFUSED = ("start_end_frame", "pikadditions", "pikaswaps", "scenes_two_images")
 
 def workflow(name: str) -> Graph:
     """A workflow of the time in the API format."""
-    graph: Graph = json.loads((WORKFLOWS / "official" / f"{name}.api.json").read_text("utf-8"))
+    graph: Graph = json.loads((TESTS / "former_workflows" / f"{name}.api.json").read_text("utf-8"))
     return graph
 
 
@@ -104,7 +104,7 @@ def text_to_video(prompt: str, **inputs: Any) -> Graph:
 @pytest.fixture
 def inputs(comfy: Comfy) -> None:
     """The files that the workflows load."""
-    for file in WORKFLOWS.glob("0.1.0/input/*"):
+    for file in TESTS.glob("workflows/0.1.0/input/*"):
         shutil.copy(file, comfy.base_dir / "input")
 
 
