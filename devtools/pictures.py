@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 #: The example of README's pictures of the graph: a still one, and an animated one of its run.
-IN_README: Final = "pika_image_to_video"
+IN_README: Final = "02 Image to video"
 #: This example needs an earlier task, so it is the last one.
-LAST: Final = "pika_earlier_task"
+LAST: Final = "10 Earlier task"
 SIDEBAR, SETTINGS = "sidebar", "settings"
 # The height keeps the nodes below the bars of the editor.
 WIDTH, HEIGHT = 1600, 1000

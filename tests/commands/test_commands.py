@@ -126,9 +126,9 @@ def test_no_browser_is_opened_in_a_terminal() -> None:
 @pytest.mark.browser
 def test_pictures_are_taken(apart: Environment, tmp_path: Path) -> None:
     """An example, the sidebar and the settings, into another folder than the checkout."""
-    names = ("pika_text_to_video", "sidebar", "settings")
+    names = ("01 Text to video", "sidebar", "settings")
     run(apart, "pictures", *names, "--into", tmp_path)
-    for path in ("example_workflows/pika_text_to_video", "docs/sidebar", "docs/settings"):
+    for path in ("example_workflows/01 Text to video", "docs/sidebar", "docs/settings"):
         with Image.open(tmp_path / f"{path}.jpg") as picture:
             assert min(picture.size) > 200
 
