@@ -19,6 +19,7 @@ from devtools.registry import comfy_cli
 from devtools.setup import javascript
 from devtools.setup.browser import ensure_chromium
 from devtools.setup.environment import Environment, Host, cache_folder, host, prepare
+from devtools.setup.postgres import ensure_postgres
 from devtools.setup.processes import Terminated, unwind_on_termination
 from devtools.setup.pythons import OLDEST, find_python, free_interpreter, own_version
 from devtools.setup.steps import StepError, say
@@ -154,7 +155,9 @@ def _set_up(everything: bool, oldest: Path | None) -> Environment:
             rest.append(pool.submit(free_interpreter, OLDEST, oldest))
         for each in rest:
             each.result()
-    ensure_chromium(environment.result().folder / "setup.log")
+    log = environment.result().folder / "setup.log"
+    ensure_chromium(log)
+    ensure_postgres(log)
     return environment.result()
 
 

@@ -14,11 +14,16 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from devtools.comfyui import LOG_NAME, Comfy, ComfyDied
-from devtools.comfyui.server import free_port, is_free
 from devtools.comfyui.services import Account, comfyui, simulator
 from devtools.demo import PICTURE
 from devtools.setup.environment import cache_folder
-from devtools.setup.processes import InUseError, lock, unwind_on_termination
+from devtools.setup.processes import (
+    InUseError,
+    free_port,
+    is_free,
+    lock,
+    unwind_on_termination,
+)
 from devtools.setup.steps import StepError, say
 
 #: Seconds between two checks that ComfyUI is running.

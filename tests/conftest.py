@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from simulator import Simulator
 
 
-pytest_plugins = ["support.fixtures", "support.schedule"]
+pytest_plugins = ["support.fixtures", "support.postgres", "support.schedule"]
 
 
 def pytest_configure() -> None:

@@ -34,8 +34,8 @@ OF_OS = {"system", "popen", "startfile", "fork", "forkpty"}
 #: The environment variables of the pack. None of them weakens a check.
 VARIABLES = {
     "PIKA_ALLOWED_HOSTS", "PIKA_API_KEY", "PIKA_BASE64_STYLE", "PIKA_BASE_URL", "PIKA_HOME",
-    "PIKA_CURRENCY", "PIKA_DAILY_LIMIT", "PIKA_JOURNAL_URL", "PIKA_MAX_BODY_MB",
-    "PIKA_MAX_REQUESTS", "PIKA_PRICE", "PIKA_RUN_LIMIT",
+    "PIKA_CURRENCY", "PIKA_DAILY_COST_LIMIT", "PIKA_DAILY_LIMIT", "PIKA_JOURNAL_URL",
+    "PIKA_MAX_BODY_MB", "PIKA_MAX_REQUESTS", "PIKA_MIN_BALANCE", "PIKA_PRICE", "PIKA_RUN_LIMIT",
 }  # fmt: skip
 #: Types of sockets, whose names look like variables.
 SOCKETS = {"PIKA_CAMERA", "PIKA_OPTIONS", "PIKA_PARAMETERS"}

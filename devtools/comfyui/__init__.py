@@ -7,7 +7,6 @@ from devtools.comfyui.server import (
     PACK_FOLDER,
     Comfy,
     ComfyDied,
-    free_port,
     install_pack,
 )
 
@@ -22,6 +21,5 @@ __all__ = [
     "NodeError",
     "Rejected",
     "Run",
-    "free_port",
     "install_pack",
 ]

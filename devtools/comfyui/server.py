@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import shutil
-import socket
 import subprocess
 import time
 import uuid
@@ -21,7 +19,7 @@ from devtools import ROOT
 from devtools.comfyui.events import Listener
 from devtools.comfyui.runs import Graph, Rejected, Run
 from devtools.setup.environment import cache_folder, host
-from devtools.setup.processes import end, kill
+from devtools.setup.processes import end, free_port, kill
 from devtools.setup.steps import tail
 
 PACK_FOLDER = "ComfyUI-Pika"
@@ -39,8 +37,6 @@ UP_WITHIN = 240.0
 ANSWER_WITHIN = 120.0
 OVER_WITHIN = 120.0
 POLL_EVERY = 0.05
-#: Below the ports that Linux (from 32768), macOS and Windows (from 49152) assign themselves.
-PORTS = (20000, 32000)
 
 
 class ComfyDied(Exception):
@@ -301,26 +297,3 @@ def install_pack(pack: Path, place: Path) -> None:
         if os.name == "posix":
             raise
         shutil.copytree(pack, place, ignore=NOT_COPIED)
-
-
-def free_port() -> int:
-    """A free port of this machine.
-
-    ComfyUI binds it seconds later. So it is outside of the range that the system assigns to
-    processes which ask for any port, as simulators and clients do.
-    """
-    while not is_free(port := random.randrange(*PORTS)):
-        pass
-    return port
-
-
-def is_free(port: int) -> bool:
-    """Whether a server can listen on this port of this machine."""
-    with socket.socket() as probe:
-        if os.name == "posix":  # as servers do: a connection that has just ended does not count
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except (OSError, OverflowError):  # in use, or no port at all
-            return False
-    return True

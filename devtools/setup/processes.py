@@ -1,9 +1,11 @@
-"""End processes without leaving children behind, and lock files between processes."""
+"""End processes without leaving children behind, lock files between them, find a free port."""
 
 from __future__ import annotations
 
 import os
+import random
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -16,6 +18,8 @@ from types import FrameType
 GRACE = 10.0
 #: Seconds between two attempts to take a lock.
 _RETRY_EVERY = 0.5
+#: Below the ports that Linux (from 32768), macOS and Windows (from 49152) assign themselves.
+_PORTS = (20000, 32000)
 
 if sys.platform == "win32":
     import msvcrt
@@ -90,6 +94,29 @@ def lock(path: Path, on_wait: Callable[[], None] | None = None) -> Iterator[None
             waiting = True
             sleep(_RETRY_EVERY)
         yield
+
+
+def free_port() -> int:
+    """A free port of this machine.
+
+    A server binds it seconds later. So it is outside of the range that the system assigns to
+    processes which ask for any port, as simulators and clients do.
+    """
+    while not is_free(port := random.randrange(*_PORTS)):
+        pass
+    return port
+
+
+def is_free(port: int) -> bool:
+    """Whether a server can listen on this port of this machine."""
+    with socket.socket() as probe:
+        if os.name == "posix":  # as servers do: a connection that has just ended does not count
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):  # in use, or no port at all
+            return False
+    return True
 
 
 def _acquired(descriptor: int) -> bool:

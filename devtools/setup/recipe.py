@@ -44,12 +44,14 @@ TOOLS = (
 # Requirements of the tests without ComfyUI. No upper limits: an old Python gets the newest release
 # that still supports it.
 FREE = ("aiohttp", "av>=14.2.0", "numpy>=1.25.0", "Pillow", "psutil", "SQLAlchemy")
+# For the tests of a journal in PostgreSQL.
+DRIVER = "psycopg[binary]"
 FREE_TOOLS = ("hypothesis", "pytest", "pytest-timeout", "pytest-xdist")
 
 
 def free_packages() -> list[str]:
     """All requirements of the tests without ComfyUI."""
-    return [*FREE, *_lines(ROOT / "requirements.txt"), *FREE_TOOLS]
+    return [*FREE, DRIVER, *_lines(ROOT / "requirements.txt"), *FREE_TOOLS]
 
 
 def free_fingerprint() -> str:
@@ -60,12 +62,12 @@ def free_fingerprint() -> str:
 def packages(comfyui: Path) -> list[str]:
     """All requirements of the environment for the ComfyUI in this folder."""
     wanted = [line for line in _lines(comfyui / "requirements.txt") if _name(line) not in LEFT_OUT]
-    return [TORCH, *wanted, *_lines(ROOT / "requirements.txt"), *TOOLS]
+    return [TORCH, *wanted, *_lines(ROOT / "requirements.txt"), DRIVER, *TOOLS]
 
 
 def fingerprint() -> str:
     """Identifies the contents of the ComfyUI environment. It names the folder in the cache."""
-    what = [LAYOUT, CARRIER, CARRIER_SHA256, TORCH, *sorted(LEFT_OUT), *TOOLS]
+    what = [LAYOUT, CARRIER, CARRIER_SHA256, TORCH, *sorted(LEFT_OUT), DRIVER, *TOOLS]
     machine = [sys.implementation.cache_tag, sys.platform, platform.machine()]
     parts = [*what, *_lines(ROOT / "requirements.txt"), *machine]
     return _hash(parts)

@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 from server import PromptServer
 
-from . import account, settings, tasks
+from . import account, ledger, settings, tasks
 from .replies import guarded
 
 _TASK: Final = r"/pika/tasks/{number:\d{1,9}}"
@@ -17,6 +17,8 @@ _GET: Final = {
     "/pika/diagnostics": settings.diagnostics,
     "/pika/balance": account.show,
     "/pika/tasks": tasks.list_tasks,
+    "/pika/ledger.csv": ledger.export,
+    "/pika/totals": ledger.totals,
     f"{_TASK}/request": tasks.show_request,
 }
 _POST: Final = {

@@ -86,12 +86,18 @@ def guarded(handler: Handler, *, image: bool = False) -> Handler:
             problem = _problem_of(error)
             log.debug("editor: %s %s: %s", request.method, request.path, error.what)
             response = web.json_response(problem.body, status=problem.status)
-        response.headers.setdefault("Cache-Control", "no-store")
-        response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
-        response.headers["X-Content-Type-Options"] = "nosniff"
+        if not response.prepared:
+            add_headers(response)
         return response
 
     return answer
+
+
+def add_headers(response: web.StreamResponse) -> None:
+    """The headers of every response. One that is sent in parts needs them before it begins."""
+    response.headers.setdefault("Cache-Control", "no-store")
+    response.headers["Cross-Origin-Resource-Policy"] = "same-origin"
+    response.headers["X-Content-Type-Options"] = "nosniff"
 
 
 def _problem_of(error: PikaError) -> Problem:

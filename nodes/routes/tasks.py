@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from aiohttp import web
 
-from ...pika_api.journal import ACTIVE, State
+from ...pika_api.journal import ACTIVE, Selection, State
 from ...pika_api.message import Message
 from ...pika_api.text import is_task_id
 from .. import host
+from .ledger import selection_of
 from .replies import Problem, read_object
 
 if TYPE_CHECKING:
@@ -29,14 +30,19 @@ _VIDEO_SUFFIXES: Final = (".mp4", ".webm")
 
 
 async def list_tasks(request: web.Request) -> web.Response:
-    """GET: a page of tasks, newest first; with ``since``, the tasks that have changed."""
+    """GET: a page of tasks, newest first; with ``since``, the tasks that have changed.
+
+    Pages can be filtered by ``state``, ``from`` and ``to``, see `selection_of`. Then the first one
+    also has the number of all their tasks.
+    """
     query = request.query
     limit = min(max(_number(query.get("limit", _PAGE_SIZE), "limit"), 1), _MAX_PAGE_SIZE)
     if "since" in query:
         cursor = _cursor(query["since"])
         return web.json_response(await asyncio.to_thread(_changes, cursor, limit))
     before = _number(query["before"], "before") if "before" in query else None
-    return web.json_response(await asyncio.to_thread(_page, limit, before))
+    selection = selection_of(query)
+    return web.json_response(await asyncio.to_thread(_page, limit, before, selection))
 
 
 async def show_request(request: web.Request) -> web.Response:
@@ -153,8 +159,11 @@ def _read(number: int) -> dict[str, Any]:
     return _as_json(host.journal().get(number))
 
 
-def _page(limit: int, before: int | None) -> dict[str, Any]:
-    return _page_as_json(host.journal().page(limit=limit, before=before))
+def _page(limit: int, before: int | None, selection: Selection) -> dict[str, Any]:
+    journal = host.journal()
+    page = _page_as_json(journal.page(limit=limit, before=before, selection=selection))
+    is_counted = before is None and selection != Selection()
+    return page | ({"count": journal.count(selection)} if is_counted else {})
 
 
 def _changes(cursor: int, limit: int) -> dict[str, Any]:

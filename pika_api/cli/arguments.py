@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from ..errors import InvalidInput
+from ..journal import State
 from ..media import Media, UnreadFormat, encode_image, prepare_video_file, read_image_file
 from ..request import (
     ASPECT_RATIOS,
@@ -78,10 +81,7 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
     result = add("result", "wait for a task and print the path of its file", commands.result)
     result.add_argument("task_id")
     _add_waiting(result)
-    tasks = add("tasks", "list the journal, newest first", commands.tasks)
-    tasks.add_argument("--limit", type=int, default=20, help="how many tasks (default: 20)")
-    tasks.add_argument("--all", action="store_true", help="also list forgotten tasks")
-    tasks.add_argument("--json", action="store_true", help="one JSON object per line")
+    _add_tasks(add("tasks", "list the journal, newest first", commands.tasks))
     balance = add("balance", "print quota, usage and what is left of the key", commands.balance)
     balance.add_argument("--json", action="store_true", help="one JSON object")
     settle = add("settle", "give a request with an unknown outcome its task id", commands.settle)
@@ -95,6 +95,62 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
     doctor.add_argument("--no-connection", action="store_true", help="do not ask the gateway")
     _add_output(doctor)
     return parser
+
+
+def _add_tasks(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--limit",
+        type=int,
+        help="how many tasks (default: 20; all with --csv, --since, --until or --state)",
+    )
+    parser.add_argument("--all", action="store_true", help="also list forgotten tasks")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object per line")
+    form.add_argument(
+        "--csv",
+        nargs="?",
+        const="-",
+        metavar="FILE",
+        help="the paid tasks as CSV, for a spreadsheet; to a new file, or to stdout",
+    )
+    dates = "a date, or a date and time such as 2026-11-01T18:00"
+    parser.add_argument("--since", type=parse_since, help=f"entered then or later: {dates}")
+    parser.add_argument(
+        "--until", type=parse_until, help="entered before then; a date includes that day"
+    )
+    parser.add_argument(
+        "--state",
+        action="append",
+        choices=[state.value for state in State],
+        help="only this state; may be repeated",
+    )
+
+
+def parse_since(text: str) -> float:
+    """The value of ``--since``: seconds since the epoch. A date means its beginning."""
+    return _parse_time(text, days=0)
+
+
+def parse_until(text: str) -> float:
+    """The value of ``--until``: seconds since the epoch. A date means its end."""
+    return _parse_time(text, days=1)
+
+
+def _parse_time(text: str, days: int) -> float:
+    """A moment in the computer's time zone, unless the text has another one.
+
+    Args:
+        days: What is added to a date without a time.
+    """
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+            day = date.fromisoformat(text) + timedelta(days=days)
+            return datetime(day.year, day.month, day.day).astimezone().timestamp()
+        # Python 3.10 does not read a Z.
+        return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", text)).astimezone().timestamp()
+    except (ValueError, OverflowError, OSError) as error:
+        problem = f"{text[:60]!r} is not a date such as 2026-11-01 or 2026-11-01T18:00."
+        raise argparse.ArgumentTypeError(problem) from error
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:

@@ -5,23 +5,24 @@ from __future__ import annotations
 import argparse
 import asyncio
 import io
+import itertools
 import json
 import logging
 import re
 import sys
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import closing
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, TextIO
 
 from ..errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTimeout
 from ..gateway import Client
-from ..journal import REUSABLE, Entry, Journal, State
+from ..journal import REUSABLE, Entry, Journal, Selection, State
 from ..log import log
 from ..progress import Progress, ProgressObserver
 from ..settings import load_settings
-from ..support import HomeChoice, choose_home, run_diagnostics
+from ..support import HomeChoice, choose_home, csv_chunks, name_in_request, run_diagnostics
 from ..tasks import Service
 from ..text import format_amount, format_duration, sanitize
 from .arguments import Commands, build_request, make_parser
@@ -85,11 +86,57 @@ def result(args: argparse.Namespace, home: Path) -> int:
 
 
 def tasks(args: argparse.Namespace, home: Path) -> int:
-    """List the journal."""
+    """List the journal, or write the ledger: the paid tasks, as CSV or JSON."""
+    selection = Selection(args.since, args.until, frozenset(map(State, args.state or ())))
+    is_filtered = selection != Selection()
+    is_ledger = args.csv is not None or (args.json and is_filtered)
+    limit = args.limit if args.limit is not None or args.csv or is_filtered else 20
     with closing(Journal.at(home)) as journal:
-        for entry in journal.entries(limit=args.limit, forgotten=args.all):
+        entries = journal.ledger.entries(selection, paid=is_ledger, forgotten=is_ledger or args.all)
+        if limit is not None and limit >= 0:
+            entries = itertools.islice(entries, limit)
+        if args.csv is not None:
+            _write_csv(entries, args.csv)
+            return 0
+        for entry in entries:
             _print(json.dumps(_as_json(entry)) if args.json else _as_line(entry))
     return 0
+
+
+def _write_csv(entries: Iterator[Entry], name: str) -> None:
+    """Write a ledger to a new file, or to stdout for ``-``.
+
+    Raises:
+        InvalidInput: There is such a file already, or it cannot be written.
+    """
+    # As bytes: Windows would change the line breaks, and write another encoding than UTF-8.
+    if name == "-":
+        sys.stdout.flush()
+        for chunk in csv_chunks(entries):
+            sys.stdout.buffer.write(chunk.encode("utf-8"))
+        sys.stdout.buffer.flush()
+        return
+    path = Path(name)
+    try:
+        with path.open("xb") as file, _removed_on_error(path):
+            for chunk in csv_chunks(entries):
+                file.write(chunk.encode("utf-8"))
+    except FileExistsError as error:
+        raise InvalidInput("--csv", f"{path} exists already.", "Name a new file.") from error
+    except OSError as error:
+        problem = f"{path} cannot be written: {error.strerror or error}."
+        raise InvalidInput("--csv", problem, "Name another file.") from error
+
+
+@contextmanager
+def _removed_on_error(path: Path) -> Iterator[None]:
+    """Remove a file that is not complete."""
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):  # Windows keeps the name of an open file
+            path.unlink()
+        raise
 
 
 def balance(args: argparse.Namespace, home: Path) -> int:
@@ -258,4 +305,13 @@ def _as_json(entry: Entry) -> dict[str, object]:
         "answer": entry.answer,
         "price": entry.price,
         "estimate": entry.estimate,
+        "gateway": entry.gateway,
+        "model": name_in_request(entry, "model"),
+        "effect": name_in_request(entry, "pikaffect"),
+        "take": entry.take,
+        "sent_at": entry.sent_at,
+        "submitted_at": entry.submitted_at,
+        "finished_at": entry.finished_at,
+        "saved_at": entry.saved_at,
+        "forgotten_at": entry.forgotten_at,
     }

@@ -3,10 +3,12 @@
 from .clocks import BootTime, Clocks, SystemClocks
 from .entries import Claim, Entry, Intent, Page
 from .leases import LeaseKeeper
-from .limits import Limits
+from .ledger import Ledger, Selection
+from .limits import BalanceNeeded, BalanceReading, Limits, start_of_day, start_of_month
 from .location import count_tasks, is_journal, misread_paths
 from .prices import Kind, Prices, SubmitMark
 from .schema import SCHEMA_VERSION
+from .spending import Spent
 from .spool import Slot
 from .states import ACTIVE, REUSABLE, SUBMITTING, State
 from .store import LEASE, Journal
@@ -17,6 +19,8 @@ __all__ = [
     "REUSABLE",
     "SCHEMA_VERSION",
     "SUBMITTING",
+    "BalanceNeeded",
+    "BalanceReading",
     "BootTime",
     "Claim",
     "Clocks",
@@ -25,14 +29,19 @@ __all__ = [
     "Journal",
     "Kind",
     "LeaseKeeper",
+    "Ledger",
     "Limits",
     "Page",
     "Prices",
+    "Selection",
     "Slot",
+    "Spent",
     "State",
     "SubmitMark",
     "SystemClocks",
     "count_tasks",
     "is_journal",
     "misread_paths",
+    "start_of_day",
+    "start_of_month",
 ]

@@ -56,6 +56,31 @@ class SystemClocks:
         return BootTime(boot, time.monotonic()) if boot else None
 
 
+class ServerClocks:
+    """The wall clock of a database server: machines that share a journal must agree on when a lease
+    ends. Between two readings of it, this machine's clock goes on.
+
+    Attributes:
+        machine: The clocks of this machine.
+    """
+
+    def __init__(self) -> None:
+        self.machine: Clocks = SystemClocks()
+        self._ahead = 0.0
+
+    def set_to(self, now: float) -> None:
+        """The server's clock says `now`, in seconds since the epoch."""
+        self._ahead = now - self.machine.wall()
+
+    def wall(self) -> float:
+        """Seconds since the epoch, by the server's clock."""
+        return self.machine.wall() + self._ahead
+
+    def boot(self) -> BootTime | None:
+        """The time since the start of this machine."""
+        return self.machine.boot()
+
+
 @functools.cache
 def _boot_id() -> str:
     """Identifies the start of this machine; empty if that cannot be had."""

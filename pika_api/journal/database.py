@@ -11,10 +11,17 @@ from pathlib import Path
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DisconnectionError, InvalidRequestError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DBAPIError,
+    DisconnectionError,
+    InvalidRequestError,
+    NoSuchModuleError,
+    SQLAlchemyError,
+)
 
 from ..errors import JournalError
 from ..message import Message
+from .clocks import ServerClocks
 from .journal_file import FileId, JournalFile
 from .location import file_of, locate
 from .schema import METADATA, REVISION, SCHEMA_VERSION, TASKS, TRIGGERS, UPGRADES, VERSION
@@ -31,6 +38,15 @@ _NO_FILE: Final = FileId(0, 0)
 _UPGRADE_LOCK: Final = 1885956961
 #: How often the file may be replaced while it is being opened.
 _MAX_REPLACEMENTS: Final = 5
+#: Seconds to wait for a server that has answered before: it is started again, for example.
+_OUTAGE: Final = 5.0
+#: Seconds between two attempts to connect to it.
+_RECONNECT_EVERY: Final = 0.2
+#: Seconds until a server that does not answer at all counts as unreachable.
+_CONNECT_TIMEOUT: Final = 10
+#: The packages to install for SQLAlchemy's drivers of PostgreSQL, by the name in the URL.
+_DRIVER_PACKAGES: Final = {"psycopg": "psycopg[binary]", "psycopg2": "psycopg2-binary"}
+_SERVER_TIME: Final = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS double precision)"
 
 
 class Replaced(JournalError):
@@ -48,6 +64,9 @@ class Database:
         on_open: Called when a database with its tables was opened, and may use it: at the first
             use, and when the file was replaced.
 
+    Attributes:
+        server_clocks: Clocks with the time of the server; None for a SQLite file.
+
     Raises:
         JournalError: Not a valid URL, or not one of these databases.
     """
@@ -58,7 +77,8 @@ class Database:
             self._url = locate(address)
             path = file_of(self._url)
             self._journal_file = JournalFile(path) if path else None
-            self._engine = _create_engine(self._url, self._journal_file)
+            self.server_clocks = None if path else ServerClocks()
+            self._engine = _create_engine(self._url, self._journal_file, self.server_clocks)
         except ValueError:
             # Neither quoted nor chained: the text that is not a number is often a part of the
             # password.
@@ -68,6 +88,8 @@ class Database:
                 ),
                 hint=Message("Write @, : and / within a password as %40, %3A and %2F."),
             ) from None
+        except (ModuleNotFoundError, NoSuchModuleError) as error:
+            raise _missing_driver(self._url, error) from error
         except (SQLAlchemyError, ImportError) as error:
             # Some versions quote it, with the password.
             words = str(error).replace(str(address), "…")
@@ -148,7 +170,7 @@ class Database:
         for _ in range(_MAX_REPLACEMENTS):
             try:
                 self._prepare_once()
-                connected = engine.connect()
+                connected = self._connect(engine)
             except InvalidRequestError:
                 continue  # the file was replaced at each of SQLAlchemy's own attempts to connect
             with connected as connection, connection.begin():
@@ -160,6 +182,18 @@ class Database:
             charge_note=Message("Nothing was sent."),
             hint=Message("End the program that replaces it: a backup, or a synchronisation."),
         )
+
+    def _connect(self, engine: sa.Engine) -> sa.Connection:
+        """A connection. A server that has answered before is waited for, for a short time."""
+        wait = self._ready is not None and self._journal_file is None
+        deadline = time.monotonic() + (_OUTAGE if wait else 0.0)
+        while True:
+            try:
+                return engine.connect()
+            except DBAPIError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(_RECONNECT_EVERY)
 
     def _prepare_once(self) -> None:
         """Prepare the database, unless the file that was prepared is still the journal.
@@ -220,17 +254,52 @@ class Database:
                 charge_note=Message(
                     "Nothing is sent without the journal. Paid tasks stay at the gateway."
                 ),
-                hint=Message(
-                    "Make room, or make its folder writable. On a network drive it may never work: "
-                    "set PIKA_JOURNAL_URL to a file on this computer, such as "
-                    "sqlite:///C:/pika/journal.sqlite3."
-                ),
+                hint=_ADVICE_FOR_A_FILE if self.file else _ADVICE_FOR_A_SERVER,
             ) from None  # its text may contain the password, and the prompt
 
 
-def _create_engine(url: sa.URL, file: JournalFile | None) -> sa.Engine:
+_ADVICE_FOR_A_FILE: Final = Message(
+    "Make room, or make its folder writable. On a network drive it may never work: set "
+    "PIKA_JOURNAL_URL to a file on this computer, such as sqlite:///C:/pika/journal.sqlite3."
+)
+_ADVICE_FOR_A_SERVER: Final = Message(
+    "Check that the database server runs and can be reached from here, and the address, user and "
+    "password in PIKA_JOURNAL_URL. Then queue again."
+)
+
+
+def _missing_driver(url: sa.URL, error: Exception) -> JournalError:
+    """SQLAlchemy has no driver of this name, or its package is not installed."""
+    driver = url.drivername.partition("+")[2]
+    package = _DRIVER_PACKAGES.get(driver or "psycopg")
+    if url.get_backend_name() != "postgresql" or package is None:
+        return JournalError(
+            Message(
+                "PIKA_JOURNAL_URL is not an address of a database that works here: {words}.",
+                words=str(error).rstrip("."),
+            ),
+            hint=Message("Write postgresql+psycopg://…, or leave it out for a file."),
+        )
+    return JournalError(
+        Message(
+            "The journal is in PostgreSQL, and this Python has no driver for it: {words}.",
+            words=str(error).rstrip("."),
+        ),
+        charge_note=Message("Nothing is sent without the journal."),
+        hint=Message(
+            "Begin PIKA_JOURNAL_URL with postgresql+{driver}:// and install the driver in "
+            'ComfyUI\'s Python: python -m pip install "{package}"',
+            driver=driver or "psycopg",
+            package=package,
+        ),
+    )
+
+
+def _create_engine(
+    url: sa.URL, file: JournalFile | None, server_clocks: ServerClocks | None
+) -> sa.Engine:
     if file is None:
-        return sa.create_engine(url, pool_pre_ping=True)
+        return _create_server_engine(url, server_clocks or ServerClocks())
     engine = sa.create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT})
 
     @sa.event.listens_for(engine, "do_connect")
@@ -261,6 +330,20 @@ def _create_engine(url: sa.URL, file: JournalFile | None) -> sa.Engine:
         # cannot wait for the lock.
         reading = connection.get_execution_options().get(_READING)
         connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")
+
+    return engine
+
+
+def _create_server_engine(url: sa.URL, clocks: ServerClocks) -> sa.Engine:
+    options: dict[str, Any] = {}
+    if url.get_driver_name() in _DRIVER_PACKAGES and "connect_timeout" not in url.query:
+        options["connect_timeout"] = _CONNECT_TIMEOUT
+    engine = sa.create_engine(url, pool_pre_ping=True, connect_args=options)
+
+    @sa.event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        if not connection.get_execution_options().get(_READING):
+            clocks.set_to(float(connection.exec_driver_sql(_SERVER_TIME).scalar_one()))
 
     return engine
 

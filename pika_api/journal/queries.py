@@ -14,6 +14,7 @@ from ..message import Message
 from .backup import copy_journal
 from .database import Database
 from .entries import Entry, Page
+from .ledger import EVERYTHING, Selection
 from .loss import describe_loss, result_folders
 from .schema import REVISION, TASKS
 from .states import State
@@ -196,19 +197,28 @@ class JournalQueries:
             query = query.where(TASKS.c.forgotten_at.is_(None))
         return self._entries(query.limit(limit))
 
-    def page(self, *, limit: int, before: int | None = None) -> Page:
+    def page(
+        self, *, limit: int, before: int | None = None, selection: Selection = EVERYTHING
+    ) -> Page:
         """Entries by number, the newest first, without forgotten ones.
 
         Args:
             before: Only entries with a smaller number.
         """
         query = _LISTED if before is None else _LISTED_BEFORE
+        query = query.where(*selection.conditions())
         with self._database.read() as connection:
             # Read first: a change between the two statements is then seen twice, not missed.
             cursor = connection.execute(_LAST_REVISION).scalar_one()
             found = connection.execute(query, {"limit": limit + 1, "before": before})
             rows = found.mappings().all()
         return Page([Entry.of(row) for row in rows[:limit]], cursor, len(rows) > limit)
+
+    def count(self, selection: Selection) -> int:
+        """How many entries `page` has for a selection."""
+        query = sa.select(sa.func.count()).where(TASKS.c.forgotten_at.is_(None))
+        with self._database.read() as connection:
+            return connection.execute(query.where(*selection.conditions())).scalar_one()
 
     def changed_since(self, cursor: int, *, limit: int) -> Page:
         """Entries that have changed since, in the order of their changes; forgotten ones too.

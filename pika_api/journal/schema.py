@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -10,6 +11,45 @@ import sqlalchemy as sa
 SCHEMA_VERSION: Final = 4
 
 METADATA: Final = sa.MetaData()
+
+
+class _Text(sa.types.TypeDecorator[str]):
+    """A text. PostgreSQL cannot store the character NUL, so a replacement character is stored."""
+
+    impl: type[sa.types.TypeEngine[str]] = sa.Text
+    cache_ok = True
+
+    @property
+    def python_type(self) -> type[str]:
+        return str
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        if value and dialect.name == "postgresql":
+            return value.replace("\0", "\ufffd")
+        return value
+
+
+class _Id(_Text):
+    """A text that identifies something. PostgreSQL stores the digest of one that is too long, which
+    still identifies the same.
+
+    Args:
+        length: Maximum length in characters; at least 64.
+    """
+
+    impl = sa.String
+    cache_ok = True
+
+    def __init__(self, length: int) -> None:
+        super().__init__(length)
+        self.length = length
+
+    def process_bind_param(self, value: str | None, dialect: sa.Dialect) -> str | None:
+        value = super().process_bind_param(value, dialect)
+        if dialect.name != "postgresql" or value is None or len(value) <= self.length:
+            return value  # SQLite stores a text of any length
+        return hashlib.sha256(value.encode("utf-8", "surrogatepass")).hexdigest()
+
 
 VERSION: Final = sa.Table("pika_schema", METADATA, sa.Column("version", sa.Integer, nullable=False))
 
@@ -37,14 +77,14 @@ TASKS: Final = sa.Table(
     sa.Column("claim", sa.String(64), unique=True),
     sa.Column("owner", sa.String(36)),
     sa.Column("lease_until", sa.Float(53), nullable=False, default=0.0),
-    sa.Column("task_id", sa.String(255), index=True),
+    sa.Column("task_id", _Id(255), index=True),
     sa.Column("base_url", sa.String(255), nullable=False),
     sa.Column("key_id", sa.String(16), nullable=False),
     sa.Column("take", sa.String(24), nullable=False, default="0"),
-    sa.Column("prompt", sa.Text, nullable=False, default=""),
-    sa.Column("request", sa.Text, nullable=False, default="{}"),
-    sa.Column("node_id", sa.String(64), nullable=False, default=""),
-    sa.Column("prompt_id", sa.String(64), nullable=False, default=""),
+    sa.Column("prompt", _Text, nullable=False, default=""),
+    sa.Column("request", _Text, nullable=False, default="{}"),
+    sa.Column("node_id", _Id(64), nullable=False, default=""),
+    sa.Column("prompt_id", _Id(64), nullable=False, default=""),
     sa.Column("created_at", sa.Float(53), nullable=False, index=True),
     sa.Column("sent_at", sa.Float(53)),
     sa.Column("submitted_at", sa.Float(53)),
@@ -52,16 +92,16 @@ TASKS: Final = sa.Table(
     sa.Column("saved_at", sa.Float(53)),
     sa.Column("forgotten_at", sa.Float(53)),
     sa.Column("progress", sa.Integer, nullable=False, default=0),
-    sa.Column("result_url", sa.Text, nullable=False, default=""),
-    sa.Column("file_path", sa.Text, nullable=False, default=""),
-    sa.Column("last_error", sa.Text, nullable=False, default=""),
+    sa.Column("result_url", _Text, nullable=False, default=""),
+    sa.Column("file_path", _Text, nullable=False, default=""),
+    sa.Column("last_error", _Text, nullable=False, default=""),
     # The time of the last change. A process of schema 2 that is still running uses it as its
     # cursor, so it grows with every change. The database's default is for a process of schema 1.
     sa.Column("changed_at", sa.Float(53), nullable=False, server_default="0", index=True),
     # The number of the last change, set by the triggers only.
     sa.Column("revision", sa.BigInteger, nullable=False, server_default="0", index=True),
     # The gateway's response to a submit whose outcome is unknown; shortened, without the key.
-    sa.Column("answer", sa.Text, nullable=False, server_default=""),
+    sa.Column("answer", _Text, nullable=False, server_default=""),
     # The same lease on the clock of the machine's start; see `clocks`. It counts only while
     # `lease_owner` is the owner: a process of schema 3 sets the owner and `lease_until` only.
     sa.Column("lease_owner", sa.String(36)),
@@ -81,8 +121,8 @@ PRICES: Final = sa.Table(
     METADATA,
     sa.Column("id", sa.Integer, primary_key=True),
     sa.Column("gateway", sa.String(255), nullable=False),
-    sa.Column("model", sa.String(64), nullable=False),
-    sa.Column("effect", sa.String(64), nullable=False),
+    sa.Column("model", _Id(64), nullable=False),
+    sa.Column("effect", _Id(64), nullable=False),
     # Prices of different units cannot be compared.
     sa.Column("unit", sa.String(16), nullable=False),
     # The row in `pika_tasks`. Several processes may observe the same task.

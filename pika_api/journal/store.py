@@ -12,6 +12,7 @@ The journal never contains the key or the media.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,10 +30,12 @@ from ..settings import gateway_of, journal_url
 from .clocks import Clocks, SystemClocks
 from .database import Database, Replaced
 from .entries import Claim, Entry, Intent
-from .limits import NO_LIMITS, Limits
-from .prices import Kind, Prices, known_price
+from .ledger import Ledger
+from .limits import NO_LIMITS, Charge, Limits
+from .prices import Prices
 from .queries import BY_TASK_ID, JournalQueries
 from .schema import EARLIER_ACCOUNTS, TASKS
+from .spending import expected_cost
 from .spool import Slot, Spool
 from .states import REUSABLE, State
 from .transitions import (
@@ -133,11 +136,13 @@ class Journal(JournalQueries):
 
     Attributes:
         prices: What tasks cost.
+        ledger: The paid tasks.
 
     Args:
         url: SQLAlchemy's URL of a SQLite or PostgreSQL database. The folder of a SQLite file is
             created if needed.
-        clocks: The clocks that times and leases are taken from.
+        clocks: The clocks that times and leases are taken from. By default those of this machine,
+            with the wall clock of the database server if there is one.
         lease: Seconds a lease lasts without being renewed.
         spool: The folder for ids of paid tasks that another database than a SQLite file did not
             take; see `Spool`. A SQLite file has its own folder beside it.
@@ -159,9 +164,10 @@ class Journal(JournalQueries):
         if database.file is not None:
             spool = database.file.with_name(f"{database.file.name}-spool")
         self._spool = Spool(spool)
-        self._clocks = clocks or SystemClocks()
+        self._clocks = clocks or database.server_clocks or SystemClocks()
         self.lease = lease
         self.prices = Prices(database, self._clocks, lease)
+        self.ledger = Ledger(database)
         self._spool_unread = True
 
     @classmethod
@@ -193,6 +199,10 @@ class Journal(JournalQueries):
             ages.append(boot.seconds - (entry.lease_boot_until - self.lease))
         return max(min(ages), 0.0)
 
+    def now(self) -> float:
+        """The time by the wall clock of this journal, in seconds since the epoch."""
+        return self._clocks.wall()
+
     def claim(self, intent: Intent, owner: str, limits: Limits = NO_LIMITS) -> Claim:
         """Enter a request, unless an entry holds its fingerprint already, or has a task of it.
 
@@ -205,6 +215,7 @@ class Journal(JournalQueries):
 
         Raises:
             LimitReached: It would be a new entry, and exceed a limit. None was entered.
+            BalanceNeeded: It would be a new entry, and `limits` need the balance. None was entered.
         """
         looked = False
         while True:
@@ -312,7 +323,7 @@ class Journal(JournalQueries):
                 times = self._lease_parameters()
                 times |= {"created_at": times["now"], "lease_until": times["lease_end"]}
                 times |= {"lease_boot": times["boot_id"], "lease_boot_until": times["boot_end"]}
-                times["estimate"] = _estimate(connection, intent)
+                times["estimate"] = expected_cost(connection, intent)
                 insert = _INSERT_CLAIM[connection.dialect.name]
                 acquired = connection.execute(insert, values | times).rowcount == 1
                 row = connection.execute(_BY_CLAIM, holder).mappings().first()
@@ -320,7 +331,8 @@ class Journal(JournalQueries):
                 acquired = self._settle_lapsed(connection, row, intent, owner)
                 row = _row(connection, row["id"])
             if row is not None and acquired:
-                limits.check(connection, row["id"], intent.prompt_id, self._clocks.wall())
+                charge = Charge(row["id"], intent, row["estimate"])
+                limits.check(connection, charge, self._lease_parameters())
         return None if row is None or row["claim"] is None else Claim(Entry.of(row), acquired)
 
     def _claimed(
@@ -381,8 +393,12 @@ class Journal(JournalQueries):
         """Settle a row whose owner's lease has lapsed. Return whether it is the new owner's."""
         state = State(row["state"])
         if state is State.INTENDED:
-            address = {"base_url": intent.base_url, "key_id": intent.key_id}
-            return self._apply(connection, Event.TAKEN_OVER, row["id"], owner=owner, **address)
+            values: dict[str, Any] = {
+                name: getattr(intent, name)
+                for name in ("base_url", "key_id", "node_id", "prompt_id")
+            }
+            values |= {"owner": owner, "estimate": expected_cost(connection, intent)}
+            return self._apply(connection, Event.TAKEN_OVER, row["id"], **values)
         if state is State.SENT:
             self._apply(connection, Event.ABANDONED, row["id"], last_error=_ABANDONED)
         return False
@@ -406,6 +422,7 @@ class Journal(JournalQueries):
         if entry is not None and entry.gateway == gateway:
             return entry
         with self._database.write() as connection:
+            _lock_task(connection, task_id)
             row = _row_of_task(connection, task_id, gateway)
             if row is None:
                 values = {"task_id": task_id, "base_url": base_url, "key_id": key_id}
@@ -434,6 +451,7 @@ class Journal(JournalQueries):
             The entry of the task.
         """
         with self._database.write() as connection:
+            _lock_task(connection, task_id)
             row = self._waiting(connection, entry)
             if row is not None:
                 applied = self._apply(connection, Event.SUBMITTED, row["id"], task_id=task_id)
@@ -479,6 +497,7 @@ class Journal(JournalQueries):
             InvalidInput: The entry is not unknown, or the task belongs to another request.
         """
         with self._database.write() as connection:
+            _lock_task(connection, task_id)
             row = _row(connection, entry_id)
             if row is None:
                 raise InvalidInput(
@@ -638,15 +657,19 @@ class Journal(JournalQueries):
         return connection.execute(STATEMENTS[event], values).rowcount == 1
 
 
-def _estimate(connection: sa.Connection, intent: Intent) -> float | None:
-    """What a request will cost; None if that is not known."""
-    if intent.price is not None:
-        return intent.price
-    return known_price(connection, Kind.of(intent.gateway, intent.request))
-
-
 def _row(connection: sa.Connection, entry_id: int) -> sa.RowMapping | None:
     return connection.execute(_BY_ROW, {"entry_id": entry_id}).mappings().first()
+
+
+def _lock_task(connection: sa.Connection, task_id: str) -> None:
+    """Keep other transactions that record the same task id waiting until this one has ended.
+
+    Otherwise two of them could each insert a row for it. The id cannot be unique in the table: a
+    forgotten row keeps it. On SQLite, a transaction that writes is alone anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        key = int.from_bytes(hashlib.sha256(task_id.encode()).digest()[:8], "big", signed=True)
+        connection.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
 
 def _rows_of_task(connection: sa.Connection, task_id: str, gateway: str) -> Sequence[sa.RowMapping]:

@@ -142,10 +142,12 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
     ),
     Event.ERROR: Transition(_ALL, None, sets=("last_error",)),
     # Its owner is gone. What was never sent may be sent; what was sent may have been accepted.
+    # From now on it is a request of this run and this day: spending limits count by them.
     Event.TAKEN_OVER: Transition(
         _INTENDED,
         None,
-        sets=("owner", "base_url", "key_id"),
+        sets=("owner", "base_url", "key_id", "node_id", "prompt_id", "estimate"),
+        time="created_at",
         lapsed=_INTENDED,
         leased=True,
     ),

@@ -23,6 +23,8 @@ RANGES: Final = {
     "max_body_mb": (0.2, 1000.0),
     "daily_limit": (0, 1_000_000),
     "run_limit": (0, 1_000_000),
+    "daily_cost_limit": (0.0, 1_000_000_000.0),
+    "min_balance": (0.0, 1_000_000_000.0),
     "price": (0.0, 1_000_000.0),
 }
 #: Maximum length of the currency, in characters.
@@ -41,6 +43,9 @@ class Settings:
         max_body_mb: Maximum size of a request with an image, in millions of bytes.
         daily_limit: How many tasks may be charged per calendar day; 0 for no limit.
         run_limit: How many tasks may be charged per run of ComfyUI; 0 for no limit.
+        daily_cost_limit: What the tasks of a calendar day may cost at one gateway, in its unit; 0
+            for no limit.
+        min_balance: The balance that must be left after a task; 0 for no limit.
         price: What a task costs, as the user says; None to learn it from the gateway.
         currency: What is written behind amounts, such as ``CNY``; may be empty.
         withheld_key_origin: The origin that the stored key was entered for, if `base_url` is at
@@ -57,6 +62,8 @@ class Settings:
     max_body_mb: float = 10.0
     daily_limit: int = 0
     run_limit: int = 0
+    daily_cost_limit: float = 0.0
+    min_balance: float = 0.0
     price: float | None = None
     currency: str = ""
     withheld_key_origin: str = ""
@@ -234,6 +241,8 @@ _CHECKS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "max_body_mb": lambda value: _check_number("max_body_mb", value),
     "daily_limit": lambda value: _check_number("daily_limit", value),
     "run_limit": lambda value: _check_number("run_limit", value),
+    "daily_cost_limit": lambda value: _check_number("daily_cost_limit", value),
+    "min_balance": lambda value: _check_number("min_balance", value),
     "price": lambda value: None if value is None else float(_check_number("price", value)),
     "currency": _check_currency,
 }

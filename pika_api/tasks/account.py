@@ -18,10 +18,10 @@ from typing import Final
 
 from ..errors import AccountError, AccountNotOffered
 from ..gateway import Balance, Client, SharedBackoff, cancellable
-from ..journal import Journal, Kind, SubmitMark
+from ..journal import BalanceReading, Journal, Kind, SubmitMark
 from ..log import log
 from ..message import Message
-from ..progress import NO_OBSERVER, ProgressObserver, run_in_thread
+from ..progress import NO_OBSERVER, ProgressObserver, pause, run_in_thread
 from ..settings import Settings
 from ..text import format_amount
 from ..threads import StartThread, start_thread
@@ -96,9 +96,12 @@ class Account:
         self._changed = threading.Condition()
         self._state = AccountState()
         self._baseline: _Reading | None = None
+        #: The last reading, for limits, and when it began.
+        self._reading_for_limits: tuple[BalanceReading | None, float] = (None, _NEVER)
         self._next_read = _NEVER
         #: After an error nothing is read until then, whatever is sent.
         self._paused_until = _NEVER
+        self._retry_for_limits = _NEVER
         self._last_submit = _NEVER
         self._may_follow_up = False
         self._due: float | None = None
@@ -163,6 +166,37 @@ class Account:
         An error of the account endpoints is in the result. Raises `JournalError` only.
         """
         return await run_in_thread(self._pool, observer, self._refresh)
+
+    def fresh_reading(self) -> BalanceReading | None:
+        """The balance, if it was read a moment ago; None if not. Asks nobody."""
+        return self._reading_since(self._clock() - self._policy.account_fresh)
+
+    def _reading_since(self, start: float) -> BalanceReading | None:
+        with self._changed:
+            reading, began = self._reading_for_limits
+        return reading if began >= start else None
+
+    async def read_for_limit(self, observer: ProgressObserver) -> BalanceReading:
+        """Read the balance, unless that happened a moment ago.
+
+        Raises:
+            AccountError: It cannot be read now.
+            JournalError: The journal does not answer.
+        """
+        while (wait := self._backoff.wait()) > 0:
+            await pause(wait, observer)
+        return await run_in_thread(self._pool, observer, self._read_for_limit)
+
+    def _read_for_limit(self) -> BalanceReading:
+        with self._reading:  # a second caller finds the result of the first one
+            start = self._clock()
+            reading = self.fresh_reading()
+            if reading is None and start >= self._retry_for_limits:
+                self._read()
+                reading = self._reading_since(start)
+            if reading is None:
+                raise AccountError(self.state.problem)
+            return reading
 
     def submitted(self) -> None:
         """A request was sent and answered: read the counter soon. Raises nothing.
@@ -230,26 +264,35 @@ class Account:
             self._next_read = self._clock() + policy.account_interval
             self._unread_since = None
         mark = self._journal.prices.submit_mark()
+        # Charges from a moment before may be missing: some gateways write them down in batches.
+        complete_until = self._journal.now() - policy.account_settle
+        started = self._clock()
         try:
             with cancellable(self._closed):
                 balance = self._client.balance()
         except AccountNotOffered as error:
-            self._failed(error, policy.account_absent, offered=False)
+            self._failed(error, policy.account_absent, policy.account_absent, offered=False)
             return
         except AccountError as error:
-            self._failed(error, max(error.retry_after or 0.0, policy.account_interval))
+            wait = error.retry_after or 0.0
+            retry = max(wait, policy.account_retry)
+            self._failed(error, max(wait, policy.account_interval), retry)
             return
         with self._changed:
+            self._reading_for_limits = BalanceReading(balance.left, complete_until), started
             self._state = AccountState(balance, self._clock(), "", True)
         if self._settings.price is None:
             self._learn(_Reading(balance.used, balance.unit, mark))
 
-    def _failed(self, error: AccountError, pause: float, *, offered: bool | None = None) -> None:
+    def _failed(
+        self, error: AccountError, wait: float, retry: float, *, offered: bool | None = None
+    ) -> None:
         with self._changed:
             was_offered = self._state.offered
             known = was_offered if offered is None else offered
             self._state = replace(self._state, problem=error.what, offered=known)
-            self._paused_until = self._clock() + pause
+            self._paused_until = self._clock() + wait
+            self._retry_for_limits = self._clock() + retry
         log.debug("account: %s", error.what)
 
     def _learn(self, reading: _Reading) -> None:

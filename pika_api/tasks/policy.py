@@ -34,6 +34,8 @@ class ServicePolicy:
             down after it has answered.
         account_settle: After a submit before its charge is certainly in the usage counter. Some
             gateways write charges down in batches.
+        account_fresh: How old a reading of the balance may be before it is compared with a limit.
+        account_retry: After an error before the balance is read again for a limit.
         account_absent: Before a gateway without account endpoints is asked again.
         decode_limits: Limits of what is decoded when a file is inspected.
     """
@@ -55,5 +57,7 @@ class ServicePolicy:
     account_interval: float = 60.0
     account_delay: float = 3.0
     account_settle: float = 20.0
+    account_fresh: float = 15.0
+    account_retry: float = 5.0
     account_absent: float = 3600.0
     decode_limits: DecodeLimits = field(default_factory=DecodeLimits)

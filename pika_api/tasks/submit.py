@@ -8,9 +8,20 @@ import uuid
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ..errors import FeedError, InvalidInput, JournalError, NotAccepted, SubmitUnknown
+from ..errors import AccountError, FeedError, InvalidInput, JournalError, NotAccepted, SubmitUnknown
 from ..gateway import Client, resend_delay
-from ..journal import SUBMITTING, Claim, Entry, Intent, Journal, Limits, Slot, State
+from ..journal import (
+    SUBMITTING,
+    BalanceNeeded,
+    BalanceReading,
+    Claim,
+    Entry,
+    Intent,
+    Journal,
+    Limits,
+    Slot,
+    State,
+)
 from ..log import log
 from ..message import Message
 from ..progress import NO_OBSERVER, Progress, ProgressObserver, pause
@@ -76,7 +87,13 @@ class Submitter:
         self._account = account
         self._policy = policy
         self._random = random.Random()
-        self._limits = Limits(settings.daily_limit, settings.run_limit)
+        self._limits = Limits(
+            daily_tasks=settings.daily_limit,
+            run_tasks=settings.run_limit,
+            daily_cost=settings.daily_cost_limit,
+            min_balance=settings.min_balance,
+            currency=settings.currency,
+        )
 
     async def submit(
         self,
@@ -162,16 +179,32 @@ class Submitter:
 
     async def _claim(self, intent: Intent, owner: str, observer: ProgressObserver) -> Claim:
         """The claim on this request, once no other worker is sending it."""
+        balance = self._account.fresh_reading()
         while True:
-            claim = await self._workers.disk(
-                observer, self._journal.claim, intent, owner, self._limits
-            )
+            limits = replace(self._limits, balance=balance)
+            try:
+                claim = await self._workers.disk(
+                    observer, self._journal.claim, intent, owner, limits
+                )
+            except BalanceNeeded:
+                # Nothing is read for a task that is reused, and not while the journal is locked.
+                balance = await self._read_balance(observer)
+                continue
             if claim.acquired or claim.entry.state not in SUBMITTING:
                 return claim
             observer.report(
                 Progress(Message("The same request is being sent; waiting for its task"))
             )
             await pause(self._policy.row_check, observer)
+            balance = self._account.fresh_reading()
+
+    async def _read_balance(self, observer: ProgressObserver) -> BalanceReading:
+        """The balance, for the limit of it. Raises `LimitReached` if it cannot be read."""
+        observer.report(Progress(Message("Reading the balance for your limit")))
+        try:
+            return await self._account.read_for_limit(observer)
+        except AccountError as error:
+            raise self._limits.unread(error.what) from error
 
     async def _send(
         self, entry: Entry, payload: Payload, owner: str, observer: ProgressObserver

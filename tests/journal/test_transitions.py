@@ -173,7 +173,12 @@ def test_claim_settles_an_entry_whose_lease_has_lapsed(
     claim = journal.claim(intent(), MINE)
     changed = {"changed_at": clock.now, "revision": before["revision"] + 1}
     expected: dict[State, dict[str, object]] = {
-        State.INTENDED: {"owner": MINE, "lease_until": clock.now + LEASE, **changed},
+        State.INTENDED: {
+            "owner": MINE,
+            "lease_until": clock.now + LEASE,
+            "created_at": clock.now,
+            **changed,
+        },
         State.SENT: {
             "state": State.UNKNOWN,
             "last_error": "The process that sent it ended before an answer was written down.",

@@ -26,14 +26,16 @@ pytestmark = pytest.mark.slow
 def pair(harness: ServiceHarness) -> Iterator[list[Worker]]:
     """Two processes on the gateway and the journal of `harness`."""
     with workers(2) as made:
-        yield [worker.open(harness.gateway, harness.home) for worker in made]
+        yield [
+            worker.open(harness.gateway, harness.home, database=harness.database) for worker in made
+        ]
 
 
 @pytest.fixture
 def other(harness: ServiceHarness) -> Iterator[Worker]:
     """One process on the gateway and the journal of `harness`."""
     with workers(1) as (made,):
-        yield made.open(harness.gateway, harness.home)
+        yield made.open(harness.gateway, harness.home, database=harness.database)
 
 
 def test_two_processes_at_the_same_instant_create_one_task(

@@ -31,7 +31,7 @@ BIG = Media("d" * 64, "image/png", 8, 8, b"\x89PNG" * 3_000_000, 12_000_000)
 
 
 @pytest.fixture(autouse=True)
-def _impatient(harness: ServiceHarness) -> None:
+def _patience(harness: ServiceHarness) -> None:
     """An unreachable gateway is retried for a short time only."""
     harness.policy = impatient(harness.policy, 0.1)
 

@@ -46,6 +46,8 @@ def test_settings_have_value_source_and_limits(keyless: Comfy) -> None:
         "currency": {"value": "", "default": "", "source": "default"},
         "daily_limit": {"value": 0, "default": 0, "source": "default", "min": 0, "max": 1_000_000},
         "run_limit": {"value": 0, "default": 0, "source": "default", "min": 0, "max": 1_000_000},
+        "daily_cost_limit": {"value": 0, "default": 0, "source": "default", "min": 0, "max": 10**9},
+        "min_balance": {"value": 0, "default": 0, "source": "default", "min": 0, "max": 10**9},
         "problem": "",
     }  # fmt: skip
 
@@ -86,7 +88,8 @@ def test_no_route_returns_the_key(keyed: Comfy, gateway: Simulator) -> None:
     escapes = [f"..%2F{file}", f"..%2F..%2Fuser%2F{file}", file.replace("/", "%2F")]
     paths = [
         "/pika/settings", "/pika/diagnostics", "/pika/diagnostics?connection=1",
-        "/pika/tasks", "/pika/tasks?since=0", f"/pika/tasks/{number}/request",
+        "/pika/tasks", "/pika/tasks?since=0", "/pika/ledger.csv",
+        "/pika/totals", f"/pika/tasks/{number}/request",
         f"/pika/tasks/{number}/poster", "/settings", "/settings/Pika", "/users", "/history",
         "/queue", "/prompt", "/object_info", "/system_stats", "/extensions", "/i18n",
         "/internal/logs", "/internal/logs/raw", "/internal/folder_paths",

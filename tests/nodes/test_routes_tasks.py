@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import time
 from contextlib import closing
@@ -381,7 +382,7 @@ def test_foreign_requests_are_refused(comfy: Comfy) -> None:
     header, but is served to this page only."""
     number = create_task(comfy, "Guarded")["number"]
     for origin, headers in foreign_requests(comfy).items():
-        for path in ("tasks", f"tasks/{number}/request", "settings"):
+        for path in ("tasks", f"tasks/{number}/request", "settings", "ledger.csv", "totals"):
             answer = comfy.request("GET", f"/pika/{path}", headers=headers)
             assert answer.status_code == 403, (origin, path)
         for path in ("forget", "refresh", "collect", "settle"):
@@ -406,3 +407,80 @@ def test_key_and_address_of_the_environment_cannot_be_changed(
         assert (status, code, answer["name"]) == (409, "environment", name)
     assert not settings_file(comfy).exists()
     assert post_ok(comfy, "connection")["verdict"] == "good"
+
+
+def csv_rows(comfy: Comfy, query: str = "") -> list[dict[str, str]]:
+    """The rows of the CSV file that the sidebar exports."""
+    answer = comfy.request("GET", f"/pika/ledger.csv{query}", headers=HEADER)
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
+    assert answer.headers["Cache-Control"] == "no-store"
+    assert answer.headers["X-Content-Type-Options"] == "nosniff"
+    assert answer.content.startswith(b"\xef\xbb\xbf")
+    text = io.StringIO(answer.content.decode("utf-8-sig"), newline="")
+    return list(csv.DictReader(text, strict=True))
+
+
+def test_list_is_filtered_by_state_and_time(comfy: Comfy) -> None:
+    """In the journal, page by page; the first page has the number of all matching tasks. Anything
+    that is no state or no time is an error."""
+    start = time.time()
+    numbers = [add_entry(comfy, name) for name in ("a", "b", "c")]
+    with closing(journal_of(comfy)) as journal:
+        for number in numbers[:2]:
+            journal.mark_rejected(number, "another", "no")
+    query = f"tasks?state=refused,unknown&from={start}&limit=1"
+    first = get(comfy, query)
+    assert [task["number"] for task in first["tasks"]] == [numbers[1]]
+    assert (first["count"], first["more"]) == (2, True)
+    second = get(comfy, f"{query}&before={numbers[1]}")
+    assert [task["number"] for task in second["tasks"]] == [numbers[0]]
+    assert "count" not in second
+    assert get(comfy, f"tasks?state=refused&from={start}&to={start}")["tasks"] == []
+    for wrong in ("state=paid", "from=yesterday", "to=1e9", "from=-1", "to=99999999999999"):
+        answer = comfy.request("GET", f"/pika/tasks?{wrong}", headers=HEADER)
+        assert answer.status_code == 400, wrong
+        answer = comfy.request("GET", f"/pika/ledger.csv?{wrong}", headers=HEADER)
+        assert (answer.status_code, answer.json()["code"]) == (400, "invalid"), wrong
+
+
+def test_export_has_the_paid_tasks_as_a_safe_file(comfy: Comfy) -> None:
+    """With the filters of the list. The names of files are as in the editor, without the folders
+    of the server; a prompt is no formula; a refused request is in it only if it is asked for."""
+    start = time.time()
+    task = create_task(comfy, '=HYPERLINK("https://evil.example")')
+    refused = add_entry(comfy, "refused")
+    with closing(journal_of(comfy)) as journal:
+        journal.mark_rejected(refused, "another", "no")
+    (row,) = csv_rows(comfy, f"?from={start}")
+    assert row["task_id"] == task["task_id"]
+    assert row["prompt"].startswith("'=HYPERLINK(")
+    assert row["file"] == f"pika/{task['file']['filename']}"
+    assert (row["state"], row["model"]) == ("saved", "1.5")
+    (row,) = csv_rows(comfy, f"?from={start}&state=refused")
+    assert row["number"] == str(refused)
+    assert csv_rows(comfy, f"?from={start}&to={start}&state=refused") == []
+
+
+def test_totals_count_today_and_this_month(comfy: Comfy) -> None:
+    """Every task counts; the amount is of those with a known price, and the others are counted.
+    Tasks of other gateways have prices in another unit."""
+    before = get(comfy, "totals")
+    create_task(comfy, "Without a price", wait=False)
+    priced = add_entry(comfy, "priced", base_url=newest_address(comfy), price=0.25)
+    elsewhere = add_entry(comfy, "elsewhere", base_url="https://elsewhere.example", price=9.0)
+    with closing(journal_of(comfy)) as journal:
+        for number in (priced, elsewhere):
+            journal.mark_sent(number, "another")
+            journal.record_task(journal.get(number), f"task-{number}")
+    after = get(comfy, "totals")
+    for name in ("today", "month"):
+        change = {key: after[name][key] - before[name][key] for key in after[name]}
+        assert change == {"count": 3, "amount": 0.25, "unpriced": 1, "elsewhere": 1}
+    assert after["currency"] == ""
+
+
+def newest_address(comfy: Comfy) -> str:
+    """The address of the gateway that the newest task belongs to."""
+    with closing(journal_of(comfy)) as journal:
+        return journal.entries(limit=1)[0].base_url

@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 
 import av
 import numpy as np
+import sqlalchemy as sa
 
 from pika_api.gateway import Client, RetryPolicy
 from pika_api.journal import LEASE, BootTime, Intent, Journal, SystemClocks
@@ -61,13 +62,19 @@ def client_of(url: str, key: str = KEY, **options: Any) -> Iterator[Client]:
 
 @dataclass
 class ServiceHarness:
-    """A gateway, and services with a journal in one folder."""
+    """A gateway, and services with a journal in one folder, or in another database."""
 
     gateway: Simulator
     home: Path
     policy: ServicePolicy = field(default_factory=ServicePolicy)
     lease: float = LEASE
+    database: str = ""
     _services: list[Service] = field(default_factory=list)
+
+    @property
+    def journal_url(self) -> str | sa.URL:
+        """The address of the journal."""
+        return self.database or sqlite_url(self.home)
 
     @property
     def journal(self) -> Journal:
@@ -101,7 +108,7 @@ class ServiceHarness:
         values = {"api_key": self.gateway.key, "base_url": self.gateway.url, **settings}
         service = Service(
             Settings(**values),
-            journal or Journal(sqlite_url(self.home), lease=self.lease),
+            journal or Journal(self.journal_url, lease=self.lease, spool=self.home / "spool"),
             output or self.output,
             policy=self.policy,
         )

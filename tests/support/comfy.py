@@ -14,7 +14,6 @@ from devtools.comfyui import (
     NodeError,
     Rejected,
     Run,
-    free_port,
     install_pack,
 )
 
@@ -28,7 +27,6 @@ __all__ = [
     "NodeError",
     "Rejected",
     "Run",
-    "free_port",
     "install",
 ]
 

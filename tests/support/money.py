@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from pika_api import progress
 from pika_api.errors import PikaError, SubmitUnknown, TaskError
@@ -168,12 +169,16 @@ class Worker:
             self._answers.put(json.loads(line))
         self._answers.put({"gone": True})
 
-    def open(self, gateway: Simulator, home: Path, clock: float = 0.0) -> Worker:
+    def open(
+        self, gateway: Simulator, home: Path, clock: float = 0.0, database: str = ""
+    ) -> Worker:
         """Give it a gateway and a journal, or others than before; returns itself.
 
-        Its wall clock is wrong by `clock` seconds.
+        Its wall clock is wrong by `clock` seconds. The journal is a file in `home`, or in the
+        `database`.
         """
         values = {"key": gateway.key, "base_url": gateway.url, "home": str(home), "lease": LEASE}
+        values["database"] = database
         self.tell("open", clock=clock, **values)
         assert self.answer() == {"open": True}
         return self
@@ -232,6 +237,11 @@ def hold(worker: Worker, harness: ServiceHarness) -> None:
 
     def held() -> bool:
         worker.stop()
+        if harness.database:
+            if _is_busy(harness.database):
+                worker.go_on()
+                return False
+            return True
         with contextlib.closing(
             sqlite3.connect(harness.home / "journal.sqlite3", timeout=0.0)
         ) as database:
@@ -243,6 +253,15 @@ def hold(worker: Worker, harness: ServiceHarness) -> None:
         return True
 
     until(held, what="a moment without a write")
+
+
+def _is_busy(database: str) -> bool:
+    """Whether another connection to a PostgreSQL database is in a transaction."""
+    engine = sa.create_engine(database, poolclass=sa.NullPool)
+    with engine.connect() as connection:
+        query = """SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+        AND pid <> pg_backend_pid() AND state <> 'idle'"""
+        return bool(connection.exec_driver_sql(query).scalar())
 
 
 @contextlib.contextmanager

@@ -25,7 +25,8 @@ def open_service(given: dict[str, Any]) -> Service:
     home = Path(given["home"])
     settings = Settings(api_key=given["key"], base_url=given["base_url"])
     clocks = WrongClocks(given.get("clock", 0.0))
-    journal = Journal(sqlite_url(home), clocks, lease=given["lease"])
+    url = given["database"] or sqlite_url(home)
+    journal = Journal(url, clocks, lease=given["lease"], spool=home / "spool")
     return Service(settings, journal, home / "output")
 
 

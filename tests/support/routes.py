@@ -12,7 +12,7 @@ from typing import Any
 import requests
 import sqlalchemy as sa
 
-from pika_api.journal import Journal
+from pika_api.journal import Clocks, Journal
 from pika_api.journal.schema import TASKS
 from pika_api.settings import sqlite_url
 from support.api import intent
@@ -32,9 +32,9 @@ def settings_file(comfy: Comfy) -> Path:
     return home(comfy) / "settings.json"
 
 
-def journal_of(comfy: Comfy) -> Journal:
+def journal_of(comfy: Comfy, clocks: Clocks | None = None) -> Journal:
     """The journal of a ComfyUI, opened by another process."""
-    return Journal(sqlite_url(home(comfy)))
+    return Journal(sqlite_url(home(comfy)), clocks)
 
 
 @contextmanager

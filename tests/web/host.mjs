@@ -68,6 +68,8 @@ export function settings(changes = {}) {
     max_body_mb: { value: 20, default: 20, source: "default", min: 0.2, max: 1000 },
     daily_limit: { value: 0, default: 0, source: "default", min: 0, max: 1000000 },
     run_limit: { value: 0, default: 0, source: "default", min: 0, max: 1000000 },
+    daily_cost_limit: { value: 0, default: 0, source: "default", min: 0, max: 1000000000 },
+    min_balance: { value: 0, default: 0, source: "default", min: 0, max: 1000000000 },
     price: { value: null, default: null, source: "default", min: 0, max: 1000000 },
     currency: { value: "", default: "", source: "default" },
     problem: "",

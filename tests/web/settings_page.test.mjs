@@ -275,10 +275,13 @@ test("every setting of the page has a name and a tooltip", async () => {
   assert.deepEqual(
     registered.map(({ id }) => id),
     [
-      ...["ApiKey", "BaseUrl", "Connection", "DailyLimit", "RunLimit", "Price", "Currency"],
-      ...["Base64Style", "MaxRequests", "MaxBodyMb", "Notifications", "Diagnostics"],
+      ...["ApiKey", "BaseUrl", "Connection", "DailyLimit", "RunLimit", "DailyCostLimit", "MinBalance"],
+      ...["Price", "Currency", "Base64Style", "MaxRequests", "MaxBodyMb", "Notifications", "Diagnostics"],
+      "LimitsOffered",
     ].map((id) => `Pika.${id}`),
   );
+  const { type: hidden } = registered.pop();
+  assert.equal(hidden, "hidden", "the last one is not on the page");
   for (const { name, tooltip, category, type } of registered) {
     for (const text of [name, tooltip, category[1]]) assert.doesNotMatch(text, /^settings\./);
     assert.equal(type().tagName, "div");

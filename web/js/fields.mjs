@@ -21,6 +21,8 @@ const VARIABLES = {
   max_body_mb: "PIKA_MAX_BODY_MB",
   daily_limit: "PIKA_DAILY_LIMIT",
   run_limit: "PIKA_RUN_LIMIT",
+  daily_cost_limit: "PIKA_DAILY_COST_LIMIT",
+  min_balance: "PIKA_MIN_BALANCE",
   price: "PIKA_PRICE",
   currency: "PIKA_CURRENCY",
 };
@@ -107,7 +109,7 @@ export function addressField() {
   });
 }
 
-/** @param {"max_requests" | "max_body_mb" | "daily_limit" | "run_limit" | "price"} name */
+/** @param {"max_requests" | "max_body_mb" | "daily_limit" | "run_limit" | "daily_cost_limit" | "min_balance" | "price"} name */
 export function numberField(name) {
   const input = element("input", { type: "number", className: "pika-input short", step: "any" });
   /** @param {Settings} settings */

@@ -100,6 +100,41 @@ export function watchTaskEnds(onEnd) {
   api.addEventListener(name, ({ detail }) => onEnd(/** @type {any} */ (detail)));
 }
 
+/**
+ * A choice of the user in ComfyUI's settings; undefined where there is none.
+ * @param {string} id
+ * @returns {unknown}
+ */
+export function storedChoice(id) {
+  // The editor's types know its own ids only.
+  return app.extensionManager?.setting?.get?.(/** @type {"Comfy.Locale"} */ (id));
+}
+
+/**
+ * Stores a choice in ComfyUI's settings, which every client can read.
+ * @param {string} id
+ * @param {boolean} value
+ */
+export function storeChoice(id, value) {
+  app.extensionManager?.setting?.set?.(
+    /** @type {"Comfy.Locale"} */ (id),
+    /** @type {any} */ (value),
+  );
+}
+
+/**
+ * Has the browser save a file.
+ * @param {Blob} content
+ * @param {string} name
+ */
+export function saveFile(content, name) {
+  const href = URL.createObjectURL(content);
+  const link = Object.assign(document.createElement("a"), { href, download: name });
+  link.click();
+  // The browser has begun to save it then.
+  setTimeout(() => URL.revokeObjectURL(href), 60_000);
+}
+
 /** @param {string} command */
 export async function runCommand(command) {
   await app.extensionManager?.command?.execute?.(command);

@@ -29,22 +29,49 @@ export function post(path, body = {}) {
 }
 
 /**
+ * A file, read completely.
+ * @param {string} path
+ * @returns {Promise<Blob>} rejected with RequestError
+ */
+export async function getFile(path) {
+  const response = await send(path, {});
+  if (!response.ok) throw await errorOf(response);
+  try {
+    return await response.blob();
+  } catch {
+    throw new RequestError(t("errors.unreachable")); // cut off
+  }
+}
+
+/**
  * @param {string} path
  * @param {{ method?: string, headers?: Record<string, string>, body?: string }} options
  */
 async function call(path, options) {
+  const response = await send(path, options);
+  if (!response.ok) throw await errorOf(response);
+  return jsonOf(response);
+}
+
+/** @param {Response} response */
+async function errorOf(response) {
+  const answer = await jsonOf(response);
+  return new RequestError(answer.error ?? `HTTP ${response.status}`);
+}
+
+/**
+ * @param {string} path
+ * @param {{ method?: string, headers?: Record<string, string>, body?: string }} options
+ */
+async function send(path, options) {
   // Another origin's page cannot send this header without the server's consent.
   const own = { "X-Pika-Editor": "1", "Accept-Language": locale() };
   const headers = { ...options.headers, ...own };
-  let response;
   try {
-    response = await api.fetchApi(`/pika/${path}`, { ...options, headers });
+    return await api.fetchApi(`/pika/${path}`, { ...options, headers });
   } catch {
     throw new RequestError(t("errors.unreachable"));
   }
-  const answer = await jsonOf(response);
-  if (!response.ok) throw new RequestError(answer.error ?? `HTTP ${response.status}`);
-  return answer;
 }
 
 /**

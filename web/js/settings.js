@@ -8,6 +8,7 @@ import { loadStyle } from "./dom.mjs";
 import { addressField, choiceField, connectionField, numberField, textField } from "./fields.mjs";
 import { loadStrings, t } from "./i18n.mjs";
 import { keyField } from "./key_field.mjs";
+import { OFFERED, withOffer } from "./limits_offer.mjs";
 import { notificationField } from "./notification_field.mjs";
 
 loadStyle();
@@ -35,8 +36,10 @@ app.registerExtension({
     setting("ApiKey", "api_key", "gateway", 120, keyField),
     setting("BaseUrl", "base_url", "gateway", 110, addressField),
     setting("Connection", "connection", "gateway", 100, connectionField),
-    setting("DailyLimit", "daily_limit", "cost", 60, () => numberField("daily_limit")),
-    setting("RunLimit", "run_limit", "cost", 50, () => numberField("run_limit")),
+    setting("DailyLimit", "daily_limit", "cost", 60, () => withOffer(numberField("daily_limit"))),
+    setting("RunLimit", "run_limit", "cost", 58, () => numberField("run_limit")),
+    setting("DailyCostLimit", "daily_cost_limit", "cost", 56, () => numberField("daily_cost_limit")),
+    setting("MinBalance", "min_balance", "cost", 54, () => numberField("min_balance")),
     setting("Price", "price", "cost", 48, () => numberField("price")),
     setting("Currency", "currency", "cost", 46, () => textField("currency")),
     setting("Base64Style", "base64_style", "requests", 30, () => choiceField("base64_style")),
@@ -44,5 +47,7 @@ app.registerExtension({
     setting("MaxBodyMb", "max_body_mb", "requests", 10, () => numberField("max_body_mb")),
     setting("Notifications", "notifications", "notices", 5, notificationField),
     setting("Diagnostics", "diagnostics", "help", 0, diagnosticsField),
+    // Not on the page: it remembers that the line about limits was shown.
+    { id: /** @type {any} */ (OFFERED), name: OFFERED, type: "hidden", defaultValue: false },
   ],
 });

@@ -2,20 +2,36 @@
 // The sidebar tab: the list of tasks with its search, and what stands in its place while it is empty.
 
 /** @import { TaskStore } from "./task_store.mjs" */
-/** @import { BalanceAnswer, KnownTask, Settings } from "./types.mjs" */
+/** @import { BalanceAnswer, KnownTask, Settings, Task } from "./types.mjs" */
 
 import { balances } from "./balance_store.mjs";
 import { button, element, icon, iconButton, spinner } from "./dom.mjs";
+import { filterBar } from "./filter_bar.mjs";
+import { FilteredTasks } from "./filtered_tasks.mjs";
 import { openSettings, runCommand } from "./host.mjs";
 import { t } from "./i18n.mjs";
+import { ROW_HEIGHT } from "./list_window.mjs";
 import { balanceTexts } from "./money.mjs";
 import { watchSettings } from "./settings_store.mjs";
 import { actions } from "./task_actions.mjs";
 import { TaskList } from "./task_list.mjs";
+import { exportTasks, readFiltered, readTotals } from "./task_requests.mjs";
 import { tasks } from "./task_store.mjs";
 import { matching } from "./task_words.mjs";
+import { TotalsView } from "./totals.mjs";
 
 const UPDATE_AGES_EVERY_MS = 20_000;
+/** Rows below the visible part of the list, before further ones are read. */
+const ROWS_AHEAD = 10;
+
+const browser = {
+  now: () => performance.now(),
+  /** @type {(action: () => void, delay: number) => unknown} */
+  setTimer: (action, delay) => setTimeout(action, delay),
+  /** @type {(timer: unknown) => void} */
+  clearTimer: (timer) => clearTimeout(/** @type {number} */ (timer)),
+  isHidden: () => document.hidden,
+};
 
 /**
  * Builds the page.
@@ -38,8 +54,12 @@ export function fillSidebar(container) {
   const banner = element("div", { className: "pika-banner", role: "status" });
   const blank = element("div", { className: "pika-blank" });
   const tools = element("div", { className: "pika-tools" }, search);
+  const filters = filterBar(applyFilters, exportTasks);
+  const filtered = new FilteredTasks(browser, readFiltered, () => show());
+  const totals = new TotalsView(browser, readTotals);
   const page = element("section", { className: "pika-ui pika-sidebar", ariaLabel: t("tasks.title") });
-  page.append(header, tools, banner, list.root, blank);
+  const top = element("div", {}, totals.root, tools, filters.root);
+  page.append(header, top, banner, list.root, blank);
   container.replaceChildren(page);
 
   let hasKey = true;
@@ -47,16 +67,25 @@ export function fillSidebar(container) {
   let currentBlank = "none";
   let newest = Infinity;
   let account = "";
+  let before = tasks.list;
 
   function show() {
-    const matches = matching(tasks.list, search.value);
+    if (tasks.list !== before) {
+      before = tasks.list;
+      filtered.changed();
+      totals.changed();
+    }
+    const matches = matching(filtered.isOn ? filtered.list.map(known) : tasks.list, search.value);
     list.show(matches);
     list.root.hidden = !matches.length;
-    tools.hidden = !tasks.list.length;
-    count.textContent = countText(matches.length, tasks.list.length);
+    top.hidden = tools.hidden = !tasks.list.length;
+    const found = filtered.isOn && !search.value.trim() ? filtered.count : matches.length;
+    count.textContent = countText(found, tasks.list.length);
     showBanner(banner);
+    readAhead();
     // Built again only for another kind: a button in it may have the focus.
-    const kind = matches.length ? "none" : blankKind(tasks, hasKey);
+    const emptyKind = filtered.isOn ? filteredBlankKind(filtered) : blankKind(tasks, hasKey);
+    const kind = matches.length ? "none" : emptyKind;
     if (kind !== currentBlank) blank.replaceChildren(...(kind === "none" ? [] : BLANKS[kind]()));
     currentBlank = kind;
     blank.hidden = kind === "none";
@@ -65,6 +94,19 @@ export function fillSidebar(container) {
     if (tasks.ready) newest = submitted;
   }
 
+  function applyFilters() {
+    list.scrollToTop();
+    filtered.set(filters.query());
+  }
+
+  /** Reads further tasks of the filter where the end of the list is near, or the search looks for more. */
+  function readAhead() {
+    const { scrollTop, clientHeight, scrollHeight } = list.root;
+    const isNearEnd = scrollTop + clientHeight + ROWS_AHEAD * ROW_HEIGHT > scrollHeight;
+    if (filtered.isOn && (isNearEnd || search.value.trim())) filtered.readMore();
+  }
+
+  list.root.addEventListener("scroll", readAhead);
   search.oninput = () => {
     list.scrollToTop();
     show();
@@ -76,21 +118,28 @@ export function fillSidebar(container) {
   };
   const stop = tasks.watch(show);
   const stopBalance = balances.open(() => showBalance(balance, balances.answer));
-  const timer = setInterval(() => list.updateAges(), UPDATE_AGES_EVERY_MS);
+  const timer = setInterval(() => {
+    list.updateAges();
+    filtered.set(filters.query()); // "today" is another day after midnight
+  }, UPDATE_AGES_EVERY_MS);
   show();
   watchSettings(page, (settings) => {
     // Where the settings cannot be read, the tasks cannot either, and the banner says so.
     if (!settings) return;
     hasKey = settings.api_key.set;
-    const before = account;
+    const earlier = account;
     account = accountOf(settings);
-    if (before && account !== before) balances.refresh();
+    if (earlier && account !== earlier) {
+      balances.refresh();
+      totals.changed();
+    }
     list.updateAges(); // the cards have the currency
     show();
   });
   return () => {
     stop();
     stopBalance();
+    totals.close();
     clearInterval(timer);
     page.remove();
   };
@@ -155,7 +204,26 @@ function showBanner(banner) {
   banner.replaceChildren(...(text ? [icon("exclamation-triangle"), message, again] : []));
 }
 
-/** @typedef {"unmatched" | "error" | "loading" | "empty" | "keyless"} BlankKind */
+/**
+ * A task of the filter, as the page knows it: the store may have a newer state of it.
+ * @param {Task} task
+ * @returns {KnownTask}
+ */
+function known(task) {
+  return tasks.task(task.number) ?? { ...task, elsewhere: false };
+}
+
+/** @typedef {"unmatched" | "unfiltered" | "error" | "loading" | "empty" | "keyless"} BlankKind */
+
+/**
+ * Why the list of a filter is empty.
+ * @param {Pick<FilteredTasks, "error" | "ready">} filtered
+ * @returns {BlankKind}
+ */
+export function filteredBlankKind({ error, ready }) {
+  if (error) return "unfiltered";
+  return ready ? "unmatched" : "loading";
+}
 
 /**
  * Why the list is empty.
@@ -173,6 +241,7 @@ export function blankKind({ list, error, ready }, hasKey) {
 /** @type {Record<BlankKind, () => Node[]>} */
 const BLANKS = {
   loading: () => [spinner(), element("p", { textContent: t("common.loading") })],
+  unfiltered: () => blank("exclamation-circle", t("tasks.blank.error"), t("tasks.blank.unfiltered_text")),
   unmatched: () => blank("search", t("tasks.blank.unmatched"), t("tasks.blank.unmatched_text")),
   error: () => {
     const again = button(t("common.again"), () => tasks.retry());

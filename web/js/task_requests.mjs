@@ -1,10 +1,10 @@
 // @ts-check
 // The requests to the server that are about tasks.
 
-/** @import { RefreshedTask, SentRequest, Task, TaskPage } from "./types.mjs" */
+/** @import { RefreshedTask, SentRequest, Task, TaskPage, TotalsAnswer } from "./types.mjs" */
 
-import { serverUrl } from "./host.mjs";
-import { get, post } from "./routes.mjs";
+import { saveFile, serverUrl } from "./host.mjs";
+import { get, getFile, post } from "./routes.mjs";
 
 const PAGE_SIZE = 500;
 
@@ -17,6 +17,35 @@ const PAGE_SIZE = 500;
  */
 export function readPage(before) {
   return get(`tasks?limit=${PAGE_SIZE}${before === undefined ? "" : `&before=${before}`}`);
+}
+
+/**
+ * The newest tasks that match a filter, or those before a number.
+ * @param {string} query see task_filter.mjs
+ * @param {number} limit
+ * @param {number} [before]
+ * @returns {Promise<TaskPage>}
+ */
+export function readFiltered(query, limit, before) {
+  return get(`tasks?${query}&limit=${limit}${before === undefined ? "" : `&before=${before}`}`);
+}
+
+/**
+ * What was spent today and this month.
+ * @returns {Promise<TotalsAnswer>}
+ */
+export function readTotals() {
+  return get("totals");
+}
+
+/**
+ * Has the browser save the paid tasks that match a filter.
+ * @param {string} query see task_filter.mjs
+ */
+export async function exportTasks(query) {
+  const file = await getFile(`ledger.csv${query && `?${query}`}`);
+  const { 0: day } = new Date().toISOString().split("T");
+  saveFile(file, `pika-tasks-${day}.csv`);
 }
 
 /**

@@ -59,7 +59,19 @@
  * @property {Task[]} tasks
  * @property {number} cursor what to ask with for the changes from now on
  * @property {boolean} more whether there are further tasks
+ * @property {number} [count] how many tasks match; only in the first page of a filter
  */
+
+/**
+ * What was spent since a time.
+ * @typedef {object} Totals
+ * @property {number} count how many tasks were or may have been paid
+ * @property {number} amount what those with a known price have cost, in the unit of the gateway
+ * @property {number} unpriced how many of this gateway have no known price
+ * @property {number} elsewhere how many belong to another gateway, whose prices have another unit
+ */
+
+/** @typedef {{ today: Totals, month: Totals, currency: string }} TotalsAnswer */
 
 /**
  * The answer to a request to refresh one task.
@@ -100,6 +112,8 @@
  * @property {NumberSetting} max_body_mb
  * @property {NumberSetting} daily_limit
  * @property {NumberSetting} run_limit
+ * @property {NumberSetting} daily_cost_limit in the unit of the balance
+ * @property {NumberSetting} min_balance
  * @property {OptionalNumberSetting} price null where it is learned from the gateway
  * @property {Setting<string>} currency
  * @property {string} problem why the settings cannot be used; empty where they can
