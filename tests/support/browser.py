@@ -53,7 +53,6 @@ def open_empty_editor(page: Page, url: str) -> None:
     if page.url.rstrip("/") != url:
         leave(page)
         open_editor(page, url)
-        page.evaluate(_EMPTY)  # a first visit shows an example of ComfyUI
         return
     page.unroute_all(behavior="ignoreErrors")
     page.context.clear_permissions()
