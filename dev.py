@@ -16,6 +16,7 @@ Environment variables:
 PIKA_DEV_CACHE    another cache folder
 COMFYUI_PATH      use this ComfyUI instead of the cached one
 COMFYUI_PYTHON    the interpreter for COMFYUI_PATH (default: its own, or the cached one)
+COMFYUI_FRONTEND  use the editor in this folder (its files "static") instead of ComfyUI's own
 CHROME_PATH       the browser for the tests (default: Chromium or Chrome if installed)
 PIKA_TEST_LONG    1 runs the long forms of the tests, as the nightly run does
 """

@@ -22,6 +22,7 @@ from ..pika_api.request import (
     check_url,
     parse_extra,
 )
+from ..pika_api.text import short_id
 from . import host, outgoing, progress
 from .language import say
 from .lists import STOP, Done, Ending, Outcome, may_skip, skip_message
@@ -282,9 +283,12 @@ async def submit(
 
 def _output(task_id: object, outcome: Outcome, composed: Composed) -> io.NodeOutput:
     # The same keys for every item of a list: ComfyUI merges them by the keys of the first.
-    return io.NodeOutput(
-        task_id, ui={"text": [say(outcome.text)], "images": list(composed.previews)}
-    )
+    ui = {
+        "text": [progress.node_text(say(outcome.text))],
+        "images": list(composed.previews),
+        progress.TASKS: [task_id] if isinstance(task_id, str) else [],
+    }
+    return io.NodeOutput(task_id, ui=ui)
 
 
 def describe(submitted: Submitted, composed: Composed, seed: int, service: Service) -> Outcome:
@@ -294,12 +298,13 @@ def describe(submitted: Submitted, composed: Composed, seed: int, service: Servi
             Ending.REUSED,
             Message(
                 "Reused task {task_id}, no new charge. Another seed creates a new take.",
-                task_id=submitted.task_id,
+                task_id=short_id(submitted.task_id),
             ),
         )
     cost = service.account.describe_cost(submitted.estimate)
     note = Message.joined(" · ", _rounded_seed(seed), _replacement(submitted), composed.note)
-    text = Message.joined(" · ", Message("task {task_id}", task_id=submitted.task_id), cost, note)
+    task = Message("task {task_id}", task_id=short_id(submitted.task_id))
+    text = Message.joined(" · ", task, cost, note)
     return Outcome(Ending.DONE, text, note, composed.request.prompt_text)
 
 
@@ -320,7 +325,7 @@ def _replacement(submitted: Submitted) -> str:
         return ""
     return Message(
         "a new task: the gateway does not know the earlier one ({replaced}) with the current key",
-        replaced=submitted.replaced,
+        replaced=short_id(submitted.replaced),
     )
 
 

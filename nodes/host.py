@@ -229,6 +229,15 @@ def check_interrupt() -> None:
         raise model_management.InterruptProcessingException
 
 
+def is_interrupt(error: BaseException) -> bool:
+    """Whether an error means that the execution was stopped: by the user, or, as a cancellation,
+    by the failure of another node.
+    """
+    return isinstance(
+        error, (asyncio.CancelledError, model_management.InterruptProcessingException)
+    )
+
+
 def free_memory() -> int:
     """Bytes of main memory that are free."""
     import torch

@@ -11,7 +11,7 @@ from comfy_api.latest import InputImpl, io
 from ..pika_api.errors import InvalidInput, JournalError, PikaError
 from ..pika_api.media import NotMedia, first_frame, last_frame
 from ..pika_api.message import Message
-from ..pika_api.text import is_task_id, sanitize
+from ..pika_api.text import is_task_id, sanitize, short_id
 from . import host, progress
 from .language import explain, say
 from .lists import STOP, Done, Ending, Outcome, may_skip, skip_message
@@ -108,7 +108,7 @@ class PikaStatus(io.ComfyNode):
             task.progress,
             task.result_url,
             json.dumps(task.response),
-            ui={"text": [text]},
+            ui={"text": [progress.node_text(text)], progress.TASKS: [task_id]},
         )
 
 
@@ -228,13 +228,14 @@ class PikaResult(io.ComfyNode):
                 if on_failure == STOP or not may_skip(error):
                     raise
                 display.skip(error)
-                return _skipped(say(skip_message(error, display.name, display.index)))
+                return _skipped(say(skip_message(error, display.name, display.index)), task_id)
             frame = await service.prepare(first_frame, collected.path, observer=display.observer)
             last: Frame | str | None = None
             if host.is_output_linked(LAST_IMAGE):
                 last = await service.prepare(_last_frame, collected.path, observer=display.observer)
-            display.finish(Outcome(Ending.DONE, describe(collected), collected.note))
-        return _output(collected, frame, last)
+            outcome = Outcome(Ending.DONE, describe(collected), collected.note)
+            display.finish(outcome)
+        return _output(collected, frame, last, say(outcome.text))
 
 
 def saved_state(service: Service) -> int:
@@ -301,19 +302,35 @@ def _prompt_of(task_id: str, service: Service) -> str:
     return entry.prompt if entry is not None else ""
 
 
-def _skipped(message: str) -> io.NodeOutput:
+def _skipped(message: str, task_id: str) -> io.NodeOutput:
     """Blocked outputs for a list item whose task has failed."""
     blocked = host.blocked(message)
     return io.NodeOutput(
-        blocked, blocked, blocked, blocked, ui={"images": [], "animated": (False,)}
+        blocked, blocked, blocked, blocked, ui=_display([], False, message, task_id)
     )
 
 
-def _output(collected: Collected, frame: Frame, last: Frame | str | None) -> io.NodeOutput:
+def _display(
+    images: list[dict[str, str]], is_video: bool, text: str, task_id: str
+) -> dict[str, Any]:
+    """What the editor shows of one item."""
+    # The same keys for every item of a list: ComfyUI merges them by the keys of the first.
+    return {
+        "images": images,
+        "animated": (is_video,),
+        "text": [progress.node_text(text)],
+        progress.TASKS: [task_id],
+    }
+
+
+def _output(
+    collected: Collected, frame: Frame, last: Frame | str | None, text: str
+) -> io.NodeOutput:
     """The node's outputs.
 
     Args:
         last: The last frame, why there is none, or None if nobody wants it.
+        text: What the node says about the file.
     """
     import torch
 
@@ -327,11 +344,12 @@ def _output(collected: Collected, frame: Frame, last: Frame | str | None) -> io.
         torch.from_numpy(frame),
         collected.result_url,
         last_image,
-        # The same keys for every item of a list: ComfyUI merges them by the keys of the first.
-        ui={
-            "images": [{"filename": name, "subfolder": subfolder, "type": "output"}],
-            "animated": (is_video,),
-        },
+        ui=_display(
+            [{"filename": name, "subfolder": subfolder, "type": "output"}],
+            is_video,
+            text,
+            collected.task_id,
+        ),
     )
 
 
@@ -351,7 +369,7 @@ def video_of(collected: Collected) -> Any:
 
 def describe(collected: Collected) -> Message:
     """What the node displays about a saved file."""
-    return Message.joined(" · ", *facts(collected), collected.task_id, collected.note)
+    return Message.joined(" · ", *facts(collected), short_id(collected.task_id), collected.note)
 
 
 def facts(collected: Collected) -> list[str]:

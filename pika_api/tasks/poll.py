@@ -133,6 +133,7 @@ class Poller:
         grace = self._policy.new_task_grace if _is_own(entry) else 0.0
         state = _PollState(age_at_start, grace, address_proven=_is_described(entry))
         while True:
+            state.age = age_at_start + time.monotonic() - started
             task = await self._read_and_report(task_id, state, observer)
             if task is not None and task.status is Status.FINISHED:
                 return task

@@ -184,9 +184,10 @@ def test_blueprint_is_one_node_and_sends_its_inputs(
     typed = {"prompt_text": prompt, "motion": 3, "aspect_ratio": "1:1", "seed": 5}
     widgets = editor.evaluate(FILL, typed)
     with_image = blueprint.startswith("Image")
+    camera = ("zoom", "pan", "tilt", "rotate") if with_image else ()
     assert widgets == [
         *("prompt_text", "negative_prompt", "pikaffect", "aspect_ratio"),
-        *("frame_rate", "guidance_scale", "motion", "seed"),
+        *("frame_rate", "guidance_scale", "motion", *camera, "seed"),
     ]
     editor.evaluate(CONNECT, with_image)
     before = len(gateway.charged)
@@ -198,8 +199,10 @@ def test_blueprint_is_one_node_and_sends_its_inputs(
     assert body["options"]["parameters"]["motion"] == 3
     assert ("image" in body) == with_image
     assert frames(result(keyed, gateway, task_id))
-    (address,) = wait_for_videos(editor, 1)
-    assert "blueprint_" in address
+    addresses = wait_for_videos(editor, 2)
+    assert len(addresses) == 2
+    assert any("blueprint_" in address for address in addresses)
+    assert any(task_id in address for address in addresses)
     assert complaints(editor) == []
     assert page_errors.about("extensions/comfyui-pika") == []
 

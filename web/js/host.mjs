@@ -101,6 +101,24 @@ export function watchTaskEnds(onEnd) {
 }
 
 /**
+ * Calls `action` at an event of a run, with what the server says about it.
+ * @template Detail
+ * @param {string} name
+ * @param {(detail: Detail) => void} action
+ */
+export function onRunEvent(name, action) {
+  const known = /** @type {"executed"} */ (name);
+  api.addEventListener(known, ({ detail }) => action(/** @type {any} */ (detail)));
+}
+
+/** The workflow whose tab is in front; undefined where the editor does not say. */
+export function activeWorkflow() {
+  /** @type {{ workflow?: { activeWorkflow?: { path?: string } | null } }} */
+  const manager = /** @type {object} */ (app.extensionManager);
+  return manager?.workflow?.activeWorkflow?.path;
+}
+
+/**
  * A choice of the user in ComfyUI's settings; undefined where there is none.
  * @param {string} id
  * @returns {unknown}

@@ -156,6 +156,8 @@
  * @typedef {object} NodeOutput
  * @property {object[]} [images]
  * @property {boolean[]} [animated]
+ * @property {string[]} [text]
+ * @property {string[]} [pika_tasks] the whole ids of the tasks that the texts are about
  */
 
 export {};
