@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.comfy, pytest.mark.browser]
 
-EXAMPLE = "pika_text_to_video"
+EXAMPLE = "01 Text to video"
 #: The beginning of the example's prompt.
 PROMPT = "A lighthouse on a cliff"
 CANCEL = re.compile("Cancel current run|取消当前(任务|运行)")

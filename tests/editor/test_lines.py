@@ -118,7 +118,7 @@ def test_nodes_say_what_a_run_means_for_the_money(
     after the run, and no video of an earlier run is left. A failure has the gateway's own words, as
     text. A click on the start of an id copies the whole."""
     page = rendering
-    open_workflow(page, EXAMPLES / "pika_text_to_video.json")
+    open_workflow(page, EXAMPLES / "01 Text to video.json")
     prompt(page, f"A medlar {len(gateway.charged)}")
     assert run_workflow(page) == "execution_success"
     first = gateway.charged[-1]

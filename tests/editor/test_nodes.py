@@ -118,10 +118,10 @@ def test_missing_example_image_is_uploaded_once(
     image.unlink(missing_ok=True)
     with listening(page, "request", record):
         open_editor(page, keyless.url)  # it reads the list of input files now
-        open_workflow(page, EXAMPLES / "pika_text_to_video.json")
+        open_workflow(page, EXAMPLES / "01 Text to video.json")
         assert not image.exists()
         for _ in range(2):
-            open_workflow(page, EXAMPLES / "pika_image_to_video.json")
+            open_workflow(page, EXAMPLES / "02 Image to video.json")
             page.wait_for_function(f"() => ({_PICTURE})().length === 1")
             assert page.evaluate(_PICTURE) == ["pika_example.jpg"]
     bundled = EXAMPLES.parent / "web" / "example" / "pika_example.jpg"
@@ -213,7 +213,7 @@ def test_list_shows_which_clips_are_missing(
 ) -> None:
     """The example for several clips, with one prompt that is refused at submit and one that fails
     later: both nodes show how many came and which did not. The video of the others plays."""
-    open_workflow(editor, EXAMPLES / "pika_prompt_list.json")
+    open_workflow(editor, EXAMPLES / "05 Several clips at once.json")
     editor.evaluate(_SET_LINES, "Shown knife\nShown pear\nShown forbidden plum\nShown fig")
     words = {"error": {"message": "blocked by moderation"}}
     gateway.fault(on="submit", status=400, body=words, prompt="Shown knife")
@@ -234,7 +234,7 @@ def test_list_shows_which_clips_are_missing(
 
 def assert_shows_progress_and_video(page: Page, gateway: Simulator, prompt: str) -> None:
     """Run the example with small nodes, and look at Pika Result before and after the task's end."""
-    open_workflow(page, EXAMPLES / "pika_text_to_video.json")
+    open_workflow(page, EXAMPLES / "01 Text to video.json")
     page.evaluate(_SHRINK, prompt)
     with held_tasks(gateway) as tasks:
         press_run(page)

@@ -130,7 +130,7 @@ def test_broken_setting_leads_to_the_settings_page(keyless: Comfy, editor: Page)
     It names the problem and opens the page where it can be corrected."""
     broken = {"api_key": "some-key-of-some-length", "max_requests": "many"}
     settings_file(keyless).write_text(json.dumps(broken), "utf-8")
-    open_workflow(editor, EXAMPLES / "pika_text_to_video.json")
+    open_workflow(editor, EXAMPLES / "01 Text to video.json")
     press_run(editor)
     dialog = editor.get_by_role("dialog", name="The Pika settings cannot be used")
     dialog.wait_for()
@@ -148,7 +148,7 @@ def test_missing_key_is_asked_for_and_the_run_repeated(
     page = editor
     save_settings(keyless, base_url=gateway.url)
     charged = len(gateway.charged)
-    open_workflow(page, EXAMPLES / "pika_text_to_video.json")
+    open_workflow(page, EXAMPLES / "01 Text to video.json")
     page.evaluate(SET_PROMPT, "A video after the key was asked for")
     press_run(page)
     dialog = page.get_by_role("dialog", name="Pika needs an API key")
