@@ -49,10 +49,17 @@ _SELECT = """(type) => {
 }"""
 
 
+#: The nodes that the pack has in this ComfyUI. Some versions have nodes of the former ids themselves.
+_OURS = """() => Object.entries(window.LiteGraph.registered_node_types)
+  .filter(([, { nodeData }]) => nodeData?.python_module === 'custom_nodes.ComfyUI-Pika')
+  .map(([name]) => name)"""
+
+
 def node_texts(language: str) -> dict[str, Any]:
-    """The nodes' texts in a language."""
+    """The nodes' texts in a language, by the nodes' ids."""
     file = ROOT / "locales" / language / "nodeDefs.json"
-    return dict(json.loads(file.read_text("utf-8")))
+    texts = json.loads(file.read_text("utf-8"))
+    return {name.partition(" (")[0]: text for name, text in texts.items()}
 
 
 SET_THEME = "(name) => window.app.extensionManager.setting.set('Comfy.ColorPalette', name)"
@@ -85,7 +92,11 @@ def language(request: pytest.FixtureRequest, unconfigured: Comfy, tab: Page) -> 
 def test_nodes_have_the_texts_of_the_users_language(tab: Page, language: str) -> None:
     """Every name, description and tooltip on a node is in the user's language, also in editors
     that lose a pack's translations."""
-    for node, texts in node_texts(language).items():
+    ours = tab.evaluate(_OURS)
+    assert "PikaGenerate" in ours
+    assert len(ours) in (8, 15)
+    for node in ours:
+        texts = node_texts(language)[node]
         on_node = tab.evaluate(_ADD_NODE, node)
         names = {name: text["name"] for name, text in texts["inputs"].items()}
         assert on_node["title"] == texts["display_name"]
@@ -130,7 +141,7 @@ def test_messages_of_a_run_are_in_the_users_language(
         "zh": ("任务 ", "不会自动重新发送任何请求。"),
     }[language]
     assert next_step in message
-    tab.get_by_text(submitted + gateway.charged[-1]).first.wait_for()
+    tab.get_by_text(submitted + gateway.charged[-1][:8]).first.wait_for()
 
 
 @only_chinese

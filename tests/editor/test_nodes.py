@@ -147,7 +147,9 @@ def test_new_node_has_room_for_its_prompt_and_proposes_what_follows(editor: Page
         page.mouse.up()
 
     drop("context menu")
-    entries = page.locator(".litecontextmenu .litemenu-entry").all_inner_texts()
+    menu = page.locator(".litecontextmenu .litemenu-entry")
+    menu.filter(has_text="Search").wait_for()
+    entries = menu.all_inner_texts()
     proposed = entries[entries.index("Search") + 1 :]
     assert [text for text in proposed if text][:2] == ["PikaResult", "PikaStatus"]
     page.keyboard.press("Escape")

@@ -150,3 +150,27 @@ test("a collapsed node keeps its size, and an editor without such widgets shows 
   assert.deepEqual([older.size, older.widgets.length], [[340, 400], 1]);
   showLine(older, NOTHING, { withMedia: false });
 });
+
+test("in Nodes 2.0 a node's element gets the height of all changes before a frame", (context) => {
+  const frames = [];
+  const { querySelector } = document;
+  context.after(() => Object.assign(document, { querySelector }));
+  globalThis.requestAnimationFrame = (draw) => frames.push(draw);
+  const heights = { "--node-height": "400px" };
+  const drawn = {
+    style: { getPropertyValue: (name) => heights[name], setProperty: (name, value) => (heights[name] = value) },
+  };
+  document.querySelector = () => drawn;
+  const node = graphNode();
+  showLine(node, line({ text: "pending" }), { withMedia: false });
+  showLine(node, line({ text: "pending\nword".repeat(3) }), { withMedia: false });
+  for (const draw of frames.splice(0)) draw();
+  assert.equal(heights["--node-height"], `${400 + heightOf(node)}px`);
+  showLine(node, NOTHING, { withMedia: false });
+  for (const draw of frames.splice(0)) draw();
+  assert.equal(heights["--node-height"], "400px");
+  showLine(node, line({ text: "pending" }), { withMedia: false });
+  heights["--node-height"] = "500px"; // an editor that follows the size itself
+  for (const draw of frames.splice(0)) draw();
+  assert.equal(heights["--node-height"], "500px");
+});

@@ -74,6 +74,10 @@ const VIDEO_WIDGET = "video-preview";
 /** The CSS property with a node's height in Nodes 2.0. */
 const NODE_HEIGHT = "--node-height";
 
+/** By how much the elements of nodes become higher at the next frame: several changes may precede it.
+ * @type {WeakMap<HTMLElement, number>} */
+const heightChanges = new WeakMap();
+
 /**
  * Chooses a page in the open settings dialog.
  *
@@ -367,9 +371,14 @@ export function changeHeight(node, difference) {
   const [width = 0, height = 0] = node.size;
   node.setSize([width, Math.max(height + difference, node.computeSize()[1])]);
   if (!drawn || !before) return;
+  const waiting = heightChanges.get(drawn);
+  heightChanges.set(drawn, (waiting ?? 0) + difference);
+  if (waiting !== undefined) return;
   requestAnimationFrame(() => {
+    const sum = heightChanges.get(drawn) ?? 0;
+    heightChanges.delete(drawn);
     if (drawn.style.getPropertyValue(NODE_HEIGHT) !== before) return;
-    drawn.style.setProperty(NODE_HEIGHT, `${parseFloat(before) + difference}px`);
+    drawn.style.setProperty(NODE_HEIGHT, `${parseFloat(before) + sum}px`);
   });
 }
 
