@@ -49,7 +49,7 @@ _SELECT = """(type) => {
 }"""
 
 
-#: The nodes that the pack has in this ComfyUI. Some versions have nodes of the former ids themselves.
+#: The nodes that the pack has in this ComfyUI. Some versions have those of the former ids themselves.
 _OURS = """() => Object.entries(window.LiteGraph.registered_node_types)
   .filter(([, { nodeData }]) => nodeData?.python_module === 'custom_nodes.ComfyUI-Pika')
   .map(([name]) => name)"""
