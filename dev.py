@@ -4,13 +4,14 @@ python dev.py demo                 create a video from an image, without an acco
 python dev.py editor [--live]      open the graph editor with the pack in the browser, until Ctrl-C
 python dev.py test [pytest args]   run lint, type checks and all tests
 python dev.py free [pytest args]   run the tests that need no ComfyUI, on this Python
+python dev.py editors [version …]  run browser tests with other versions of ComfyUI's editor
 python dev.py bench [args]         run the benchmarks
 python dev.py pictures [args]      take the screenshots for README and the templates
 python dev.py mutants [name …]     check which small changes to the code no test notices
 python dev.py pack                 create and check the archive for the Comfy registry
 
 The first run installs ComfyUI and its requirements in a cache folder outside the checkout.
-`bench`, `pictures`, `mutants` and `editor` have their own --help.
+`bench`, `editor`, `editors`, `mutants` and `pictures` have their own --help.
 
 Environment variables:
 PIKA_DEV_CACHE    another cache folder

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from devtools import ROOT, mutation
+from devtools import editors as other_editors
 from devtools.registry import comfy_cli
 from devtools.setup import javascript
 from devtools.setup.browser import ensure_chromium
@@ -66,6 +67,11 @@ def editor(arguments: list[str]) -> int:
     """The graph editor, until Ctrl-C."""
     used = host()
     return call([used.python, "-m", "devtools.editor", *arguments], using(used))
+
+
+def editors(arguments: list[str]) -> int:
+    """Browser tests with other versions of ComfyUI's editor."""
+    return other_editors.main(arguments, using(host()), call)
 
 
 def pictures(arguments: list[str]) -> int:
@@ -211,6 +217,7 @@ COMMANDS: Mapping[str, Callable[[list[str]], int]] = {
     "test": test,
     "free": free,
     "bench": bench,
+    "editors": editors,
     "pictures": pictures,
     "pack": pack,
     "mutants": mutants,

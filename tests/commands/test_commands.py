@@ -19,6 +19,7 @@ from devtools import ROOT
 from devtools.commands import COMMANDS, INTERRUPTED, using
 from devtools.demo import describe_video
 from devtools.editor import has_browser, own_port
+from devtools.editors import VERSIONS
 from devtools.mutation import LISTED, listed
 from devtools.setup.environment import cache_folder, host
 from devtools.setup.pythons import OLDEST, find_python
@@ -131,6 +132,13 @@ def test_pictures_are_taken(apart: Environment, tmp_path: Path) -> None:
     for path in ("example_workflows/01 Text to video", "docs/sidebar", "docs/settings"):
         with Image.open(tmp_path / f"{path}.jpg") as picture:
             assert min(picture.size) > 200
+
+
+@pytest.mark.browser
+def test_editors_runs_tests_with_another_editor(shared: Environment) -> None:
+    """The newest version that is listed opens, with the pack's nodes."""
+    test = "tests/editor/test_opening.py::test_editor_opens_without_a_dialog"
+    assert "1 passed" in run(shared, "editors", list(VERSIONS)[-1], "--tests", test)
 
 
 def test_every_benchmark_runs(shared: Environment) -> None:

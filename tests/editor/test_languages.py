@@ -13,7 +13,14 @@ from devtools.comfyui.pages import EXAMPLES, open_workflow, run_workflow
 from simulator import Simulator
 from support.browser import close_dialogs, leave, open_empty_editor
 from support.comfy import Comfy
-from support.editor import card, editor_with, open_settings, open_tasks, worst_contrast
+from support.editor import (
+    card,
+    editor_with,
+    open_settings,
+    open_tasks,
+    set_look,
+    worst_contrast,
+)
 from support.graphs import text_to_video
 from support.routes import settings_file
 
@@ -49,7 +56,7 @@ _SELECT = """(type) => {
 }"""
 
 
-#: The nodes that the pack has in this ComfyUI. Some versions have those of the former ids themselves.
+#: The nodes that the pack has in this ComfyUI: some versions have those of the former ids.
 _OURS = """() => Object.entries(window.LiteGraph.registered_node_types)
   .filter(([, { nodeData }]) => nodeData?.python_module === 'custom_nodes.ComfyUI-Pika')
   .map(([name]) => name)"""
@@ -61,10 +68,6 @@ def node_texts(language: str) -> dict[str, Any]:
     texts = json.loads(file.read_text("utf-8"))
     return {name.partition(" (")[0]: text for name, text in texts.items()}
 
-
-SET_THEME = "(name) => window.app.extensionManager.setting.set('Comfy.ColorPalette', name)"
-#: Whether this is the theme of the page.
-HAS_THEME = "(name) => document.body.classList.contains('dark-theme') === (name === 'dark')"
 
 #: Whether every card's buttons are visible and below its texts.
 BUTTONS_ARE_APART = """() => [...document.querySelectorAll('.pika-card')].every((card) => {
@@ -182,8 +185,7 @@ def test_sidebar_in_chinese_in_both_themes_and_narrow(
     card(tab, "A medlar, saved").get_by_text("已保存").wait_for()
     sidebar.get_by_role("searchbox").fill("")
     for theme in ("light", "dark"):
-        tab.evaluate(SET_THEME, theme)
-        tab.wait_for_function(HAS_THEME, arg=theme)
+        set_look(tab, theme)
         card(tab, "失败").first.hover()
         ratio, text = worst_contrast(tab, ".pika-sidebar")
         assert ratio >= 4.5, text

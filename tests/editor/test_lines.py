@@ -21,7 +21,7 @@ from devtools.comfyui.pages import (
     wait_for_video,
 )
 from simulator import Simulator
-from support.browser import close_dialogs
+from support.browser import close_dialogs, leave, open_empty_editor
 from support.comfy import Comfy
 from support.editor import assert_no_errors, editor_with
 from support.gateway import held_tasks
@@ -66,12 +66,20 @@ _SAVED = """() => {
 _COPIED = "() => navigator.clipboard.readText()"
 
 
-@pytest.fixture(params=[False, True], ids=["classic", "nodes 2.0"])
-def rendering(request: pytest.FixtureRequest, keyed: Comfy, page: Page) -> Iterator[Page]:
-    """An editor with this rendering."""
-    with editor_with(page, keyed, {"VueNodes.Enabled": request.param}):
-        page.context.grant_permissions(["clipboard-read", "clipboard-write"])
-        yield page
+@pytest.fixture(scope="module", params=[False, True], ids=["classic", "nodes 2.0"])
+def opened(request: pytest.FixtureRequest, unconfigured: Comfy, tab: Page) -> Iterator[Page]:
+    """An editor with this rendering, loaded once for all tests."""
+    leave(tab)
+    with editor_with(tab, unconfigured, {"VueNodes.Enabled": request.param}):
+        yield tab
+
+
+@pytest.fixture
+def rendering(opened: Page, keyed: Comfy) -> Page:
+    """The same without what the test before has left."""
+    open_empty_editor(opened, keyed.url)
+    opened.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    return opened
 
 
 def wait_for_line(page: Page, start: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from devtools.comfyui.pages import open_editor, wait_for_video
 from simulator import Simulator
-from support.browser import leave
+from support.browser import leave, open_empty_editor
 from support.comfy import Comfy
 from support.editor import assert_no_errors, open_settings
 from support.gateway import held_tasks
@@ -52,17 +52,25 @@ def _no_tasks(keyless: Comfy) -> None:
     forget_all_tasks(keyless)
 
 
-@pytest.fixture
-def editors(keyed: Comfy, page: Page) -> Iterator[tuple[Page, Page]]:
-    """Two tabs with the editor, the first one as it is for a new user."""
-    open_editor(page, keyed.url)
-    other = page.context.new_page()
-    open_editor(other, keyed.url)
-    for each in (page, other):
-        each.evaluate(_LONG, 0)
-    yield page, other
+@pytest.fixture(scope="module")
+def opened(unconfigured: Comfy, tab: Page) -> Iterator[tuple[Page, Page]]:
+    """Two tabs with the editor, the first one as it is for a new user, loaded once."""
+    leave(tab)
+    open_editor(tab, unconfigured.url)
+    other = tab.context.new_page()
+    open_editor(other, unconfigured.url)
+    yield tab, other
     other.close()
-    leave(page)
+    leave(tab)
+
+
+@pytest.fixture
+def editors(opened: tuple[Page, Page], keyed: Comfy) -> tuple[Page, Page]:
+    """The same without what the test before has left. Every task counts as long."""
+    for each in opened:
+        open_empty_editor(each, keyed.url)
+        each.evaluate(_LONG, 0)
+    return opened
 
 
 @contextmanager

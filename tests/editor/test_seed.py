@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +15,7 @@ from pika_api.journal import Journal
 from pika_api.settings import sqlite_url
 from simulator import Simulator
 from support.comfy import Comfy
-from support.editor import assert_no_errors, editor_with
+from support.editor import assert_no_errors, set_look
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -30,7 +31,8 @@ _CONTROL = """(choice) => {
   const node = window.app.graph.nodes.find((node) => node.comfyClass === 'PikaGenerate')
   node.widgets.find((widget) => widget.name === 'control_after_generate').value = choice
 }"""
-_WARNINGS = ".p-toast-message-warn"
+_WARNINGS = ".p-toast-message-warn, [data-toast-kind]"
+_NO_TOASTS = "() => window.app.extensionManager.toast.removeAll()"
 
 
 def workflow(folder: Path, seed: int, prompt: str) -> Path:
@@ -55,29 +57,41 @@ def takes(comfy: Comfy, prompt: str) -> list[int]:
     return [entry.take for entry in entries if entry.prompt == prompt][::-1]
 
 
-@pytest.mark.parametrize("nodes_2", [False, True])
+@pytest.fixture
+def rendering(request: pytest.FixtureRequest, editor: Page) -> Iterator[Page]:
+    """The editor with this rendering."""
+    set_look(editor, "dark", nodes_2=request.param)
+    yield editor
+    set_look(editor, "dark")
+
+
+@pytest.mark.parametrize("rendering", [False, True], ids=["classic", "nodes 2.0"], indirect=True)
 def test_a_large_seed_is_paid_once_and_never_rounded_unseen(
-    keyed: Comfy, page: Page, page_errors: PageErrors, tmp_path: Path, nodes_2: bool
+    request: pytest.FixtureRequest,
+    keyed: Comfy,
+    rendering: Page,
+    page_errors: PageErrors,
+    tmp_path: Path,
 ) -> None:
     """A workflow whose seed JavaScript rounds opens with a warning that shows the rounded seed.
     Under «fixed», a second run reuses the task: the seed is not changed after a run."""
-    prompt = f"A large seed {nodes_2}"
-    with editor_with(page, keyed, {"VueNodes.Enabled": nodes_2}):
-        for seed, warned, take in (
-            (2**53 - 1, False, 2**53 - 1),
-            (2**53 + 1, True, 2**53),
-            (2**60, True, 1152921504606847000),
-        ):
-            open_workflow(page, workflow(tmp_path, seed, prompt))
-            if warned:
-                page.locator(_WARNINGS).filter(has_text=str(take)).first.wait_for()
-            assert warned or page.locator(_WARNINGS).count() == 0
-            for _ in range(2):
-                assert run_workflow(page) == "execution_success"
-                assert page.evaluate(_SEED) == take
-            assert takes(keyed, prompt)[-1] == take
-        assert takes(keyed, prompt) == [2**53 - 1, 2**53, 1152921504606847000]
-        assert_no_errors(page_errors)
+    page, prompt = rendering, f"A large seed, {request.node.name}"
+    for seed, warned, take in (
+        (2**53 - 1, False, 2**53 - 1),
+        (2**53 + 1, True, 2**53),
+        (2**60, True, 1152921504606847000),
+    ):
+        page.evaluate(_NO_TOASTS)
+        open_workflow(page, workflow(tmp_path, seed, prompt))
+        if warned:
+            page.locator(_WARNINGS).filter(has_text=str(take)).first.wait_for()
+        assert warned or page.locator(_WARNINGS).count() == 0
+        for _ in range(2):
+            assert run_workflow(page) == "execution_success"
+            assert page.evaluate(_SEED) == take
+        assert takes(keyed, prompt)[-1] == take
+    assert takes(keyed, prompt) == [2**53 - 1, 2**53, 1152921504606847000]
+    assert_no_errors(page_errors)
 
 
 def test_random_seeds_are_exact(

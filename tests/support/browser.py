@@ -60,6 +60,11 @@ def open_empty_editor(page: Page, url: str) -> None:
     page.evaluate(_EMPTY)
 
 
+def rest_mouse(page: Page) -> None:
+    """Move the mouse away from the editor's tabs: a preview opens below it, over the Run button."""
+    page.mouse.move(VIEWPORT_WIDTH / 2, VIEWPORT_HEIGHT - 20)
+
+
 def close_dialogs(page: Page) -> None:
     """Close the editor's dialogs and the pack's."""
     page.evaluate(_CLOSE)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from devtools.comfyui.pages import open_editor
-from support.browser import PageErrors, leave
+from support.browser import PageErrors, leave, rest_mouse
 from support.comfy import Comfy
 
 if TYPE_CHECKING:
@@ -16,6 +16,14 @@ if TYPE_CHECKING:
 EXTENSION = "extensions/comfyui-pika"
 #: Settings of the editor that tests change.
 DEFAULTS = {"Locale": "en", "ColorPalette": "dark", "VueNodes.Enabled": False}
+
+_SET_LOOK = """async ([palette, nodes2]) => {
+  const { setting } = window.app.extensionManager
+  await setting.set('Comfy.ColorPalette', palette)
+  await setting.set('Comfy.VueNodes.Enabled', nodes2)
+}"""
+_HAS_LOOK = """(palette) =>
+  document.body.classList.contains('dark-theme') === (palette === 'dark')"""
 
 #: The lowest contrast ratio (WCAG 2) of all visible texts below a selector, and that text.
 _CONTRAST = """(selector) => {
@@ -78,6 +86,13 @@ def editor_with(page: Page, comfy: Comfy, settings: dict[str, Any]) -> Iterator[
 def _store(comfy: Comfy, settings: dict[str, Any]) -> None:
     body = {f"Comfy.{name}": value for name, value in settings.items()}
     comfy.request("POST", "/settings", json=body).raise_for_status()
+
+
+def set_look(page: Page, palette: str, *, nodes_2: bool = False) -> None:
+    """Change palette and rendering of the open editor, as its settings do: nothing is loaded."""
+    page.evaluate(_SET_LOOK, [palette, nodes_2])
+    page.wait_for_function(_HAS_LOOK, arg=palette)
+    rest_mouse(page)
 
 
 @contextmanager
