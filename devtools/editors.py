@@ -66,7 +66,7 @@ def frontend(version: str) -> Path:
 
 
 def _unpack(version: str, folder: Path, log: Path) -> None:
-    pip = [host().python, "-m", "pip", "--disable-pip-version-check"]
+    pip: list[str | Path] = [host().python, "-m", "pip", "--disable-pip-version-check"]
     fetch = [*pip, "download", "--no-deps", "--only-binary=:all:", "--dest", folder]
     run_step(f"Downloading the editor {version}", [*fetch, f"{PACKAGE}=={version}"], log)
     (wheel,) = folder.glob("*.whl")
