@@ -27,7 +27,6 @@ VERSIONS: Final = {
 }
 #: What differs most between the versions: the nodes, the examples and the sidebar.
 TESTS: Final = (
-    "tests/editor/test_opening.py",
     "tests/editor/test_lines.py",
     "tests/editor/test_examples.py",
     "tests/editor/test_sidebar.py",

@@ -39,12 +39,16 @@ _WATCH_RUN = """async (within) => {
         kind, ({ detail }) => over(detail?.exception_message || kind), { once: true })
   })
 }"""
-#: Unknown nodes, warnings and errors of the open workflow.
+#: Unknown nodes, warnings and errors of the open workflow. That the version of the editor is not the
+#: one that ComfyUI requires is no complaint about a workflow: COMFYUI_FRONTEND is chosen on purpose.
 _COMPLAINTS = """() => [
   ...window.app.graph.nodes.map((node) => node.type)
     .filter((type) => !(type in window.LiteGraph.registered_node_types)),
-  ...[...document.querySelectorAll('.p-toast-message-warn, .p-toast-message-error')]
-    .map((toast) => toast.textContent),
+  ...[...document.querySelectorAll(`
+    .p-toast-message-warn, .p-toast-message-error,
+    [data-toast-kind=warning], [data-toast-kind=error]`)]
+    .map((toast) => toast.textContent)
+    .filter((text) => !text.includes('Version Compatibility Warning')),
   ...Object.values(window.app.lastNodeErrors ?? {}).map((error) => JSON.stringify(error)),
 ]"""
 

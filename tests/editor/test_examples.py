@@ -26,6 +26,7 @@ from devtools.comfyui.pages import (
 from devtools.demo import PICTURE
 from simulator import Simulator
 from support.comfy import Comfy
+from support.editor import IN_SEARCH, require_editor
 from support.gateway import result_name
 from support.graphs import text_to_video
 
@@ -177,6 +178,7 @@ def test_blueprint_is_one_node_and_sends_its_inputs(
 ) -> None:
     """The editor's search finds a blueprint. It is one node with the important inputs, their values
     are sent, and its output is the video."""
+    require_editor(editor, IN_SEARCH)
     prompt = f"A swan, by {blueprint}"
     editor.locator("#graph-canvas").dblclick(position={"x": 500, "y": 250})
     search = editor.locator("input[role=combobox]").last

@@ -23,7 +23,7 @@ from devtools.comfyui.pages import (
 from simulator import Simulator
 from support.browser import close_dialogs, leave, open_empty_editor
 from support.comfy import Comfy
-from support.editor import assert_no_errors, editor_with
+from support.editor import NODES_2, assert_no_errors, editor_with, require_editor
 from support.gateway import held_tasks
 from support.waiting import until
 
@@ -71,6 +71,8 @@ def opened(request: pytest.FixtureRequest, unconfigured: Comfy, tab: Page) -> It
     """An editor with this rendering, loaded once for all tests."""
     leave(tab)
     with editor_with(tab, unconfigured, {"VueNodes.Enabled": request.param}):
+        if request.param:
+            require_editor(tab, NODES_2)
         yield tab
 
 

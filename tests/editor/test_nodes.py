@@ -18,7 +18,7 @@ from devtools.comfyui.pages import (
 from simulator import Simulator
 from support.browser import close_dialogs, listening
 from support.comfy import Comfy
-from support.editor import assert_no_errors, editor_with
+from support.editor import NODES_2, assert_no_errors, editor_with, require_editor
 from support.gateway import held_tasks
 from support.graphs import text_to_video
 from support.waiting import until
@@ -206,6 +206,7 @@ def test_result_shows_progress_and_video_in_nodes_2(
 ) -> None:
     """The same is true for the rendering «Nodes 2.0»."""
     with editor_with(page, keyed, {"VueNodes.Enabled": True}):
+        require_editor(page, NODES_2)
         assert_shows_progress_and_video(page, gateway, "An apple in Nodes 2.0")
         assert_no_errors(page_errors)
 

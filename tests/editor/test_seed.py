@@ -32,7 +32,7 @@ _CONTROL = """(choice) => {
   node.widgets.find((widget) => widget.name === 'control_after_generate').value = choice
 }"""
 _WARNINGS = ".p-toast-message-warn, [data-toast-kind]"
-_NO_TOASTS = "() => window.app.extensionManager.toast.removeAll()"
+_NO_TOASTS = "() => window.app.extensionManager.toast.removeAll?.()"
 
 
 def workflow(folder: Path, seed: int, prompt: str) -> Path:

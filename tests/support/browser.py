@@ -18,7 +18,9 @@ _CLOSE = "() => document.querySelectorAll('dialog[open]').forEach((dialog) => di
 #: Removes the editor's toasts, closes the sidebar and opens an empty graph.
 _EMPTY = """async () => {
   const { toast, sidebarTab } = window.app.extensionManager
-  toast.removeAll()
+  toast.removeAll?.() // newer editors have no such method
+  for (const each of document.querySelectorAll('[data-toast-kind]'))
+    each.querySelector('button[aria-label]')?.click()
   if (sidebarTab.activeSidebarTab) sidebarTab.toggleSidebarTab(sidebarTab.activeSidebarTab.id)
   await window.app.loadGraphData({ version: 0.4, nodes: [], links: [], groups: [],
     last_node_id: 0, last_link_id: 0, config: {}, extra: {} })

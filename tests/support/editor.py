@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+import pytest
 
 from devtools.comfyui.pages import open_editor
 from support.browser import PageErrors, leave, rest_mouse
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page, Response
 
 EXTENSION = "extensions/comfyui-pika"
+#: Versions from which the editor has the rendering «Nodes 2.0», and blueprints in its search.
+NODES_2, IN_SEARCH = "1.32", "1.32"
 #: Settings of the editor that tests change.
 DEFAULTS = {"Locale": "en", "ColorPalette": "dark", "VueNodes.Enabled": False}
 
@@ -86,6 +91,17 @@ def editor_with(page: Page, comfy: Comfy, settings: dict[str, Any]) -> Iterator[
 def _store(comfy: Comfy, settings: dict[str, Any]) -> None:
     body = {f"Comfy.{name}": value for name, value in settings.items()}
     comfy.request("POST", "/settings", json=body).raise_for_status()
+
+
+def require_editor(page: Page, version: str) -> None:
+    """Skip the test in an open editor that is older. The editor of the gate never is."""
+    own = str(page.evaluate("() => window.__COMFYUI_FRONTEND_VERSION__"))
+    if _numbers(own) < _numbers(version):
+        pytest.skip(f"editor {own} does not have this; {version} has")
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(part) for part in re.findall(r"\d+", version)[:3]]
 
 
 def set_look(page: Page, palette: str, *, nodes_2: bool = False) -> None:
