@@ -39,8 +39,8 @@ _WATCH_RUN = """async (within) => {
         kind, ({ detail }) => over(detail?.exception_message || kind), { once: true })
   })
 }"""
-#: Unknown nodes, warnings and errors of the open workflow. That the version of the editor is not the
-#: one that ComfyUI requires is no complaint about a workflow: COMFYUI_FRONTEND is chosen on purpose.
+#: Unknown nodes, warnings and errors of the open workflow. That the editor's version is not the one
+#: that ComfyUI requires is no complaint about a workflow: COMFYUI_FRONTEND is chosen on purpose.
 _COMPLAINTS = """() => [
   ...window.app.graph.nodes.map((node) => node.type)
     .filter((type) => !(type in window.LiteGraph.registered_node_types)),

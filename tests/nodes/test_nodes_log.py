@@ -12,8 +12,8 @@ from support.graphs import text_to_video
 
 pytestmark = pytest.mark.comfy
 
-#: ComfyUI's own lines about a run.
-COMFYUI = re.compile(r"got prompt|Prompt executed in .*|\s*")
+#: ComfyUI's own lines about a run; newer ones are coloured.
+COMFYUI = re.compile(r"(\x1b\[[0-9;]*m)*(got prompt|Prompt executed in .*|\s*)")
 #: The coloured level before each line of newer ComfyUIs.
 LEVEL = re.compile(r"(\x1b\[[0-9;]*m)*\[[A-Z]+\](\x1b\[[0-9;]*m)* ")
 

@@ -116,8 +116,8 @@ class TrimmedByMethod(TrimmedByFields):
 
     def __init__(self, path, start, duration):
         super().__init__(path, start, duration)
-        start = max(InputImpl.VideoFromFile.get_duration(self) + start, 0) if start < 0 else start
-        self.window = start, duration
+        whole = InputImpl.VideoFromFile(path).get_duration()
+        self.window = max(whole + start, 0) if start < 0 else start, duration
 
     def get_active_trim_window(self):
         return self.window
