@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from pika_api.errors import InvalidInput
 from pika_api.journal import (
     LEASE,
     REUSABLE,
     SCHEMA_VERSION,
     SUBMITTING,
     Claim,
+    Entry,
     Intent,
     Journal,
     State,
@@ -170,6 +173,72 @@ def test_task_whose_row_does_not_wait_gets_a_row_of_its_own(journal: Journal, st
     claim = journal.claim(intent(entry.fingerprint or ""), "other")
     assert not claim.acquired
     assert claim.entry.task_id == ("t-0" if state == "of another task" else "t-1")
+
+
+@pytest.mark.parametrize("holder", [False, True])
+def test_own_row_of_a_task_holds_the_request_if_nothing_else_does(
+    journal: Journal, holder: bool
+) -> None:
+    """Its fingerprint is claimed in the transaction that records the task."""
+    entry = replace(journal.get(sent(journal, "a")), id=99, fingerprint="c")
+    if holder:
+        sent(journal, "c")
+    journal.record_task(entry, "t-1")
+    assert journal.count_released(None) == holder
+
+
+@pytest.mark.parametrize("late", [-0.1, 0.0], ids=["lease holds", "lease has lapsed"])
+def test_request_of_a_dead_owner_is_settled(journal: Journal, clock: Clock, late: float) -> None:
+    """One that is still being sent is not: its answer may be on the way."""
+    number = sent(journal)
+    clock.now += LEASE + late
+    if late:
+        with pytest.raises(InvalidInput, match="does not wait"):
+            journal.settle(number, "t-1")
+        assert journal.get(number).state is State.SENT
+    else:
+        settled = journal.settle(number, "t-1")
+        assert (settled.state, settled.task_id) == (State.SUBMITTED, "t-1")
+
+
+def test_entry_is_restored_from_its_row(journal: Journal) -> None:
+    """The row has JSON values only, and no others than the entry."""
+    entry = journal.get(submitted(journal))
+    row = entry.as_row()
+    assert Entry.of(json.loads(json.dumps(row))) == entry
+    assert {type(row[name]) for name in ("state", "take", "request")} == {str}
+    assert set(row) == set(asdict(entry))
+
+
+@pytest.mark.parametrize("known", ["nothing", "progress", "link", "bytes", "file", "failure"])
+def test_settled_request_gets_what_is_known_of_its_task(journal: Journal, known: str) -> None:
+    """The id was used by hand before, which made another entry. That leaves the list, and the
+    request has its state: a failed task releases it."""
+    number = sent(journal)
+    journal.mark_unknown(number, "me", "cut off")
+    twin = journal.adopt("t-1", intent().base_url, "k").id
+    if known == "progress":
+        journal.mark_running(twin, 40)
+    if known in ("link", "bytes", "file"):
+        journal.mark_finished(twin, "https://a/b.mp4")
+    if known in ("bytes", "file"):
+        journal.mark_received(twin, "5" * 64)
+    if known == "file":
+        journal.mark_saved(twin, Path("a.mp4"))
+    if known == "failure":
+        journal.mark_failed(twin, "moderation")
+    settled = journal.settle(number, "t-1")
+    has_bytes = known in ("bytes", "file")
+    assert (settled.id, settled.task_id) == (number, "t-1")
+    assert settled.sha256 == ("5" * 64 if has_bytes else "")
+    assert settled.result_url == ("https://a/b.mp4" if has_bytes or known == "link" else "")
+    assert settled.file_path == ("a.mp4" if known == "file" else "")
+    assert settled.last_error == ("moderation" if known == "failure" else "")
+    ends = {"link": State.FINISHED, "bytes": State.FINISHED, "file": State.SAVED}
+    ends["failure"] = State.FAILED
+    assert settled.state is ends.get(known, State.SUBMITTED)
+    assert journal.get(twin).forgotten_at is not None
+    assert journal.claim(intent(), "other").acquired == (known == "failure")
 
 
 def test_id_that_is_recorded_twice_is_recorded_once(journal: Journal) -> None:
