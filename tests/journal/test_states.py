@@ -135,6 +135,7 @@ def test_unknown_keeps_its_claim_until_it_is_forgotten(journal: Journal) -> None
     journal.mark_unknown(number, "me", "reset")
     claim = journal.claim(intent(), "other")
     assert (claim.entry.id, claim.entry.state) == (number, State.UNKNOWN)
+    assert (claim.entry.last_error, claim.entry.answer) == ("reset", "")
     assert not claim.acquired
     journal.forget(number)
     assert journal.claim(intent(), "other").acquired
