@@ -8,6 +8,7 @@ import os
 import shutil
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -206,6 +207,38 @@ def test_removed_record_is_gone(tmp_path: Path, caplog: pytest.LogCaptureFixture
         assert not spool.has_own
         assert spool.records(all_files=True) == []
     assert caplog.text == ""
+
+
+def test_empty_record_that_was_deleted_is_replaced(tmp_path: Path) -> None:
+    """A user may empty the folder: the next request reserves room again."""
+    spool = Spool(tmp_path)
+    with spool.reserve() as slot:
+        assert slot is not None
+    slot.path.unlink()
+    with spool.reserve() as other:
+        assert other is not None
+        assert other.path.stat().st_size == RESERVED
+
+
+def test_empty_record_of_another_process_is_deleted_when_it_is_old(tmp_path: Path) -> None:
+    """Until then that process may be sending a request."""
+    month = 30 * 24 * 3600
+    for name, age in (("new", 0), ("young", month - 60), ("old", month + 60)):
+        (tmp_path / f"{name}.json").write_bytes(b" " * RESERVED)
+        os.utime(tmp_path / f"{name}.json", (time.time() - age,) * 2)
+    assert Spool(tmp_path).records(all_files=True) == []
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["new", "young"]
+
+
+def test_damaged_record_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It may be of a paid task. No other one is."""
+    (tmp_path / "sound.json").write_text(json.dumps(a_record()))
+    (tmp_path / "empty.json").write_bytes(b" " * RESERVED)
+    (tmp_path / "torn.json").write_bytes(b"{")
+    assert len(Spool(tmp_path).records(all_files=True)) == 1
+    (logged,) = caplog.records
+    assert logged.levelname == "WARNING"
+    assert str(tmp_path / "torn.json") in logged.message
 
 
 def test_without_room_for_the_spool_nothing_is_sent(harness: ServiceHarness) -> None:
