@@ -172,23 +172,28 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
     Event.PRICED: Transition(_ALL - SUBMITTING, None, sets=("price",)),
 }
 
+
+def _time(name: str) -> sa.BindParameter[Any]:
+    """A parameter that is a time. PostgreSQL cannot guess its type, where it may be NULL."""
+    return sa.bindparam(name, type_=sa.Float(53))
+
+
 _earlier: Final = TASKS.alias("earlier")
 _next_changed_at: Final = sa.select(
     sa.func.max(_earlier.c.changed_at) + _CHANGED_AT_STEP
 ).scalar_subquery()
-_now: Final = sa.bindparam("now", type_=sa.Float(53))
+_now: Final = _time("now")
 #: The time of a change: the clock's, or later where the newest change requires it.
 CHANGED_AT: Final = sa.case((_next_changed_at > _now, _next_changed_at), else_=_now)
 
-
 _boot: Final = sa.bindparam("boot_id", type_=sa.String(64))
-_boot_now: Final = sa.bindparam("boot_now", type_=sa.Float(53))
+_boot_now: Final = _time("boot_now")
 
 
 def _runs(
     until: sa.ColumnElement[Any], now: sa.ColumnElement[Any], credible: str
 ) -> sa.ColumnElement[bool]:
-    return sa.and_(until > now, until <= sa.bindparam(credible, type_=sa.Float(53)))
+    return sa.and_(until > now, until <= _time(credible))
 
 
 #: Whether a row's lease is running. A lease that ends further ahead than a new one could is not
@@ -206,10 +211,10 @@ IS_LEASED: Final = sa.case(
 def new_lease(owner: sa.ColumnElement[Any]) -> dict[str, sa.ColumnElement[Any]]:
     """The values of the columns of a lease that begins now."""
     return {
-        "lease_until": sa.bindparam("lease_end", type_=sa.Float(53)),
+        "lease_until": _time("lease_end"),
         "lease_owner": owner,
         "lease_boot": _boot,
-        "lease_boot_until": sa.bindparam("boot_end", type_=sa.Float(53)),
+        "lease_boot_until": _time("boot_end"),
     }
 
 
