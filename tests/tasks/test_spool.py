@@ -435,6 +435,7 @@ def test_task_that_was_used_by_hand_first_is_found_by_its_request(
     entry, which the request reuses."""
     submit_and_fail(service, journal)
     (task_id,) = harness.gateway.charged
+    service.close()  # nothing in the background opens the journal again
     journal.close()
     (harness.home / "journal.sqlite3").unlink()
     later = FailingJournal(harness.home)
@@ -446,6 +447,7 @@ def test_task_that_was_used_by_hand_first_is_found_by_its_request(
         assert run(other.submit(ask())) == Submitted(task_id, reused=True)
         (entry,) = later.entries()
         assert (entry.state, entry.prompt) == (State.SAVED, ask().prompt_text)
+        assert len(later.entries(forgotten=True)) == 2
 
 
 def test_journal_of_another_gateway_gets_its_own_record(harness: ServiceHarness) -> None:
