@@ -58,7 +58,7 @@ class Transition:
         owned: Whether the event applies only to a row of the event's owner.
         claimed: Whether the event applies only while the row holds its fingerprint. A row that was
             forgotten has released it, and the same request may have been sent again.
-        lapsed: The source states in which the event applies only once the lease has lapsed.
+        lapsed: Whether the event applies only once the lease has lapsed.
         leased: Whether a new lease begins.
     """
 
@@ -70,7 +70,7 @@ class Transition:
     time: str | None = None
     owned: bool = False
     claimed: bool = False
-    lapsed: frozenset[State] = frozenset()
+    lapsed: bool = False
     leased: bool = False
 
 
@@ -148,18 +148,18 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
         None,
         sets=("owner", "base_url", "key_id", "node_id", "prompt_id", "estimate"),
         time="created_at",
-        lapsed=_INTENDED,
+        lapsed=True,
         leased=True,
     ),
     # The row keeps its owner: if that was only suspended, its proof of a refusal still counts.
-    Event.ABANDONED: Transition(_SENT, State.UNKNOWN, sets=("last_error",), lapsed=_SENT),
+    Event.ABANDONED: Transition(_SENT, State.UNKNOWN, sets=("last_error",), lapsed=True),
     # Without an owner, a suspended process that continues cannot send it any more.
     Event.DROPPED: Transition(
         _INTENDED,
         State.REFUSED,
         sets=("last_error",),
         clears=("claim", "owner"),
-        lapsed=_INTENDED,
+        lapsed=True,
     ),
     # Not while the request is being sent: its answer needs the row.
     Event.FORGOTTEN: Transition(_ALL - SUBMITTING, None, clears=("claim",), time="forgotten_at"),
@@ -255,8 +255,7 @@ def _statement(transition: Transition) -> sa.Update:
     if transition.claimed:
         update = update.where(TASKS.c.claim.is_not(None))
     if transition.lapsed:
-        still_leased = sa.and_(_is_in(transition.lapsed), IS_LEASED)
-        update = update.where(sa.not_(still_leased))
+        update = update.where(sa.not_(IS_LEASED))
     values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in transition.sets}
     values |= transition.constants
     values |= dict.fromkeys(transition.clears)

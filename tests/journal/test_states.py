@@ -211,6 +211,16 @@ def test_entry_is_restored_from_its_row(journal: Journal) -> None:
     assert set(row) == set(asdict(entry))
 
 
+def test_own_row_of_a_task_gets_what_is_known_of_it(journal: Journal) -> None:
+    """The id was used by hand before it was recorded for its request."""
+    twin = journal.adopt("t-1", intent().base_url, "k").id
+    journal.mark_finished(twin, "https://a/b.mp4")
+    entry = replace(journal.get(sent(journal, "a")), id=99, fingerprint="c")
+    recorded = journal.record_task(entry, "t-1")
+    assert (recorded.state, recorded.result_url) == (State.FINISHED, "https://a/b.mp4")
+    assert journal.get(twin).forgotten_at is not None
+
+
 @pytest.mark.parametrize("known", ["nothing", "progress", "link", "bytes", "file", "failure"])
 def test_settled_request_gets_what_is_known_of_its_task(journal: Journal, known: str) -> None:
     """The id was used by hand before, which made another entry. That leaves the list, and the
