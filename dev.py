@@ -1,7 +1,7 @@
 """Commands for the development of this pack.
 
 python dev.py demo                 create a video from an image, without an account
-python dev.py editor [--live]      open the graph editor with the pack in it, until Ctrl-C
+python dev.py editor [--live]      open the graph editor with the pack in the browser, until Ctrl-C
 python dev.py test [pytest args]   run lint, type checks and all tests
 python dev.py free [pytest args]   run the tests that need no ComfyUI, on this Python
 python dev.py bench [args]         run the benchmarks
@@ -16,6 +16,7 @@ Environment variables:
 PIKA_DEV_CACHE    another cache folder
 COMFYUI_PATH      use this ComfyUI instead of the cached one
 COMFYUI_PYTHON    the interpreter for COMFYUI_PATH (default: its own, or the cached one)
+COMFYUI_FRONTEND  use the editor in this folder (its files "static") instead of ComfyUI's own
 CHROME_PATH       the browser for the tests (default: Chromium or Chrome if installed)
 PIKA_TEST_LONG    1 runs the long forms of the tests, as the nightly run does
 """

@@ -140,6 +140,23 @@ def _heading(ending: Ending, skipped: bool, items: str) -> Message:
     return Message("Note: {items}", items=items)
 
 
+def stop_message(done: Done, has_task: bool) -> Message:
+    """What it means for the money that a node was stopped.
+
+    Args:
+        done: What the node would have done.
+        has_task: Whether the node was waiting for a task. Before that, its request may be on its
+            way, which nothing stops.
+    """
+    if done is Done.FINISHED:
+        return Message("Stopped.")
+    if has_task:
+        return Message("Stopped. The task is kept; run again to continue at no cost.")
+    return Message(
+        "Stopped. If the request was sent, its task is kept; run again to continue at no cost."
+    )
+
+
 def count_problems(outcomes: Collection[Outcome]) -> int:
     """How many items have not succeeded."""
     return sum(each.ending in _PROBLEMS for each in outcomes)

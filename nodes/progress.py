@@ -10,26 +10,29 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from comfy_api.latest import ComfyAPI
 from server import PromptServer
 
-from ..pika_api.errors import PikaError
+from ..pika_api.errors import InvalidInput, PikaError
 from ..pika_api.log import log
 from ..pika_api.media import open_picture
 from ..pika_api.message import Message
 from ..pika_api.progress import Progress, ProgressObserver
-from ..pika_api.text import format_duration, sanitize
+from ..pika_api.text import format_duration, sanitize, short_id
 from . import host
 from .language import say, translated_errors
-from .lists import Done, Outcome, count_problems, summarize
+from .lists import Done, Outcome, count_problems, stop_message, summarize
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from ..pika_api.tasks import Service
 
+#: The whole ids of the tasks that a node's texts are about, in its output: a text has only their
+#: first characters.
+TASKS: Final = "pika_tasks"
 #: Seconds between two updates of the elapsed time.
 _UPDATE_INTERVAL = 1.0
 #: Where a feed does not report its progress, the bar approaches this per cent in steps that halve
@@ -41,18 +44,24 @@ _MAX_NODE_TEXT = 2000
 _HTML_LOOKALIKES = str.maketrans({"<": "‹", ">": "›", "&": "＆", '"': "”", "'": "’", "`": "’"})
 
 
+def node_text(text: str) -> str:
+    """A text as a node may display it: in its progress text, and in the ``text`` of its output.
+
+    Frontends before 1.58 put a progress text into ``innerHTML``; 1.58 escapes it. Escaped as HTML
+    it would be wrong in one of the two, so characters with a meaning in HTML are replaced by
+    similar ones. ``[[label|url]]`` is the frontend's syntax for links, which a gateway's text must
+    not use.
+    """
+    text = sanitize(text).translate(_HTML_LOOKALIKES).replace("[[", "[ [")
+    return text if len(text) <= _MAX_NODE_TEXT else text[: _MAX_NODE_TEXT - 1] + "…"
+
+
 def send_node_text(text: str, node_id: str) -> None:
     """Display a text on a node, in the editors of all connected clients.
 
-    This is the only caller of ``send_progress_text``. Frontends before 1.58 put the text into
-    ``innerHTML``; 1.58 escapes it. Escaped as HTML it would be wrong in one of the two, so
-    characters with a meaning in HTML are replaced by similar ones. ``[[label|url]]`` is the
-    frontend's syntax for links, which a gateway's text must not use.
+    This is the only caller of ``send_progress_text``.
     """
-    text = sanitize(text).translate(_HTML_LOOKALIKES).replace("[[", "[ [")
-    if len(text) > _MAX_NODE_TEXT:
-        text = text[: _MAX_NODE_TEXT - 1] + "…"
-    PromptServer.instance.send_progress_text(text, node_id)
+    PromptServer.instance.send_progress_text(node_text(text), node_id)
 
 
 def send_to_page(event: str, data: dict[str, int | float | str]) -> None:
@@ -71,10 +80,13 @@ class _Items:
     Attributes:
         per_cent: The progress of each item, by its place in the list.
         outcomes: How the items ended that have ended.
+        began: When the oldest of their tasks was submitted, in `time.monotonic` seconds; None
+            while that is not known. The items have one clock: it only moves to an earlier time.
     """
 
     per_cent: dict[int, int] = field(default_factory=dict)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
+    began: float | None = None
 
 
 class NodeDisplay:
@@ -101,7 +113,6 @@ class NodeDisplay:
         self._index = index
         self._done = done
         self._progress = Progress("")
-        self._progress_at = time.monotonic()
         self._updated_at = 0.0
         self._poster_url = ""
         self._poster_task: asyncio.Task[None] | None = None
@@ -120,7 +131,9 @@ class NodeDisplay:
 
     def _report(self, progress: Progress) -> None:
         self._progress = progress
-        self._progress_at = time.monotonic()
+        if progress.elapsed:
+            began = time.monotonic() - progress.elapsed
+            self._items.began = min(began, self._items.began or began)
         per_cent = self._items.per_cent
         per_cent[self._index] = max(per_cent[self._index], self._per_cent())
         self._send(self._line())
@@ -130,23 +143,20 @@ class NodeDisplay:
             self._poster_url = poster_url
             self._poster_task = self._start(self._send_poster(progress))
 
-    def _elapsed(self) -> float:
-        if not self._progress.elapsed:
-            return 0.0
-        return self._progress.elapsed + time.monotonic() - self._progress_at
-
     def _per_cent(self) -> int:
         """The feed's progress, or an estimate from the elapsed time where the feed stays at 0."""
-        if self._progress.progress or not self._progress.elapsed:
-            return self._progress.progress
-        return int(_ESTIMATE_LIMIT * (1 - 2.0 ** (-self._elapsed() / _ESTIMATE_HALF_LIFE)))
+        progress = self._progress
+        if progress.progress or not progress.elapsed:
+            return progress.progress
+        return int(_ESTIMATE_LIMIT * (1 - 2.0 ** (-progress.elapsed / _ESTIMATE_HALF_LIFE)))
 
     def _line(self) -> str:
         parts = [say(self._progress.text)]
-        if self._progress.elapsed:
-            parts.append(format_duration(self._elapsed()))
-        if self._progress.task_id:
-            parts.append(self._progress.task_id)
+        if self._progress.elapsed and self._items.began is not None:
+            parts.append(format_duration(time.monotonic() - self._items.began))
+        # The items of a list take turns in the text, and each has another task.
+        if self._progress.task_id and self.index is None:
+            parts.append(short_id(self._progress.task_id))
         return " · ".join(parts)
 
     def _total_per_cent(self) -> float:
@@ -214,12 +224,29 @@ class NodeDisplay:
         return outcome
 
     def fail(self, error: PikaError) -> None:
-        """Count this item as failed. ComfyUI displays the error, but not which item it is about."""
+        """Display why this item has failed. ComfyUI displays the error, but not lastingly, and not
+        which item it is about.
+        """
         outcome = Outcome.of_error(error, self.name)
         if self.index is not None:
             self.finish(outcome)
-        else:
-            self._items.outcomes[self._index] = outcome  # others may follow
+            return
+        self._items.outcomes[self._index] = outcome  # others may follow
+        if not isinstance(error, InvalidInput):  # the editor marks the node and names the input
+            text = Message.joined(" ", error.what, error.charge_note)
+            self._end(self._with_short_id(say(text)))
+
+    def stop(self) -> None:
+        """Display that the user, or the failure of another node, has stopped the waiting."""
+        self._end(say(stop_message(self._done, bool(self._progress.task_id))))
+
+    def _end(self, text: str) -> None:
+        self._progress = Progress("")
+        send_node_text(self._in_list(text), self._node_id)
+
+    def _with_short_id(self, text: str) -> str:
+        task_id = self._progress.task_id
+        return text.replace(task_id, short_id(task_id)) if task_id else text
 
     async def close(self) -> None:
         """Wait until pending updates are sent. A poster that is not there yet is dropped."""
@@ -276,6 +303,10 @@ async def display(
                 yield node_display, service
             except PikaError as error:
                 node_display.fail(error)
+                raise
+            except BaseException as error:
+                if host.is_interrupt(error):
+                    node_display.stop()
                 raise
             finally:
                 await node_display.close()

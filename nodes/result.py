@@ -11,13 +11,13 @@ from comfy_api.latest import InputImpl, io
 from ..pika_api.errors import InvalidInput, JournalError, PikaError
 from ..pika_api.media import NotMedia, first_frame, last_frame
 from ..pika_api.message import Message
-from ..pika_api.text import is_task_id, sanitize
+from ..pika_api.text import is_task_id, sanitize, short_id
 from . import host, progress
 from .language import explain, say
 from .lists import STOP, Done, Ending, Outcome, may_skip, skip_message
 from .metadata import texts_of
 from .notices import announce_end
-from .sockets import CATEGORY, check_on_failure, on_failure_input
+from .sockets import check_on_failure, on_failure_input, schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ..pika_api.tasks import Collected, Delivery, Service
+    from .progress import NodeDisplay
 
     Frame = npt.NDArray[np.float32]
 
@@ -60,10 +61,10 @@ class PikaStatus(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node's inputs, outputs and texts."""
-        return io.Schema(
+        return schema(
             node_id="PikaStatus",
             display_name="Pika Status",
-            category=CATEGORY,
+            search_aliases=["task status", "progress", "check task"],
             description="Asks the gateway for the status of a task, once per run, and does not "
             "wait. Costs nothing.",
             inputs=[io.String.Input("task_id", default="", tooltip=_TASK_ID_TOOLTIP)],
@@ -107,7 +108,7 @@ class PikaStatus(io.ComfyNode):
             task.progress,
             task.result_url,
             json.dumps(task.response),
-            ui={"text": [text]},
+            ui={"text": [progress.node_text(text)], progress.TASKS: [task_id]},
         )
 
 
@@ -117,10 +118,10 @@ class PikaResult(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node's inputs, outputs and texts."""
-        return io.Schema(
+        return schema(
             node_id="PikaResult",
             display_name="Pika Result",
-            category=CATEGORY,
+            search_aliases=["download video", "wait for video", "save video", "fetch result"],
             description="Waits for a task, saves its video in the output folder and shows it. "
             "Waiting costs nothing. If the run is stopped or times out, run the same workflow "
             "again: it continues with the same task.",
@@ -202,8 +203,7 @@ class PikaResult(io.ComfyNode):
         """
         try:
             with host.use_service() as service:
-                missing = service.journal.count_missing_files(service.output)
-                return f"{missing} {host.is_output_linked(LAST_IMAGE)}"
+                return f"{saved_state(service)} {host.is_output_linked(LAST_IMAGE)}"
         except PikaError:
             return float("nan")  # run the node, which then reports the error
 
@@ -220,30 +220,51 @@ class PikaResult(io.ComfyNode):
         async with progress.display(node_id, done=Done.SAVED) as (display, service):
             task_id = _check_task_id(task_id)
             check_on_failure(on_failure)
-            delivery = _delivery(cls.hidden, filename_prefix)
-            collecting = service.collect(
-                task_id,
-                timeout=timeout_minutes * 60.0 or None,
-                delivery=delivery,
-                observer=display.observer,
-            )
+            delivery = delivery_for(cls.hidden, filename_prefix)
             try:
-                collected = await announce_end(service, task_id, collecting)
+                collected = await collect(task_id, timeout_minutes, delivery, service, display)
             except PikaError as error:
                 display.name = await service.prepare(_prompt_of, task_id, service)
                 if on_failure == STOP or not may_skip(error):
                     raise
                 display.skip(error)
-                return _skipped(say(skip_message(error, display.name, display.index)))
+                return _skipped(say(skip_message(error, display.name, display.index)), task_id)
             frame = await service.prepare(first_frame, collected.path, observer=display.observer)
             last: Frame | str | None = None
             if host.is_output_linked(LAST_IMAGE):
                 last = await service.prepare(_last_frame, collected.path, observer=display.observer)
-            display.finish(Outcome(Ending.DONE, _describe(collected), collected.note))
-        return _output(collected, frame, last)
+            outcome = Outcome(Ending.DONE, describe(collected), collected.note)
+            display.finish(outcome)
+        return _output(collected, frame, last, say(outcome.text))
 
 
-def _delivery(hidden: Any, prefix: str) -> Delivery:
+def saved_state(service: Service) -> int:
+    """For ``fingerprint_inputs``: changes when a saved file was deleted."""
+    return service.journal.count_missing_files(service.output)
+
+
+async def collect(
+    task_id: str,
+    timeout_minutes: float,
+    delivery: Delivery,
+    service: Service,
+    display: NodeDisplay,
+) -> Collected:
+    """Wait for the file of a task, save it, and announce its end. Raises as `Service.collect`.
+
+    Args:
+        timeout_minutes: 0 means no limit.
+    """
+    collecting = service.collect(
+        task_id,
+        timeout=timeout_minutes * 60.0 or None,
+        delivery=delivery,
+        observer=display.observer,
+    )
+    return await announce_end(service, task_id, collecting)
+
+
+def delivery_for(hidden: Any, prefix: str = "") -> Delivery:
     """What is written to the file, and where it is saved. Raises `InvalidInput`."""
     from ..pika_api.tasks import Delivery, Place, expand_words
 
@@ -281,19 +302,35 @@ def _prompt_of(task_id: str, service: Service) -> str:
     return entry.prompt if entry is not None else ""
 
 
-def _skipped(message: str) -> io.NodeOutput:
+def _skipped(message: str, task_id: str) -> io.NodeOutput:
     """Blocked outputs for a list item whose task has failed."""
     blocked = host.blocked(message)
     return io.NodeOutput(
-        blocked, blocked, blocked, blocked, ui={"images": [], "animated": (False,)}
+        blocked, blocked, blocked, blocked, ui=_display([], False, message, task_id)
     )
 
 
-def _output(collected: Collected, frame: Frame, last: Frame | str | None) -> io.NodeOutput:
+def _display(
+    images: list[dict[str, str]], is_video: bool, text: str, task_id: str
+) -> dict[str, Any]:
+    """What the editor shows of one item."""
+    # The same keys for every item of a list: ComfyUI merges them by the keys of the first.
+    return {
+        "images": images,
+        "animated": (is_video,),
+        "text": [progress.node_text(text)],
+        progress.TASKS: [task_id],
+    }
+
+
+def _output(
+    collected: Collected, frame: Frame, last: Frame | str | None, text: str
+) -> io.NodeOutput:
     """The node's outputs.
 
     Args:
         last: The last frame, why there is none, or None if nobody wants it.
+        text: What the node says about the file.
     """
     import torch
 
@@ -303,31 +340,42 @@ def _output(collected: Collected, frame: Frame, last: Frame | str | None) -> io.
         last_image = host.blocked(say(last)) if isinstance(last, str) else torch.from_numpy(last)
     name, subfolder = host.saved_result(collected.path)
     return io.NodeOutput(
-        InputImpl.VideoFromFile(str(collected.path))
-        if is_video
-        else host.blocked(
-            say(
-                Message(
-                    "This task produced a still image, not a video. Use the image output of Pika "
-                    "Result."
-                )
-            )
-        ),
+        video_of(collected),
         torch.from_numpy(frame),
         collected.result_url,
         last_image,
-        # The same keys for every item of a list: ComfyUI merges them by the keys of the first.
-        ui={
-            "images": [{"filename": name, "subfolder": subfolder, "type": "output"}],
-            "animated": (is_video,),
-        },
+        ui=_display(
+            [{"filename": name, "subfolder": subfolder, "type": "output"}],
+            is_video,
+            text,
+            collected.task_id,
+        ),
     )
 
 
-def _describe(collected: Collected) -> str:
+def video_of(collected: Collected) -> Any:
+    """The output ``video``: it blocks the nodes behind it if there is only a still image."""
+    if collected.probe.kind == "video":
+        return InputImpl.VideoFromFile(str(collected.path))
+    return host.blocked(
+        say(
+            Message(
+                "This task produced a still image, not a video. Use the image output of Pika "
+                "Result."
+            )
+        )
+    )
+
+
+def describe(collected: Collected) -> Message:
+    """What the node displays about a saved file."""
+    return Message.joined(" · ", *facts(collected), short_id(collected.task_id), collected.note)
+
+
+def facts(collected: Collected) -> list[str]:
+    """Duration, size and frame rate of a saved file."""
     seen = collected.probe
     size = f"{seen.width}x{seen.height}"
-    parts = [size, collected.task_id]
-    if seen.kind == "video":
-        parts = [f"{seen.duration:.1f} s", size, f"{seen.frame_rate:g} fps", collected.task_id]
-    return Message.joined(" · ", *parts, collected.note)
+    if seen.kind != "video":
+        return [size]
+    return [f"{seen.duration:.1f} s", size, f"{seen.frame_rate:g} fps"]

@@ -9,6 +9,9 @@ from typing import Final
 MAX_MESSAGE: Final = 600
 #: Maximum length of a task id. Characters.
 MAX_TASK_ID: Final = 255
+#: How many characters of a task id a line shows. Ids that are at most `_WHOLE_ID` long are not cut.
+_SHORT_ID: Final = 8
+_WHOLE_ID: Final = 12
 
 #: Characters that could overwrite a line in a terminal, reverse the direction of text, or that a
 #: database rejects: control characters except tab and line feed, direction marks, and surrogates.
@@ -53,6 +56,11 @@ def format_amount(amount: float, currency: str = "") -> str:
     text = f"{amount:.{digits}f}"
     text = text.rstrip("0") if digits == 6 else text
     return f"{text} {currency}".rstrip()
+
+
+def short_id(task_id: str) -> str:
+    """The start of a task id, for a line in which the whole would be broken in two."""
+    return task_id if len(task_id) <= _WHOLE_ID else task_id[:_SHORT_ID]
 
 
 def shorten(text: str) -> str:

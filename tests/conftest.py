@@ -22,6 +22,35 @@ if TYPE_CHECKING:
 pytest_plugins = ["support.fixtures", "support.postgres", "support.schedule"]
 
 
+#: With --few: how many cases of a parametrised test run.
+FEW = 8
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of the further Python versions."""
+    parser.addoption(
+        "--few",
+        action="store_true",
+        help=f"run at most {FEW} cases of each parametrised test, evenly chosen",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Choose the cases of `--few`: the first, the last, and others between them."""
+    if not config.getoption("--few"):
+        return
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    kept = {
+        group[round(index * (len(group) - 1) / max(min(FEW, len(group)) - 1, 1))]
+        for group in cases.values()
+        for index in range(min(FEW, len(group)))
+    }
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+
+
 def pytest_configure() -> None:
     """Let SIGTERM run the fixtures' clean-up, as Ctrl-C does."""
     unwind_on_termination()
@@ -107,13 +136,16 @@ def gateway(shared_gateway: Simulator) -> Iterator[Simulator]:
 def comfy(shared_gateway: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
     """A ComfyUI with key and address in its environment. It listens on all addresses.
 
+    It has no API nodes of its own, as since December 2025: the pack has those of the same ids.
+
     The pack's folder has a name that a user may give it. With a space in it, ComfyUI serves no
     files of the pack, so there is no editor for it; the nodes work all the same.
     """
     env = {"PIKA_API_KEY": shared_gateway.key, "PIKA_BASE_URL": shared_gateway.url}
     base_dir = tmp_path_factory.mktemp("comfy")
     install(base_dir, (ROOT, "pika video 1-0"), (PROBES, PROBES.name))
-    with Comfy.start(base_dir, env=env, extra_args=("--listen", "0.0.0.0")) as running:
+    options = ("--listen", "0.0.0.0", "--disable-api-nodes")
+    with Comfy.start(base_dir, env=env, extra_args=options) as running:
         yield running
 
 

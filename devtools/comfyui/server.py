@@ -66,6 +66,8 @@ class Setup:
         base = ["--base-directory", str(self.base_dir)]
         data = ["--database-url", f"sqlite:///{self.base_dir.as_posix()}/user/comfyui.db"]
         main = [str(used.python), str(used.comfyui / "main.py"), "--cpu"]
+        if editor := os.environ.get("COMFYUI_FRONTEND"):
+            base += ["--front-end-root", editor]
         return [*main, *place, *base, *data, "--disable-auto-launch", *self.extra_args]
 
     def environment(self) -> dict[str, str]:

@@ -6,6 +6,7 @@ import logging
 import random
 import time
 from dataclasses import dataclass
+from typing import Final
 
 from ..errors import FeedError, FeedRefused, JournalError, TaskNotFound, WebPage
 from ..gateway import Client, Status, Task, poll_delay
@@ -133,6 +134,7 @@ class Poller:
         grace = self._policy.new_task_grace if _is_own(entry) else 0.0
         state = _PollState(age_at_start, grace, address_proven=_is_described(entry))
         while True:
+            state.age = age_at_start + time.monotonic() - started
             task = await self._read_and_report(task_id, state, observer)
             if task is not None and task.status is Status.FINISHED:
                 return task
@@ -247,8 +249,18 @@ def _is_described(entry: Entry | None) -> bool:
     return _is_own(entry) or (entry is not None and entry.state is not State.SUBMITTED)
 
 
+#: The words of the sidebar for the states of a task. A status that is not known keeps its own.
+_WORDS: Final = {
+    Status.QUEUED: Message("Queued"),
+    Status.PENDING: Message("Running"),
+    Status.FINISHED: Message("Finished"),
+    Status.ERROR: Message("Failed"),
+}
+
+
 def _progress(task: Task, age: float) -> Progress:
-    text = f"{task.raw_status} {task.progress} %" if task.progress else task.raw_status
+    word = _WORDS.get(task.status, task.raw_status)
+    text = Message.joined(" ", word, f"{task.progress} %") if task.progress else word
     # The video follows at once when a task is finished; a poster would only cover it.
     poster = "" if task.status.over else task.poster_url
     return Progress(text, task.progress, task.id, age, poster)

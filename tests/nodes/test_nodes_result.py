@@ -84,8 +84,9 @@ def test_still_image_blocks_only_the_video_output(comfy: Comfy, gateway: Simulat
 
 
 def test_progress_is_shown_on_the_nodes(comfy: Comfy, gateway: Simulator) -> None:
-    """While a task runs, the node shows its state, the elapsed time and the task's id, the bar
-    moves, and a thumbnail comes as a preview. At the end the text describes the file."""
+    """While a task runs, the node shows its state, the elapsed time and the start of the task's id,
+    the bar moves, and a thumbnail comes as a preview. At the end the text describes the file. The
+    outputs have the whole id and the last texts."""
     with comfy.listen("progress") as events:
         with held_tasks(gateway) as tasks:
             prompt_id = comfy.queue(text_to_video("A slow pear"), client_id="progress")
@@ -93,14 +94,19 @@ def test_progress_is_shown_on_the_nodes(comfy: Comfy, gateway: Simulator) -> Non
             for per_cent in (50, 70):
                 advance(gateway, task_id, per_cent / 100)
                 events.wait_for(lambda event, wanted=per_cent: bar_value(event) >= wanted)
-            events.wait_for(lambda event: "pending" in str(event.data.get("text")))
+            events.wait_for(lambda event: "Running" in str(event.data.get("text")))
             preview = events.wait_for(lambda event: event.type == "preview" and event.image != b"")
-        assert comfy.wait(prompt_id).error is None
+        run = comfy.wait(prompt_id)
+        assert run.error is None
         events.wait_for(lambda event: "fps" in str(event.data.get("text")))
         texts = events.texts("2")
-        assert any(task_id in text and " s · " in text and "pending" in text for text in texts)
+        start = task_id[:8]
+        assert any(f" s · {start}" in text and "Running" in text for text in texts)
         assert "fps" in texts[-1]
-        assert task_id in events.texts("1")[-1]
+        assert events.texts("1")[-1] == f"task {start}"
+        for number in ("1", "2"):
+            assert run.outputs[number]["pika_tasks"] == [task_id]
+            assert run.outputs[number]["text"] == [events.texts(number)[-1]]
         assert len({value for event in events.events if (value := bar_value(event)) >= 0}) > 2
         with Image.open(io.BytesIO(preview.image)) as thumbnail:
             assert thumbnail.mode == "RGB"

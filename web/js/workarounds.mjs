@@ -23,6 +23,8 @@ import { app } from "../../../scripts/app.js";
  * Properties of a node that the editor's types do not have.
  * @typedef {object} PreviewProperties
  * @property {unknown[]} [imgs]
+ * @property {unknown} [images]
+ * @property {HTMLElement} [videoContainer]
  * @property {"video" | "image"} [previewMediaType]
  * @property {(output?: NodeOutput, ...others: unknown[]) => unknown} [onExecuted]
  */
@@ -34,12 +36,43 @@ import { app } from "../../../scripts/app.js";
  * @property {(...values: unknown[]) => void} [afterQueued]
  */
 
+/**
+ * How well a node fits to a search: the editor compares the first numbers, then the next ones. Lower is
+ * better.
+ * @typedef {number[]} Scores
+ */
+
+/**
+ * What the editor's search knows about a node.
+ * @typedef {object} SearchEntry
+ * @property {(scores: Scores) => Scores} [postProcessSearchScores]
+ */
+
+/**
+ * A link that the user drags.
+ * @typedef {object} DraggedLink
+ * @property {GraphNode} [node] where it begins
+ * @property {{ type?: string | number }} fromSlot
+ * @property {"input" | "output"} toType
+ */
+
 const CHECK_EVERY_MS = 50;
 const CHECKS = 40;
+const DRAWN_AFTER_MS = 100;
 /** A preview that was still loading appears up to this long after the run. */
 const CLEAN_UP_AFTER_MS = [300, 1000, 3000];
 const CANVAS_PREVIEW_WIDGET = "$$canvas-image-preview";
+/**
+ * The name of the widget in which the editor shows a node's progress text.
+ *
+ * Versions: all. Why: the editor uses a widget that has this name already, so the pack's own one takes
+ * its place: the editor's would show the same text a second time, and squeeze the node's other widgets.
+ * Otherwise: both show the text.
+ */
+export const TEXT_WIDGET = "$$node-text-preview";
 const VIDEO_WIDGET = "video-preview";
+/** The CSS property with a node's height in Nodes 2.0. */
+const NODE_HEIGHT = "--node-height";
 
 /**
  * Chooses a page in the open settings dialog.
@@ -171,6 +204,77 @@ export function definitionOf(node) {
 }
 
 /**
+ * Changes the place of a node in the results of the editor's search.
+ *
+ * Versions: all. Why: an extension has no say in the order; nodes of a pack come last, and among
+ * themselves by the length of their names. Otherwise: the editor's own order.
+ * @param {string} name
+ * @param {(scores: Scores) => Scores} change
+ */
+export function rankInSearch(name, change) {
+  const entry = searchEntry(name);
+  const original = entry?.postProcessSearchScores;
+  // A property of this entry, which hides the method of its class.
+  if (!entry || !original || Object.hasOwn(entry, "postProcessSearchScores")) return;
+  entry.postProcessSearchScores = (scores) => change(original.call(entry, scores));
+}
+
+/**
+ * @param {string} name
+ * @returns {SearchEntry | undefined}
+ */
+function searchEntry(name) {
+  const store = /** @type {Internals} */ (app.extensionManager)?._p?._s?.get("nodeDef");
+  return /** @type {{ nodeDefsByName?: Record<string, SearchEntry> }} */ (store)?.nodeDefsByName?.[name];
+}
+
+/**
+ * Lets the editor propose certain nodes first where a link from an output is dropped on the empty
+ * canvas: in its search, and in its menu (with Shift, or the other way round).
+ *
+ * Versions: all. Why: the menu proposes nodes by the type of the link, and only those whose input is no
+ * widget; the search lists every node with an input of that type. For a text those are hundreds.
+ * Otherwise: the editor's own lists.
+ * @param {(node: GraphNode | undefined) => readonly string[]} proposedFor the names for a link from a node
+ */
+export function onLinkDrop(proposedFor) {
+  const connector = /** @type {{ renderLinks?: DraggedLink[], events?: EventTarget } | undefined} */ (
+    /** @type {unknown} */ (app.canvas?.linkConnector)
+  );
+  /** @returns {{ link?: DraggedLink, names: readonly string[] }} */
+  const proposals = () => {
+    const link = connector?.renderLinks?.[0];
+    return link?.toType === "input" ? { link, names: proposedFor(link.node) } : { names: [] };
+  };
+  // The link stays in the connector while the search is open.
+  connector?.events?.addEventListener("dropped-on-canvas", () => {
+    const { link, names } = proposals();
+    for (const name of names) {
+      rankInSearch(name, (scores) => (proposals().names.includes(name) ? [-1, ...scores] : scores));
+    }
+    if (names.length) proposeInMenu(String(link?.fromSlot.type), names);
+  });
+}
+
+/**
+ * Puts nodes at the top of the menu that the editor is about to open for a link of this type.
+ * @param {string} type
+ * @param {readonly string[]} names
+ */
+function proposeInMenu(type, names) {
+  const menu = window.LiteGraph?.slot_types_default_out;
+  if (!menu) return;
+  const before = menu[type];
+  const others = [before ?? []].flat().filter((other) => !names.includes(String(other)));
+  menu[type] = [...names, ...others];
+  // The menu is built in the same turn; links from other nodes have the editor's own list.
+  queueMicrotask(() => {
+    if (before === undefined) delete menu[type];
+    else menu[type] = before;
+  });
+}
+
+/**
  * Lets a new node keep its seed after a run.
  *
  * Versions: all. Why: the editor gives a new node another seed after every run unless its widget
@@ -249,14 +353,107 @@ export function setPreviewType(node, output) {
 }
 
 /**
+ * Makes a node higher, or lower, than it is.
+ *
+ * Versions: 1.27 to 1.35, in Nodes 2.0. Why: there a node's element does not follow the size that is set,
+ * but its own property. Otherwise: a line on a node makes the prompt box smaller.
+ * @param {GraphNode} node
+ * @param {number} difference in the graph's units
+ */
+export function changeHeight(node, difference) {
+  /** @type {HTMLElement | null} */
+  const drawn = document.querySelector(`[data-node-id="${node.id}"]`);
+  const before = drawn?.style.getPropertyValue(NODE_HEIGHT);
+  const [width = 0, height = 0] = node.size;
+  node.setSize([width, Math.max(height + difference, node.computeSize()[1])]);
+  if (!drawn || !before) return;
+  requestAnimationFrame(() => {
+    if (drawn.style.getPropertyValue(NODE_HEIGHT) !== before) return;
+    drawn.style.setProperty(NODE_HEIGHT, `${parseFloat(before) + difference}px`);
+  });
+}
+
+/**
+ * Draws a node that has got a widget with this element.
+ *
+ * Versions: 1.27 to 1.35, in Nodes 2.0. Why: once a widget's value has changed, they draw the node's
+ * widgets from a copy, which lacks later ones; a node that is added is read anew. Otherwise: the line is
+ * missing on the nodes in which the user has typed something.
+ * @param {GraphNode} node
+ * @param {HTMLElement} element
+ */
+export function redraw(node, element) {
+  app.canvas?.setDirty?.(true, true);
+  setTimeout(() => {
+    const isDrawn = document.querySelector(`[data-node-id="${node.id}"]`);
+    if (isDrawn && !element.isConnected) node.graph?.onNodeAdded?.(node);
+  }, DRAWN_AFTER_MS);
+}
+
+/**
+ * Removes what a node shows of an earlier run: its video or picture, and its preview.
+ *
+ * Versions: all. Why: the editor keeps a node's output until the next one. So the last video would stay
+ * when a run fails or is stopped, and in Nodes 2.0 the new run's preview, a picture, would be loaded as
+ * a video: "Video failed to load". Otherwise: the earlier video stays.
+ * @param {GraphNode & PreviewProperties} node
+ */
+export function removeOutput(node) {
+  removePreview(node);
+  const key = outputKey(node);
+  for (const outputs of [app.nodeOutputs, previewStore()?.nodeOutputs]) {
+    if (outputs) delete outputs[key];
+  }
+  node.images = undefined;
+  node.previewMediaType = undefined;
+  const video = node.widgets?.find((widget) => widget.name === VIDEO_WIDGET);
+  if (video) node.removeWidget?.(video);
+  node.videoContainer = undefined;
+  app.canvas?.setDirty?.(true, true);
+}
+
+/**
+ * Removes the preview of a node in a subgraph from the subgraph's own node.
+ *
+ * Versions: 1.27 to 1.45. Why: they put a copy of the preview on the subgraph's node, where it stays
+ * beside the pack's picture and video. Otherwise: a second picture is there.
+ * @param {GraphNode & PreviewProperties} host
+ */
+export function removeHostPreview(host) {
+  removePreview(host);
+  setTimeout(() => removePreview(host)); // the editor's own handler of the same event may follow
+}
+
+/**
+ * Leaves the line of a subgraph's node out of what is saved.
+ *
+ * Versions: 1.27 to 1.45. Why: they list all widgets of such a node in a property. Otherwise: a saved
+ * workflow names a widget that it does not contain.
+ * @param {{ properties?: Record<string, any> }} data the node, as it is saved
+ */
+export function forgetTextWidget(data) {
+  const widgets = data.properties?.proxyWidgets;
+  if (!Array.isArray(widgets)) return;
+  const others = widgets.filter((entry) => entry?.[1] !== TEXT_WIDGET);
+  data.properties = { ...data.properties, proxyWidgets: others };
+}
+
+/**
+ * The key of a node's output in the editor.
+ * @param {GraphNode} node
+ */
+function outputKey(node) {
+  const { graph } = node;
+  return graph && graph.isRootGraph === false ? `${graph.id}:${node.id}` : String(node.id);
+}
+
+/**
  * Removes a node's preview, in every place where the versions keep it: `imgs` and a widget in the
  * classic rendering, `app` and a store in Nodes 2.0. See `showVideoInsteadOfPreview`.
  * @param {GraphNode & PreviewProperties} node
  */
 function removePreview(node) {
-  const { graph } = node;
-  const isInSubgraph = graph && graph.isRootGraph === false;
-  const key = isInSubgraph ? `${graph.id}:${node.id}` : String(node.id);
+  const key = outputKey(node);
   for (const previews of [app.nodePreviewImages, previewStore()?.nodePreviewImages]) {
     if (previews) delete previews[key];
   }
@@ -267,7 +464,7 @@ function removePreview(node) {
 
 /**
  * The editor's store of previews, of which `app` has a copy. Versions from 2026 on draw from it.
- * @returns {{ nodePreviewImages?: Record<string, string[]> } | undefined}
+ * @returns {{ nodePreviewImages?: Record<string, string[]>, nodeOutputs?: Record<string, unknown> } | undefined}
  */
 function previewStore() {
   const manager = /** @type {Internals} */ (app.extensionManager);
