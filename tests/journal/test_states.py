@@ -211,6 +211,22 @@ def test_entry_is_restored_from_its_row(journal: Journal) -> None:
     assert set(row) == set(asdict(entry))
 
 
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_task_of_another_file_is_taken_by_the_request_that_waits(
+    journal: Journal, is_sent: bool
+) -> None:
+    """The journal was replaced after the POST, and the same request is in the new one: it is not
+    sent any more. Once it is sent, it may become a task of its own, which needs its row."""
+    entry = replace(journal.get(sent(journal, "a")), id=99, fingerprint="c")
+    waiting = journal.claim(intent("c"), "other").entry.id
+    if is_sent:
+        journal.mark_sent(waiting, "other")
+    recorded = journal.record_task(entry, "t-1")
+    assert (recorded.id == waiting, recorded.task_id) == (not is_sent, "t-1")
+    assert journal.get(waiting).state is (State.SENT if is_sent else State.SUBMITTED)
+    assert not journal.mark_sent(waiting, "other")
+
+
 def test_own_row_of_a_task_gets_what_is_known_of_it(journal: Journal) -> None:
     """The id was used by hand before it was recorded for its request."""
     twin = journal.adopt("t-1", intent().base_url, "k").id
