@@ -438,3 +438,22 @@ def test_one_of_four_processes_acquires_the_claim(tmp_path: Path) -> None:
             assert database.execute("SELECT version FROM pika_schema").fetchall() == [
                 (SCHEMA_VERSION,)
             ]
+
+
+def test_best_of_several_rows_of_a_request_answers_for_it(journal: Journal) -> None:
+    """Before schema 4 there was one for each key. A task comes first, then what is being sent, then
+    what is unknown; among these, the current key, and the newest one."""
+    for number, name in enumerate("abcdef"):
+        key = "mine" if name in "bd" else "other"
+        journal.claim(intent(name, key_id=key), "me")
+        journal.mark_sent(number + 1, "me")
+        if name in "bcd":
+            journal.record_task(journal.get(number + 1), f"t-{name}")
+        if name == "f":
+            journal.mark_unknown(number + 1, "me", "cut off")
+    request = intent("z", key_id="mine")
+    for names, best in (("abcdef", 4), ("acef", 3), ("abef", 2), ("aef", 5), ("af", 1), ("f", 6)):
+        with journal._database.read() as connection:
+            row = journal._claimed(connection, request, list(names))
+        assert row is not None
+        assert row["id"] == best
