@@ -28,7 +28,7 @@ _SET_LOOK = """async ([palette, nodes2]) => {
   await setting.set('Comfy.VueNodes.Enabled', nodes2)
 }"""
 _HAS_LOOK = """(palette) =>
-  document.body.classList.contains('dark-theme') === (palette === 'dark')"""
+  (document.querySelector('.dark-theme') !== null) === (palette === 'dark')"""
 
 #: The lowest contrast ratio (WCAG 2) of all visible texts below a selector, and that text.
 _CONTRAST = """(selector) => {
