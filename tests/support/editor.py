@@ -27,8 +27,12 @@ _SET_LOOK = """async ([palette, nodes2]) => {
   await setting.set('Comfy.ColorPalette', palette)
   await setting.set('Comfy.VueNodes.Enabled', nodes2)
 }"""
-_HAS_LOOK = """(palette) =>
-  (document.querySelector('.dark-theme') !== null) === (palette === 'dark')"""
+#: Whether the page's colours are those of this palette: dark if its background is.
+_HAS_LOOK = """(palette) => {
+  const context = document.createElement('canvas').getContext('2d')
+  context.fillStyle = getComputedStyle(document.body).getPropertyValue('--bg-color').trim()
+  return (parseInt(context.fillStyle.slice(1, 3), 16) < 128) === (palette === 'dark')
+}"""
 
 #: The lowest contrast ratio (WCAG 2) of all visible texts below a selector, and that text.
 _CONTRAST = """(selector) => {
