@@ -185,6 +185,16 @@ class Journal(JournalQueries):
         """The folder of a SQLite journal, for the command line; empty for another database."""
         return self._database.home
 
+    @property
+    def is_remote(self) -> bool:
+        """Whether other machines can use it by the same address."""
+        return self._database.is_remote
+
+    @property
+    def identity(self) -> str:
+        """Identifies its database: a hash of the address without user and password."""
+        return self._database.identity
+
     def age(self, entry: Entry) -> float:
         """Seconds since a task was submitted; 0 for one that was submitted elsewhere.
 
@@ -587,8 +597,8 @@ class Journal(JournalQueries):
         """Its file was received completely; the SHA-256 of its bytes, 64 hexadecimal digits."""
         self._record(Event.RECEIVED, entry_id, sha256=sha256)
 
-    def mark_saved(self, entry_id: int, path: Path) -> None:
-        """Its file is completely on disk."""
+    def mark_saved(self, entry_id: int, path: Path | str) -> None:
+        """Its file is completely on disk, or at an address."""
         self._record(Event.SAVED, entry_id, file_path=str(path))
 
     def record_error(self, entry_id: int, reason: str) -> None:
