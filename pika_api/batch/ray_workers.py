@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -22,6 +23,7 @@ from ..facade import AsyncPika
 from ..inputs import is_empty
 from ..message import Message
 from ..support import choose_home
+from .results import result_names
 from .storage import OUTGOING, Storage, is_address
 from .tables import Row
 from .workers import Outcome, ServiceWorker, has_file
@@ -29,6 +31,8 @@ from .workers import Outcome, ServiceWorker, has_file
 _OPTION: Final = "--ray"
 #: Addresses of Ray itself: a new instance on this machine for this batch only.
 LOCAL: Final = "local"
+#: Identifies the machine outside of a cluster.
+_HERE: Final = "here"
 #: How often one actor is started again.
 _MAX_RESTARTS: Final = 100
 #: Seconds until all actors run. A cluster may have to start machines for them.
@@ -108,7 +112,7 @@ class RayWorkers:
         """
         if not self._ray.is_initialized():
             self._connect()
-        count = self._count or len(self._nodes())
+        count = self._count or len(_nodes(self._ray))
         actor = self._ray.remote(Actor).options(
             num_cpus=1,
             max_concurrency=1_000_000,  # the batch has a window
@@ -173,20 +177,19 @@ class RayWorkers:
             ) from error  # fmt: skip
         self._is_own = True
 
-    def _nodes(self) -> list[Mapping[str, Any]]:
-        return [node for node in self._ray.nodes() if node["Alive"]]
-
     async def _introduce(self) -> None:
         """Start the first actor, and then the others with what they must have in common."""
         first, *others = self._actors
-        site = self._checked(await first.actor.start.remote(None))
-        if site.node and len(self._nodes()) > 1:
+        self._site = site = await self._start(first, None)
+        if site.node and len(_nodes(self._ray)) > 1:
             raise _own_journal()
-        self._site = site
-        for answer in await asyncio.gather(*(each.actor.start.remote(site) for each in others)):
-            self._checked(answer)
+        await asyncio.gather(*(self._start(each, site) for each in others))
 
-    def _checked(self, answer: Site | PikaError) -> Site:
+    async def _start(self, handle: _Handle, site: Site | None) -> Site:
+        try:
+            answer: Site | PikaError = await handle.actor.start.remote(site)
+        except self._ray.exceptions.RayError as error:
+            raise _ended(error) from error
         if isinstance(answer, PikaError):
             raise answer
         return answer
@@ -201,10 +204,15 @@ class _Handle:
 
 
 class Actor:
-    """A process of the cluster that runs rows. Its methods raise nothing."""
+    """A process of the cluster that runs rows. Its methods return errors, and raise none.
 
-    def __init__(self, job: Job) -> None:
+    Args:
+        node: Identifies the machine in the cluster.
+    """
+
+    def __init__(self, job: Job, node: Callable[[], str] | None = None) -> None:
         self._job = job
+        self._node = node or _node
         self._opening = asyncio.Lock()
         self._pika: AsyncPika | None = None
         self._worker: ServiceWorker | None = None
@@ -256,13 +264,45 @@ class Actor:
                     pika.service, job.folder, timeout=job.timeout, storage=storage
                 )
                 await worker.start()
-                self._site = await asyncio.to_thread(_site_of, pika, storage, output, site)
+                self._site = await asyncio.to_thread(self._site_of, pika, storage, site)
                 self._worker = worker
             return self._worker, self._site
+
+    def _site_of(self, pika: AsyncPika, storage: Storage | None, site: Site | None) -> Site:
+        """What an actor has in common with the first one.
+
+        Raises:
+            InvalidInput: It differs from the first one.
+            JournalError: The journal cannot be opened, or other machines cannot use it.
+        """
+        journal, gateway = pika.service.journal, pika.service.settings.gateway
+        journal.entries(limit=1)  # opens it
+        node = "" if journal.is_remote else self._node()
+        output = pika.service.output
+        if site is None:
+            marker = "" if storage else _new_marker(output)
+            return Site(gateway, journal.identity, node, marker)
+        if site.node != node:
+            raise _own_journal()
+        if (site.gateway, site.journal) != (gateway, journal.identity):
+            raise InvalidInput(
+                _OPTION,
+                Message("the machines have different gateways or journals."),
+                Message("Set the same PIKA_BASE_URL and PIKA_JOURNAL_URL on all of them."),
+            )
+        if site.marker and not (output / site.marker).exists():
+            raise InvalidInput(
+                "--output",
+                Message("{folder} is not the same folder on all machines.", folder=output),
+                Message("Name a shared folder, or an address such as s3://bucket/clips."),
+            )
+        return site
 
 
 class ClipStage:
     """A stage of a Ray Data pipeline of your own: it creates a task for each row of a batch.
+
+    It needs ``ray[data]``. Each process has a service of its own, as an actor.
 
     >>> clips = prompts.map_batches(
     ...     ClipStage, fn_constructor_args=["s3://bucket/clips"], batch_size=50, concurrency=4
@@ -290,8 +330,11 @@ class ClipStage:
             if outcome.result is None or outcome.stop is not None:
                 raise outcome.stop or PikaError(Message("The row was not sent."))
             results.append(outcome.result)
-        columns = ("id", "state", "file", "error", "price")
-        return {**batch, **{name: [getattr(each, name) for each in results] for name in columns}}
+        names = result_names(batch)
+        return {
+            **batch,
+            **{new: [getattr(r, name) for r in results] for name, new in names.items()},
+        }
 
     async def _outcomes(self, rows: Iterable[Row]) -> list[Outcome]:
         actor = Actor(self._job)
@@ -299,6 +342,8 @@ class ClipStage:
             site = await actor.start(None)
             if isinstance(site, PikaError):
                 raise site
+            if site.node not in ("", _HERE) and len(_nodes(_ray())) > 1:
+                raise _own_journal()
             return await asyncio.gather(*(actor.run(row, site) for row in rows))
         finally:
             await actor.close()
@@ -314,40 +359,17 @@ async def _closed(actor: Any) -> None:
     await actor.close.remote()
 
 
-def _site_of(pika: AsyncPika, storage: Storage | None, output: Path, site: Site | None) -> Site:
-    """What an actor has in common with the first one.
-
-    Raises:
-        InvalidInput: It differs from the first one.
-        JournalError: The journal cannot be opened, or other machines cannot use it.
-    """
-    journal = pika.service.journal
-    journal.entries(limit=1)  # opens it
-    node = "" if journal.is_remote else _node()
-    gateway = pika.service.settings.gateway
-    if site is None:
-        marker = "" if storage else _new_marker(output)
-        return Site(gateway, journal.identity, node, marker)
-    if site.node != node:
-        raise _own_journal()
-    if (site.gateway, site.journal) != (gateway, journal.identity):
-        raise InvalidInput(
-            _OPTION,
-            Message("the machines have different gateways or journals."),
-            Message("Set the same PIKA_BASE_URL and PIKA_JOURNAL_URL on all of them."),
-        )
-    if site.marker and not (output / site.marker).exists():
-        raise InvalidInput(
-            "--output",
-            Message("{folder} is not the same folder on all machines.", folder=output),
-            Message("Name a shared folder, or an address such as s3://bucket/clips."),
-        )
-    return site
+def _nodes(ray: ModuleType) -> list[Mapping[str, Any]]:
+    """The machines of the cluster."""
+    return [node for node in ray.nodes() if node["Alive"]]
 
 
 def _node() -> str:
-    """Identifies this machine in the cluster."""
-    return str(_ray().get_runtime_context().get_node_id())
+    """Identifies this machine in the cluster. Outside of a cluster there is only this one."""
+    ray = sys.modules.get("ray")
+    if ray is None or not ray.is_initialized():
+        return _HERE
+    return str(ray.get_runtime_context().get_node_id())
 
 
 def _new_marker(output: Path) -> str:
@@ -376,8 +398,11 @@ def _own_journal() -> JournalError:
 
 
 def _ended(error: Exception) -> PikaError:
+    """The error for an actor that cannot be started again, or has a fault."""
+    lines = str(error).strip().splitlines() or [repr(error)]
     return PikaError(
-        Message("An actor has ended: {error}.", error=str(error).strip().partition("\n")[0])
+        Message("An actor of Ray has ended: {error}.", error=lines[-1].strip().rstrip(".")),
+        hint=Message("Its log is in the folder of Ray's session on its machine."),
     )
 
 
@@ -389,7 +414,7 @@ def _ray() -> ModuleType:
         raise InvalidInput(
             _OPTION,
             Message("Ray is not installed in this Python."),
-            Message('Install it: python -m pip install "ray[data]". Or leave out --ray.'),
+            Message("Install it: python -m pip install ray. Or leave out --ray."),
         ) from error
     module: ModuleType = ray
     return module

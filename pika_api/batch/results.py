@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -21,6 +21,8 @@ UNKNOWN: Final = "unknown"
 REFUSED: Final = "refused"
 #: Charged and not finished: waiting for it costs nothing.
 RUNNING: Final = "running"
+#: The columns of a result, as in `Result`.
+RESULT_COLUMNS: Final = ("id", "state", "file", "error", "price")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,11 @@ class Result:
     file: str = ""
     error: str = ""
     price: float | None = None
+
+
+def result_names(columns: Container[str]) -> dict[str, str]:
+    """The names of `RESULT_COLUMNS` beside other columns. One that is taken begins with pika_."""
+    return {name: f"pika_{name}" if name in columns else name for name in RESULT_COLUMNS}
 
 
 def digest(row: Mapping[str, Any]) -> str:

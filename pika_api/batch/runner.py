@@ -12,12 +12,10 @@ from typing import Final
 
 from ..errors import InvalidInput, JournalError, PikaError
 from ..message import Message
-from .results import FAILED, SAVED, Result, ResultLog
+from .results import FAILED, RESULT_COLUMNS, SAVED, Result, ResultLog, result_names
 from .tables import Row, check_format, read_rows, write_rows
 from .workers import RowWorker, request_of
 
-#: The columns of a result. If the table has a column of this name, ours begins with ``pika_``.
-RESULT_COLUMNS: Final = ("id", "state", "file", "error", "price")
 #: Live tasks at a time.
 DEFAULT_WINDOW: Final = 150
 #: How many faulty rows an error lists.
@@ -226,7 +224,8 @@ class Batch:
         """Write the result: the rows of the table in their order, each with its own result."""
         states: Counter[str] = Counter()
         unfinished: dict[str, list[int]] = {}
-        names = self._result_names()
+        columns = self._columns()
+        names = result_names(columns)
 
         def rows() -> Iterator[Row]:
             for number, row in enumerate(read_rows(self._table)):
@@ -238,7 +237,7 @@ class Batch:
                 values = {} if result is None else {n: getattr(result, n) for n in RESULT_COLUMNS}
                 yield row | {names[name]: values.get(name) for name in RESULT_COLUMNS}
 
-        write_rows(self._target, [*self._columns(), *names.values()], rows())
+        write_rows(self._target, [*columns, *names.values()], rows())
         return Summary(self._progress.rows, dict(states), unfinished)
 
     def _columns(self) -> list[str]:
@@ -247,7 +246,3 @@ class Batch:
         for row in read_rows(self._table):
             names |= dict.fromkeys(row)
         return list(names)
-
-    def _result_names(self) -> dict[str, str]:
-        taken = set(self._columns())
-        return {name: f"pika_{name}" if name in taken else name for name in RESULT_COLUMNS}

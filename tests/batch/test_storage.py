@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 
 from batch.test_batch import prompts, result, states, table
-from pika_api.batch import Batch, BatchProgress, BatchStopped, ServiceWorker, Storage, Summary, is_address
+from pika_api.batch import (
+    Batch,
+    BatchProgress,
+    BatchStopped,
+    ServiceWorker,
+    Storage,
+    Summary,
+    is_address,
+)
 from pika_api.errors import InvalidInput
 from support.api import ServiceHarness, run
 

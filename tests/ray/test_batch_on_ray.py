@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import sys
@@ -61,8 +60,8 @@ def test_killed_actor_costs_nothing(database: str, tmp_path: Path) -> None:
             text=True,
         )
         until(lambda: len(gateway.charged) >= ROWS // 3, timeout=120, what="a third of the tasks")
-        victim, survivor = actors_of(process)
-        victim.kill()
+        victim, _other = actors_of(process)
+        victim.send_signal(signal.SIGKILL)
         _, errors = process.communicate(timeout=240)
         assert "Traceback" not in errors, errors
         assert KEY not in errors
