@@ -9,6 +9,7 @@ a task.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import sys
 import uuid
@@ -143,9 +144,12 @@ class RayWorkers:
 
     async def close(self) -> None:
         """End the actors. A request that is being sent is answered and recorded first."""
-        closing = [asyncio.ensure_future(_closed(each.actor)) for each in self._actors]
-        if closing:
-            await asyncio.wait(closing, timeout=_CLOSES_WITHIN)
+        # One that has ended is closed.
+        closing = asyncio.gather(
+            *(_closed(each.actor) for each in self._actors), return_exceptions=True
+        )
+        with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
+            await asyncio.wait_for(closing, _CLOSES_WITHIN)
         for each in self._actors:
             self._ray.kill(each.actor)
         self._actors = []

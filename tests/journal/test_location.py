@@ -152,7 +152,6 @@ def test_uri_of_sqlite_is_watched_like_a_path(tmp_path: Path) -> None:
         assert path.is_file()
 
 
-<<<<<<< HEAD
 @pytest.mark.parametrize(
     ("url", "remote"),
     [
@@ -188,7 +187,8 @@ def test_identity_is_that_of_the_database() -> None:
               identity("me@b.example/pika"), identity("/pika?host=db.example")}  # fmt: skip
     assert len(same) == 1
     assert len(same | others) == 5
-=======
+
+
 def test_journal_of_a_private_folder(tmp_path: Path) -> None:
     """The variable wins over the file in the folder."""
     with closing(Journal.at(tmp_path / "home", {})) as journal:
@@ -205,4 +205,3 @@ def test_spool_is_in_the_private_folder_without_a_file(tmp_path: Path) -> None:
     with closing(Journal.at(tmp_path, {"PIKA_JOURNAL_URL": url})) as journal:
         assert journal.location == ("postgresql", None)
         assert journal._spool.folder == tmp_path / "spool"
->>>>>>> main
