@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -39,6 +40,16 @@ _COUNT_BY_STATE: Final = sa.select(TASKS.c.state, sa.func.count()).group_by(TASK
 _WITH_ERRORS: Final = (
     sa.select(TASKS).where(TASKS.c.last_error != "").order_by(TASKS.c.revision.desc()).limit(_limit)
 )
+_SAVED_HERE: Final = (
+    sa.select(TASKS)
+    .where(
+        TASKS.c.state == State.SAVED.value,
+        TASKS.c.forgotten_at.is_(None),
+        TASKS.c.host.in_(sa.bindparam("hosts", expanding=True)),
+    )
+    .order_by(TASKS.c.created_at.desc(), TASKS.c.id.desc())
+    .limit(_limit)
+)
 _LISTED: Final = (
     sa.select(TASKS).where(TASKS.c.forgotten_at.is_(None)).order_by(TASKS.c.id.desc()).limit(_limit)
 )
@@ -52,13 +63,22 @@ _CHANGED_SINCE: Final = (
 )
 
 
+#: In place of a machine: the file is at an address that all machines can read.
+AT_ADDRESS: Final = "*"
+
+
 class JournalQueries:
     """The reading half of the journal. Every method raises `JournalError` if the database does not
     answer.
+
+    Attributes:
+        host: Identifies this machine in a journal that several may use; empty for a file.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, host: str | None = None) -> None:
         self._database = database
+        own = "" if database.file is not None else platform.node()[:64]
+        self.host = own if host is None else host
         self._loss_logged = False
 
     @property
@@ -169,8 +189,11 @@ class JournalQueries:
         return self._entries(_WITH_ERRORS, limit=limit)
 
     def count_missing_files(self, folder: Path) -> int:
-        """How many of the newest saved tasks have no file, neither at its path nor in `folder`."""
-        paths = [Path(entry.file_path) for entry in self.entries((State.SAVED,), limit=300)]
+        """How many of the newest tasks that this machine has saved have no file, neither at its
+        path nor in `folder`.
+        """
+        entries = self._entries(_SAVED_HERE, hosts=["", self.host], limit=300)
+        paths = [Path(entry.file_path) for entry in entries]
         return sum(not path.is_file() and not (folder / path.name).is_file() for path in paths)
 
     def entries(

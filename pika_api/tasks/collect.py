@@ -274,8 +274,8 @@ class Collector:
 
     def _record(self, entry: Entry, path: Path, problem: str) -> None:
         """Record a complete file, unless that is recorded already."""
-        known = (entry.state, entry.file_path, entry.last_error)
-        if known != (State.SAVED, str(path), problem):
+        known = (entry.state, entry.file_path, entry.last_error, entry.host or self._journal.host)
+        if known != (State.SAVED, str(path), problem, self._journal.host):
             self._journal.mark_saved(entry.id, path)
             if problem:
                 self._journal.record_error(entry.id, problem)
