@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import comfyui, encoding, tasks, upload
+from benchmarks import comfyui, encoding, live, tasks, upload
 from benchmarks.limits import limits
 from benchmarks.measure import Effort, say
 from benchmarks.pictures import gallery
@@ -25,13 +25,19 @@ def main(arguments: list[str]) -> int:
         "--smoke", action="store_true", help="run everything once, with small inputs, in seconds"
     )
     parser.add_argument("--limits", action="store_true", help="what this machine can do at most")
+    parser.add_argument(
+        "--live", type=int, metavar="N", help="N live tasks of 30 s, with each kind of client"
+    )
     chosen = parser.parse_args(arguments)
     effort = Effort.SMOKE if chosen.smoke else Effort.QUICK if chosen.quick else Effort.FULL
     if not comfyui.folder():
         print("COMFYUI_PATH names no ComfyUI. Run: python dev.py bench", file=sys.stderr)
         return 2
     started = time.monotonic()
-    print(limits(effort) if chosen.limits else in_markdown(list(_rows(effort))))
+    if chosen.live:
+        print(live.table(chosen.live, effort))
+    else:
+        print(limits(effort) if chosen.limits else in_markdown(list(_rows(effort))))
     say(f"{time.monotonic() - started:.0f} s in total")
     return 0
 
@@ -44,6 +50,7 @@ def _rows(effort: Effort) -> Iterator[Row]:
         yield from encoding.rows(pictures, helper, effort)
         yield from tasks.rows(Path(folder), helper.poll_interval, effort)
         yield from upload.rows(Path(folder), effort)
+    yield from live.rows(effort)
     yield from comfyui.rows(effort)
 
 
