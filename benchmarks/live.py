@@ -1,11 +1,10 @@
-"""Many live tasks in one process, with clients of different kinds against the same light gateway."""
+"""Many live tasks in one process: clients of different kinds against the same light gateway."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import resource
-import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
