@@ -162,6 +162,23 @@ def _fits(column: sa.Column[Any], value: object) -> bool:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What the feed says of a task.
+
+    Attributes:
+        state: `State.RUNNING`, `State.FINISHED` or `State.FAILED`.
+        progress: Per cent, while it is running.
+        result_url: The link, once it is finished.
+        error: Why it has failed.
+    """
+
+    state: State
+    progress: int = 0
+    result_url: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
 class Claim:
     """The answer to a claim on a fingerprint.
 

@@ -29,7 +29,7 @@ from ..message import Message
 from ..settings import gateway_of, journal_url
 from .clocks import Clocks, SystemClocks
 from .database import Database, Replaced
-from .entries import Claim, Entry, Intent
+from .entries import Claim, Entry, Intent, Reading
 from .ledger import Ledger
 from .limits import NO_LIMITS, Charge, Limits
 from .prices import Prices
@@ -422,12 +422,38 @@ class Journal(JournalQueries):
         if entry is not None and entry.gateway == gateway:
             return entry
         with self._database.write() as connection:
-            _lock_task(connection, task_id)
-            row = _row_of_task(connection, task_id, gateway)
-            if row is None:
-                values = {"task_id": task_id, "base_url": base_url, "key_id": key_id}
-                row = self._insert_task(connection, values)
+            row = self._adopted(connection, task_id, base_url, key_id)
         return Entry.of(row)
+
+    def _adopted(
+        self, connection: sa.Connection, task_id: str, base_url: str, key_id: str
+    ) -> sa.RowMapping:
+        gateway = gateway_of(base_url)
+        row = _row_of_task(connection, task_id, gateway)
+        if row is None:
+            _lock_task(connection, task_id)
+            row = _row_of_task(connection, task_id, gateway)  # of another process, meanwhile
+        if row is None:
+            values = {"task_id": task_id, "base_url": base_url, "key_id": key_id}
+            row = self._insert_task(connection, values)
+        return row
+
+    def record_reading(self, task_id: str, base_url: str, key_id: str, reading: Reading) -> None:
+        """Record what the feed says of a task of this gateway, in one transaction.
+
+        A task that was submitted elsewhere gets its entry here.
+
+        Args:
+            base_url: The address of the gateway.
+        """
+        with self._database.write() as connection:
+            number = self._adopted(connection, task_id, base_url, key_id)["id"]
+            if reading.state is State.FINISHED:
+                self._finish(connection, number, reading.result_url)
+            elif reading.state is State.FAILED:
+                self._apply(connection, Event.FAILED, number, last_error=reading.error)
+            else:
+                self._apply(connection, Event.RUNNING, number, progress=reading.progress)
 
     def _insert_task(
         self, connection: sa.Connection, values: Mapping[str, object]
@@ -576,8 +602,11 @@ class Journal(JournalQueries):
     def mark_finished(self, entry_id: int, result_url: str) -> None:
         """The gateway has finished it. A saved entry only gets the new link."""
         with self._database.write() as connection:
-            if not self._apply(connection, Event.FINISHED, entry_id, result_url=result_url):
-                self._apply(connection, Event.RELINKED, entry_id, result_url=result_url)
+            self._finish(connection, entry_id, result_url)
+
+    def _finish(self, connection: sa.Connection, entry_id: int, result_url: str) -> None:
+        if not self._apply(connection, Event.FINISHED, entry_id, result_url=result_url):
+            self._apply(connection, Event.RELINKED, entry_id, result_url=result_url)
 
     def mark_failed(self, entry_id: int, reason: str) -> None:
         """The gateway has ended it with an error. Releases the fingerprint."""
