@@ -1,7 +1,7 @@
 """Commands for the development of this pack.
 
 python dev.py demo                 create a video from an image, without an account
-python dev.py editor [--live]      open the graph editor with the pack in it, until Ctrl-C
+python dev.py editor [--live]      open the graph editor with the pack in the browser, until Ctrl-C
 python dev.py test [pytest args]   run lint, type checks and all tests
 python dev.py free [pytest args]   run the tests that need no ComfyUI, on this Python
 python dev.py bench [args]         run the benchmarks

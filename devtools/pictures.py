@@ -1,5 +1,5 @@
-"""Take the pictures for README and the templates in the real editor: examples, settings, sidebar,
-and an animated picture of one run.
+"""Take the pictures for README and the templates: README's of the real editor (one run, also
+animated, settings, sidebar), and a frame of its clip for each template.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from PIL import Image
+import av
+from PIL import Image, ImageOps
 
 from devtools import ROOT
-from devtools.comfyui import ComfyDied
+from devtools.comfyui import Comfy, ComfyDied, Graph
 from devtools.comfyui.pages import (
     examples,
     open_editor,
     open_workflow,
     run_end,
-    run_workflow,
     start_run,
     wait_for_video,
 )
@@ -39,16 +39,19 @@ from devtools.setup.steps import StepError, say
 if TYPE_CHECKING:
     from playwright.sync_api import Page
 
-#: The example of README's pictures: a still one, and an animated one of its run.
-IN_README: Final = "pika_image_to_video"
+#: The example of README's pictures of the graph: a still one, and an animated one of its run.
+IN_README: Final = "02 Image to video"
 #: This example needs an earlier task, so it is the last one.
-LAST: Final = "pika_earlier_task"
+LAST: Final = "10 Earlier task"
 SIDEBAR, SETTINGS = "sidebar", "settings"
 # The height keeps the nodes below the bars of the editor.
 WIDTH, HEIGHT = 1600, 1000
 #: The part of the editor with the bar on the left and the sidebar: left, top, right, bottom.
 SIDEBAR_BOX: Final = (0, 78, 366, 838)
-THUMBNAIL_WIDTH: Final = 800
+#: Side of a template's picture, in pixels. The gallery shows it as a square: 0.3.75 to 0.33.0.
+TEMPLATE_SIDE: Final = 480
+#: When in a clip its frame is taken, as a share of its length.
+MOMENT: Final = 0.3
 #: Milliseconds until the editor stops changing: fonts, the fitted view, the playing video.
 REST: Final = 1500
 #: How long a task takes. Long enough for its thumbnail to be on the node before the video.
@@ -65,6 +68,24 @@ PLAYED: Final = 10
 #: GitHub shows larger files too, but nobody waits for them.
 LARGEST_ANIMATION: Final = 3_000_000
 
+#: The value of aspect_ratio for a still image, which the simulator makes square.
+STILL_IMAGE: Final = "none (still image)"
+#: The options of a Pika Generate that has none, and the id of their node.
+OPTIONS: Final = {
+    "aspect_ratio": "1:1",
+    "custom_aspect_ratio": 1.0,
+    "frame_rate": 24,
+    "extend": False,
+}
+SQUARE: Final = "square"
+#: Rows and columns of the picture of an example with many clips.
+GRID: Final = 2
+#: Collects the newest task, for an example that does not do it itself.
+NEWEST: Final[Graph] = {
+    "1": {"class_type": "PikaHistory", "inputs": {"task_id": "", "state": "any"}},
+    "2": {"class_type": "PikaResult", "inputs": {"task_id": ["1", 0]}},
+}
+
 #: Where the graph's nodes are on the page, in its pixels.
 _BOUNDS: Final = """() => {
   const canvas = window.app.canvas, box = [1e9, 1e9, -1e9, -1e9]
@@ -80,12 +101,8 @@ _BOUNDS: Final = """() => {
 }"""
 
 _NO_MAP: Final = "() => window.app.extensionManager.setting.set('Comfy.Minimap.Visible', false)"
-#: Whether every node with a video plays it.
-_VIDEOS_PLAY: Final = """() => {
-  const videos = Object.values(window.app.nodeOutputs).filter(({ animated }) => animated?.[0])
-  const playing = [...document.querySelectorAll('video')].filter((video) => video.readyState >= 2)
-  return playing.length >= videos.length
-}"""
+#: The open workflow in the API format.
+_PROMPT: Final = "async () => (await window.app.graphToPrompt()).output"
 
 #: Moves the video on Pika Result to a time in seconds, without controls as while it plays. Returns
 #: its length in seconds.
@@ -114,14 +131,55 @@ def open_quietly(page: Page, url: str) -> None:
     page.wait_for_timeout(REST)
 
 
-def take(page: Page, example: Path) -> bytes:
-    """Run one example and take a picture of the whole editor, as PNG. Raises StepError."""
+def template_picture(page: Page, comfy: Comfy, example: Path) -> Image.Image:
+    """Run an example with square clips, and take a frame of the last one, or of four in a grid.
+
+    Raises StepError.
+    """
     open_workflow(page, example)
-    if (end := run_workflow(page)) != "execution_success":
-        raise StepError(f"{example.stem}: {end}")
-    page.wait_for_function(_VIDEOS_PLAY)
-    page.wait_for_timeout(REST)
-    return page.screenshot()
+    graph: dict[str, Any] = page.evaluate(_PROMPT)
+    for node in graph.values():
+        if node["class_type"] == "PikaOptions" and node["inputs"]["aspect_ratio"] != STILL_IMAGE:
+            node["inputs"]["aspect_ratio"] = "1:1"
+        if node["class_type"] == "PikaGenerate":
+            node["inputs"].setdefault("options", [SQUARE, 0])
+            node["inputs"]["fit"] = "crop"
+    graph[SQUARE] = {"class_type": "PikaOptions", "inputs": OPTIONS}
+    files = result_files(comfy, graph) or result_files(comfy, NEWEST)
+    frames = [frame_of(file) for file in files]
+    return frames[-1] if len(frames) < GRID**2 else grid(frames[: GRID**2])
+
+
+def result_files(comfy: Comfy, graph: Graph) -> list[Path]:
+    """Run a graph; the files of its Pika Results. Raises StepError."""
+    run = comfy.run(graph)
+    if run.error is not None:
+        raise StepError(run.error.message)
+    return [
+        comfy.file(file)
+        for node_id, node in graph.items()
+        if node["class_type"] == "PikaResult"
+        for file in run.outputs[node_id]["images"]
+    ]
+
+
+def frame_of(file: Path) -> Image.Image:
+    """A frame of a clip, or a still image, as a square."""
+    with av.open(str(file)) as container:
+        frames = [frame.to_image() for frame in container.decode(video=0)]
+    frame: Image.Image = frames[int(MOMENT * len(frames))]
+    return ImageOps.fit(frame, (TEMPLATE_SIDE, TEMPLATE_SIDE), Image.Resampling.LANCZOS)
+
+
+def grid(frames: Sequence[Image.Image]) -> Image.Image:
+    """Four frames as one square."""
+    side = TEMPLATE_SIDE // GRID
+    whole = Image.new("RGB", (TEMPLATE_SIDE, TEMPLATE_SIDE))
+    for number, frame in enumerate(frames):
+        row, column = divmod(number, GRID)
+        small = frame.resize((side, side), Image.Resampling.LANCZOS)
+        whole.paste(small, (side * column, side * row))
+    return whole
 
 
 def record(page: Page, example: Path) -> list[Shot]:
@@ -231,27 +289,23 @@ def stored(account: Account, home: Path) -> Account:
     return Account({**account.environment, "PIKA_API_KEY": None, "PIKA_BASE_URL": None})
 
 
-def take_run(page: Page, example: Path, docs: Path) -> Image.Image:
+def take_run(page: Page, example: Path, docs: Path) -> None:
     """README's pictures of one run: an animated one, and a still one of its result."""
     shots = record(page, example)
-    graph = crop(page, shots[-1].png)
-    save(graph, docs / "image_to_video.jpg", WIDTH)
+    save(crop(page, shots[-1].png), docs / "image_to_video.jpg", WIDTH)
     shots += play(page, shots[-1].at + RESULT_SHOWN)
     save_animation(page, shots, docs / "image_to_video.webp")
-    return graph
 
 
-def take_all(page: Page, names: Sequence[str], into: Path) -> None:
+def take_all(page: Page, comfy: Comfy, names: Sequence[str], into: Path) -> None:
     """Take these pictures and save them below `into`, where the checkout has them."""
     for example in sorted(examples(), key=lambda path: path.stem == LAST):
         if example.stem not in names:
             continue
         if example.stem == IN_README:
-            graph = take_run(page, example, into / "docs")
-        else:
-            graph = crop(page, take(page, example))
+            take_run(page, example, into / "docs")
         place = into / example.relative_to(ROOT)
-        save(graph, place.with_suffix(".jpg"), THUMBNAIL_WIDTH)
+        save(template_picture(page, comfy, example), place.with_suffix(".jpg"), TEMPLATE_SIDE)
     if SIDEBAR in names:
         save(take_sidebar(page), into / "docs" / "sidebar.jpg", WIDTH)
     if SETTINGS in names:
@@ -283,7 +337,7 @@ def main(arguments: Sequence[str]) -> int:
         ):
             page = chromium.new_page(viewport={"width": WIDTH, "height": HEIGHT})
             open_quietly(page, comfy.url)
-            take_all(page, chosen.names or known, chosen.into.resolve())
+            take_all(page, comfy, chosen.names or known, chosen.into.resolve())
     except (StepError, ComfyDied, NoBrowser) as error:
         say(str(error))
         return 1

@@ -24,7 +24,6 @@ from ..pika_api.request import (
 )
 from .language import translated_errors
 from .sockets import (
-    CATEGORY,
     NONE,
     CameraSocket,
     OptionsSocket,
@@ -32,6 +31,7 @@ from .sockets import (
     check_extra_json,
     choice,
     extra_json,
+    schema,
 )
 
 CUSTOM = "custom"
@@ -51,10 +51,10 @@ class PikaParameters(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node's inputs, outputs and texts."""
-        return io.Schema(
+        return schema(
             node_id="PikaParameters",
             display_name="Pika Parameters",
-            category=CATEGORY,
+            search_aliases=["guidance scale", "motion", "negative prompt"],
             description="Sets how closely the video follows the prompt, how much it moves, and "
             "what to keep out of it. Connect it to Pika Options.",
             inputs=[
@@ -111,10 +111,10 @@ class PikaCamera(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node's inputs, outputs and texts."""
-        return io.Schema(
+        return schema(
             node_id="PikaCamera",
             display_name="Pika Camera",
-            category=CATEGORY,
+            search_aliases=["camera motion", "zoom", "pan", "tilt", "rotate"],
             description="Sets how the camera moves. Connect it to Pika Options. The gateway "
             "decides which moves it supports.",
             inputs=[
@@ -160,10 +160,10 @@ class PikaOptions(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node's inputs, outputs and texts."""
-        return io.Schema(
+        return schema(
             node_id="PikaOptions",
             display_name="Pika Options",
-            category=CATEGORY,
+            search_aliases=["aspect ratio", "frame rate", "fps", "extend video", "still image"],
             description="Sets the aspect ratio and frame rate of the video, asks for a still image "
             "instead, or extends a video. Connect it to Pika Generate.",
             inputs=[

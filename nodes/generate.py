@@ -13,6 +13,7 @@ from ..pika_api.errors import InvalidInput, PikaError
 from ..pika_api.media import AS_IS, AUTO, FITS, FORMATS, Media
 from ..pika_api.message import Message
 from ..pika_api.request import (
+    DEFAULT_MODEL,
     MAX_TAKE,
     PIKAFFECTS,
     GenerateRequest,
@@ -26,20 +27,20 @@ from . import host, outgoing, progress
 from .language import say
 from .lists import STOP, Done, Ending, Outcome, may_skip, skip_message
 from .sockets import (
-    CATEGORY,
     NONE,
     OptionsSocket,
-    check_extra_json,
     check_on_failure,
     choice,
     extra_json,
     on_failure_input,
+    schema,
 )
 
 if TYPE_CHECKING:
     import torch
 
-    from ..pika_api.tasks import Submitted
+    from ..pika_api.tasks import Service, Submitted
+    from .progress import NodeDisplay
 
 
 #: The largest integer up to which JavaScript, and so the editor, is exact (ECMA-262, section 21.1).
@@ -52,10 +53,14 @@ class PikaGenerate(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node's inputs, outputs and texts."""
-        return io.Schema(
+        return schema(
             node_id="PikaGenerate",
             display_name="Pika Generate",
-            category=CATEGORY,
+            search_aliases=[
+                *("text to video", "image to video", "video to video", "extend video"),
+                *("pikaffect", "video generation", "ai video"),
+            ],
+            advanced=("image_url", "video_url", "image_format", "fit"),
             description="Sends one paid request and returns the task id. Connect it to Pika "
             "Result, which waits for the video. The same inputs with the same seed reuse the "
             "existing task, with no new charge.",
@@ -75,7 +80,7 @@ class PikaGenerate(io.ComfyNode):
                 ),
                 io.String.Input(
                     "model",
-                    default="1.5",
+                    default=DEFAULT_MODEL,
                     tooltip="Model version. If empty, the gateway chooses.",
                 ),
                 io.Int.Input(
@@ -155,14 +160,14 @@ class PikaGenerate(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(cls, prompt_text: str | None, extra_json: str | None = None) -> bool | str:
-        """Report a blank prompt or a broken extra_json before the queue starts.
+    def validate_inputs(cls, prompt_text: str | None) -> bool | str:
+        """Report a blank prompt before the queue starts.
 
-        A linked input has no value yet (None).
+        A linked input has no value yet (None). No other input is named here: ComfyUI reports an
+        error for each of them, whichever of them is wrong. A broken extra_json is an error of
+        `execute`, before anything is sent.
         """
-        if prompt_text is None or prompt_text.strip():
-            return check_extra_json(extra_json)
-        return say(Message("the prompt is blank. Say what the video should show."))
+        return check_prompt(prompt_text)
 
     @classmethod
     def fingerprint_inputs(
@@ -178,12 +183,8 @@ class PikaGenerate(io.ComfyNode):
         """
         try:
             with host.use_service() as service:
-                released = service.journal.count_released(prompt_text)
                 unknown = 0 if on_failure == STOP else progress.count_unknown_skipped()
-                account = f"{service.settings.gateway} {service.settings.key_id}"
-                # ComfyUI adds this value to the prompt, which its savers write to their files: only
-                # a number of this process.
-                return hash(f"{released} {unknown} {account}")
+                return hash((request_state(service, prompt_text), unknown))
         except PikaError:
             return float("nan")  # run the node, which then reports the error
 
@@ -205,7 +206,7 @@ class PikaGenerate(io.ComfyNode):
         on_failure: str = STOP,
     ) -> io.NodeOutput:
         """Submit the request, or reuse its task."""
-        inputs = _Inputs(
+        inputs = Inputs(
             prompt_text,
             pikaffect,
             model,
@@ -225,34 +226,66 @@ class PikaGenerate(io.ComfyNode):
             service,
         ):
             check_on_failure(on_failure)
-            service.settings.require_key()
-            composed = await service.prepare(
-                inputs.compose,
-                service.settings.max_body,
-                partial(service.journal.has_earlier_requests, service.settings.gateway),
-                observer=display.observer,
-            )
+            composed = await compose(inputs, service, display)
             try:
-                submitted = await service.submit(
-                    composed.request,
-                    take=seed,
-                    node_id=node_id,
-                    prompt_id=host.prompt_id(),
-                    observer=display.observer,
-                )
+                submitted = await submit(composed, seed, node_id, service, display)
             except PikaError as error:
                 if on_failure == STOP or not may_skip(error):
                     raise
                 outcome = display.skip(error)
                 blocked = host.blocked(say(skip_message(error, prompt_text, display.index)))
                 return _output(blocked, outcome, composed)
-            cost = service.account.describe_cost(submitted.estimate)
-            outcome = _outcome(submitted, composed, cost, seed)
+            outcome = describe(submitted, composed, seed, service)
             display.finish(outcome)
         return _output(submitted.task_id, outcome, composed)
 
 
-def _output(task_id: object, outcome: Outcome, composed: _Composed) -> io.NodeOutput:
+def check_prompt(prompt_text: str | None) -> bool | str:
+    """For ``validate_inputs``: True, or why the prompt cannot be sent.
+
+    A linked input has no value yet (None).
+    """
+    if prompt_text is None or prompt_text.strip():
+        return True
+    return say(Message("the prompt is blank. Say what the video should show."))
+
+
+def request_state(service: Service, prompt_text: str | None) -> int:
+    """For ``fingerprint_inputs``: changes when a task of this prompt fails or is forgotten, or the
+    gateway or key changes.
+    """
+    released = service.journal.count_released(prompt_text)
+    account = f"{service.settings.gateway} {service.settings.key_id}"
+    # ComfyUI adds this value to the prompt, which its savers write to their files: only a number of
+    # this process.
+    return hash(f"{released} {account}")
+
+
+async def compose(inputs: Inputs, service: Service, display: NodeDisplay) -> Composed:
+    """Build the request. Raises `PikaError`: the key is missing, or an input cannot be sent."""
+    service.settings.require_key()
+    return await service.prepare(
+        inputs.compose,
+        service.settings.max_body,
+        partial(service.journal.has_earlier_requests, service.settings.gateway),
+        observer=display.observer,
+    )
+
+
+async def submit(
+    composed: Composed, seed: int, node_id: str, service: Service, display: NodeDisplay
+) -> Submitted:
+    """Send the request, or reuse its task. Raises as `Service.submit`."""
+    return await service.submit(
+        composed.request,
+        take=seed,
+        node_id=node_id,
+        prompt_id=host.prompt_id(),
+        observer=display.observer,
+    )
+
+
+def _output(task_id: object, outcome: Outcome, composed: Composed) -> io.NodeOutput:
     # The same keys for every item of a list: ComfyUI merges them by the keys of the first.
     ui = {
         "text": [progress.node_text(say(outcome.text))],
@@ -262,7 +295,8 @@ def _output(task_id: object, outcome: Outcome, composed: _Composed) -> io.NodeOu
     return io.NodeOutput(task_id, ui=ui)
 
 
-def _outcome(submitted: Submitted, composed: _Composed, cost: str, seed: int) -> Outcome:
+def describe(submitted: Submitted, composed: Composed, seed: int, service: Service) -> Outcome:
+    """What the node displays about a submitted request: its task, its cost, and the notes."""
     if submitted.reused:
         return Outcome(
             Ending.REUSED,
@@ -271,6 +305,7 @@ def _outcome(submitted: Submitted, composed: _Composed, cost: str, seed: int) ->
                 task_id=short_id(submitted.task_id),
             ),
         )
+    cost = service.account.describe_cost(submitted.estimate)
     note = Message.joined(" · ", _rounded_seed(seed), _replacement(submitted), composed.note)
     task = Message("task {task_id}", task_id=short_id(submitted.task_id))
     text = Message.joined(" · ", task, cost, note)
@@ -299,7 +334,7 @@ def _replacement(submitted: Submitted) -> str:
 
 
 @dataclass(frozen=True)
-class _Composed:
+class Composed:
     """A request, and what the node displays about it.
 
     Attributes:
@@ -313,7 +348,7 @@ class _Composed:
 
 
 @dataclass(frozen=True)
-class _Inputs:
+class Inputs:
     """The node's inputs in one execution.
 
     Attributes:
@@ -324,16 +359,16 @@ class _Inputs:
     pikaffect: str
     model: str
     options: Options
-    image: torch.Tensor | None
-    video: Input.Video | None
-    image_url: str
-    video_url: str
-    extra_json: str
-    image_format: str
-    fit: str
-    linked: frozenset[str]
+    image: torch.Tensor | None = None
+    video: Input.Video | None = None
+    image_url: str = ""
+    video_url: str = ""
+    extra_json: str = ""
+    image_format: str = AUTO
+    fit: str = AS_IS
+    linked: frozenset[str] = frozenset()
 
-    def compose(self, max_body: int, has_earlier: Callable[[], bool]) -> _Composed:
+    def compose(self, max_body: int, has_earlier: Callable[[], bool]) -> Composed:
         """Encode the media and build the request. Blocks.
 
         Args:
@@ -364,7 +399,7 @@ class _Inputs:
         request = GenerateRequest(
             self.prompt_text, effect, self.model, self.options, image, video, extra
         )
-        return _Composed(request, note, previews)
+        return Composed(request, note, previews)
 
 
 def _linked_inputs(hidden: Any) -> frozenset[str]:

@@ -11,7 +11,7 @@ from ..pika_api.journal import State
 from ..pika_api.message import Message
 from . import host
 from .language import translated_errors
-from .sockets import CATEGORY
+from .sockets import schema
 
 ANY: Final = "any"
 #: Options of the state input, each with the journal states that it covers.
@@ -29,10 +29,10 @@ class PikaHistory(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node's inputs, outputs and texts."""
-        return io.Schema(
+        return schema(
             node_id="PikaHistory",
             display_name="Pika History",
-            category=CATEGORY,
+            search_aliases=["earlier task", "task list", "recent videos"],
             description="Returns the id of an earlier task, so that Pika Result can download its "
             "video or continue to wait for it. Costs nothing.",
             inputs=[

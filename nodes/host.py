@@ -7,7 +7,7 @@ import functools
 import json
 import threading
 import uuid
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence, Set
 from contextlib import asynccontextmanager, contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -46,6 +46,17 @@ def home() -> Path:
 def register() -> None:
     """Write down the private folder, so that the command line uses the same journal."""
     register_home(home())
+
+
+def registered_nodes() -> Set[str]:
+    """The ids of the nodes that ComfyUI has so far: its own, and those of packs loaded earlier.
+
+    ComfyUI loads its own nodes, including `comfy_api_nodes`, before the packs (0.3.64 to 0.33.0).
+    Loaded after them, its nodes would replace those of a pack with the same ids.
+    """
+    import nodes
+
+    return nodes.NODE_CLASS_MAPPINGS.keys()
 
 
 def output_folder() -> Path:
@@ -247,6 +258,20 @@ def executing_item() -> tuple[str, int | None]:
     """
     context = get_executing_context()
     return (context.prompt_id, context.list_index) if context else ("", None)
+
+
+def extra_data_of(prompt_id: str) -> object:
+    """What the editor sent along with a prompt that has ended, as long as ComfyUI remembers it.
+
+    None if it does not. Its form is the editor's.
+    """
+    from server import PromptServer
+
+    try:
+        history = PromptServer.instance.prompt_queue.get_history(prompt_id=prompt_id)
+        return history[prompt_id]["prompt"][3]
+    except (AttributeError, KeyError, IndexError, TypeError):
+        return None
 
 
 def blocked(message: str) -> ExecutionBlocker:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 
 def texts_of(prompt: object, extra_pnginfo: Mapping[str, Any]) -> dict[str, str]:
@@ -41,3 +41,44 @@ def _finite(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return [_finite(each) for each in value]
     return value
+
+
+#: Limits of a workflow that is given to the editor: characters, nodes, and levels of nesting.
+MAX_WORKFLOW: Final = 8 * 1024 * 1024
+_MAX_NODES: Final = 20_000
+_MAX_DEPTH: Final = 100
+
+
+def parse_workflow(text: str) -> dict[str, Any] | None:
+    """A workflow from outside, such as a file; None if it is not one that the editor can open.
+
+    Only its form is checked: what its nodes do, the user sees in the editor.
+    """
+    if len(text) > MAX_WORKFLOW:
+        return None
+    try:
+        value = json.loads(text)
+        return value if _is_workflow(value) and _depth(value) <= _MAX_DEPTH else None
+    except (ValueError, RecursionError):
+        return None
+
+
+def _is_workflow(value: object) -> bool:
+    if not isinstance(value, dict) or not isinstance(value.get("version"), (int, float)):
+        return False
+    nodes, links = value.get("nodes"), value.get("links", [])
+    return (
+        isinstance(nodes, list)
+        and 0 < len(nodes) <= _MAX_NODES
+        and isinstance(links, list)
+        and all(isinstance(node, dict) and isinstance(node.get("type"), str) for node in nodes)
+        and all(isinstance(node.get("id"), (int, str)) for node in nodes)
+    )
+
+
+def _depth(value: object) -> int:
+    """Levels of nesting. Raises RecursionError if there are very many."""
+    if not isinstance(value, (dict, list)):
+        return 0
+    parts = value.values() if isinstance(value, dict) else value
+    return 1 + max(map(_depth, parts), default=0)

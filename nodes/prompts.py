@@ -12,7 +12,7 @@ from ..pika_api.message import Message
 from ..pika_api.request import MAX_TAKE, as_integer
 from .language import explain, say, translated_errors
 from .progress import send_node_text
-from .sockets import CATEGORY
+from .sockets import schema
 
 MAX_TAKES: Final = 100
 #: Maximum number of tasks of a list with several takes. Without, there is no limit: each task has a
@@ -29,10 +29,10 @@ class PikaPrompts(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node's inputs, outputs and texts."""
-        return io.Schema(
+        return schema(
             node_id="PikaPrompts",
             display_name="Pika Prompts",
-            category=CATEGORY,
+            search_aliases=["prompt list", "batch prompts", "several takes", "variations"],
             description="Turns a text with one prompt per line into a list of prompts. Connect it "
             "to prompt_text of Pika Generate: every prompt becomes a separate task with its own "
             "charge, and all tasks run at the same time. For several takes of each prompt, "
@@ -89,16 +89,16 @@ class PikaPrompts(io.ComfyNode):
         )
 
     @classmethod
-    def validate_inputs(
-        cls, prompts: str | None, takes: int | None = 1, first_seed: int | None = 0
-    ) -> bool | str:
-        """Report lists that cannot be created before the queue starts.
+    def validate_inputs(cls, prompts: str | None) -> bool | str:
+        """Report a text without a prompt before the queue starts.
 
-        A linked input has no value yet (None).
+        A linked input has no value yet (None). No other input is named here: ComfyUI reports an
+        error for each of them, whichever of them is wrong. It checks the ranges of the others by
+        itself; `execute` reports what is wrong only together.
         """
         try:
-            lines = ["linked"] if prompts is None else _lines(prompts)
-            _tasks(lines, 1 if takes is None else takes, 0 if first_seed is None else first_seed)
+            if prompts is not None:
+                _lines(prompts)
         except InvalidInput as error:
             return explain(error)
         return True

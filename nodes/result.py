@@ -17,7 +17,7 @@ from .language import explain, say
 from .lists import STOP, Done, Ending, Outcome, may_skip, skip_message
 from .metadata import texts_of
 from .notices import announce_end
-from .sockets import CATEGORY, check_on_failure, on_failure_input
+from .sockets import check_on_failure, on_failure_input, schema
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from ..pika_api.tasks import Collected, Delivery, Service
+    from .progress import NodeDisplay
 
     Frame = npt.NDArray[np.float32]
 
@@ -60,10 +61,10 @@ class PikaStatus(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node's inputs, outputs and texts."""
-        return io.Schema(
+        return schema(
             node_id="PikaStatus",
             display_name="Pika Status",
-            category=CATEGORY,
+            search_aliases=["task status", "progress", "check task"],
             description="Asks the gateway for the status of a task, once per run, and does not "
             "wait. Costs nothing.",
             inputs=[io.String.Input("task_id", default="", tooltip=_TASK_ID_TOOLTIP)],
@@ -117,10 +118,10 @@ class PikaResult(io.ComfyNode):
     @classmethod
     def define_schema(cls) -> io.Schema:
         """The node's inputs, outputs and texts."""
-        return io.Schema(
+        return schema(
             node_id="PikaResult",
             display_name="Pika Result",
-            category=CATEGORY,
+            search_aliases=["download video", "wait for video", "save video", "fetch result"],
             description="Waits for a task, saves its video in the output folder and shows it. "
             "Waiting costs nothing. If the run is stopped or times out, run the same workflow "
             "again: it continues with the same task.",
@@ -202,8 +203,7 @@ class PikaResult(io.ComfyNode):
         """
         try:
             with host.use_service() as service:
-                missing = service.journal.count_missing_files(service.output)
-                return f"{missing} {host.is_output_linked(LAST_IMAGE)}"
+                return f"{saved_state(service)} {host.is_output_linked(LAST_IMAGE)}"
         except PikaError:
             return float("nan")  # run the node, which then reports the error
 
@@ -220,15 +220,9 @@ class PikaResult(io.ComfyNode):
         async with progress.display(node_id, done=Done.SAVED) as (display, service):
             task_id = _check_task_id(task_id)
             check_on_failure(on_failure)
-            delivery = _delivery(cls.hidden, filename_prefix)
-            collecting = service.collect(
-                task_id,
-                timeout=timeout_minutes * 60.0 or None,
-                delivery=delivery,
-                observer=display.observer,
-            )
+            delivery = delivery_for(cls.hidden, filename_prefix)
             try:
-                collected = await announce_end(service, task_id, collecting)
+                collected = await collect(task_id, timeout_minutes, delivery, service, display)
             except PikaError as error:
                 display.name = await service.prepare(_prompt_of, task_id, service)
                 if on_failure == STOP or not may_skip(error):
@@ -239,12 +233,38 @@ class PikaResult(io.ComfyNode):
             last: Frame | str | None = None
             if host.is_output_linked(LAST_IMAGE):
                 last = await service.prepare(_last_frame, collected.path, observer=display.observer)
-            outcome = Outcome(Ending.DONE, _describe(collected), collected.note)
+            outcome = Outcome(Ending.DONE, describe(collected), collected.note)
             display.finish(outcome)
         return _output(collected, frame, last, say(outcome.text))
 
 
-def _delivery(hidden: Any, prefix: str) -> Delivery:
+def saved_state(service: Service) -> int:
+    """For ``fingerprint_inputs``: changes when a saved file was deleted."""
+    return service.journal.count_missing_files(service.output)
+
+
+async def collect(
+    task_id: str,
+    timeout_minutes: float,
+    delivery: Delivery,
+    service: Service,
+    display: NodeDisplay,
+) -> Collected:
+    """Wait for the file of a task, save it, and announce its end. Raises as `Service.collect`.
+
+    Args:
+        timeout_minutes: 0 means no limit.
+    """
+    collecting = service.collect(
+        task_id,
+        timeout=timeout_minutes * 60.0 or None,
+        delivery=delivery,
+        observer=display.observer,
+    )
+    return await announce_end(service, task_id, collecting)
+
+
+def delivery_for(hidden: Any, prefix: str = "") -> Delivery:
     """What is written to the file, and where it is saved. Raises `InvalidInput`."""
     from ..pika_api.tasks import Delivery, Place, expand_words
 
@@ -320,16 +340,7 @@ def _output(
         last_image = host.blocked(say(last)) if isinstance(last, str) else torch.from_numpy(last)
     name, subfolder = host.saved_result(collected.path)
     return io.NodeOutput(
-        InputImpl.VideoFromFile(str(collected.path))
-        if is_video
-        else host.blocked(
-            say(
-                Message(
-                    "This task produced a still image, not a video. Use the image output of Pika "
-                    "Result."
-                )
-            )
-        ),
+        video_of(collected),
         torch.from_numpy(frame),
         collected.result_url,
         last_image,
@@ -342,10 +353,29 @@ def _output(
     )
 
 
-def _describe(collected: Collected) -> str:
+def video_of(collected: Collected) -> Any:
+    """The output ``video``: it blocks the nodes behind it if there is only a still image."""
+    if collected.probe.kind == "video":
+        return InputImpl.VideoFromFile(str(collected.path))
+    return host.blocked(
+        say(
+            Message(
+                "This task produced a still image, not a video. Use the image output of Pika "
+                "Result."
+            )
+        )
+    )
+
+
+def describe(collected: Collected) -> Message:
+    """What the node displays about a saved file."""
+    return Message.joined(" · ", *facts(collected), short_id(collected.task_id), collected.note)
+
+
+def facts(collected: Collected) -> list[str]:
+    """Duration, size and frame rate of a saved file."""
     seen = collected.probe
     size = f"{seen.width}x{seen.height}"
-    parts = [size]
-    if seen.kind == "video":
-        parts = [f"{seen.duration:.1f} s", size, f"{seen.frame_rate:g} fps"]
-    return Message.joined(" · ", *parts, short_id(collected.task_id), collected.note)
+    if seen.kind != "video":
+        return [size]
+    return [f"{seen.duration:.1f} s", size, f"{seen.frame_rate:g} fps"]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, Final
+
 from comfy_api.latest import io
 
 from ..pika_api.errors import InvalidInput
@@ -12,12 +16,39 @@ from .lists import SKIP, STOP
 
 CATEGORY = "Pika"
 
+#: What this ComfyUI knows about a node. Another name raises TypeError in the constructor.
+_SCHEMA_FIELDS: Final = frozenset(field.name for field in dataclasses.fields(io.Schema))
+
 ParametersSocket = io.Custom("PIKA_PARAMETERS")
 CameraSocket = io.Custom("PIKA_CAMERA")
 OptionsSocket = io.Custom("PIKA_OPTIONS")
 
 #: First option of every optional combo: nothing is sent for it.
 NONE = "none"
+
+
+def schema(
+    *, search_aliases: Sequence[str], advanced: Sequence[str] = (), **values: Any
+) -> io.Schema:
+    """A node of the pack, with what older ComfyUI does not know about it left out.
+
+    Args:
+        search_aliases: Other words to find it by (ComfyUI 0.10 and later).
+        advanced: Rarely used inputs, which newer editors hide until the user asks for them.
+        values: As for `io.Schema`.
+    """
+    for each in values["inputs"]:
+        if each.id in advanced:
+            set_advanced(each)
+    newer = {"search_aliases": list(search_aliases)}
+    known = {name: value for name, value in newer.items() if name in _SCHEMA_FIELDS}
+    return io.Schema(category=CATEGORY, **values, **known)
+
+
+def set_advanced(rarely_used: io.Input) -> None:
+    """Let newer editors hide an input until the user asks for it."""
+    # Older ComfyUI does not accept it as a constructor argument.
+    rarely_used.extra_dict["advanced"] = True
 
 
 def extra_json(merged_over: str) -> io.String.Input:
@@ -34,8 +65,7 @@ def extra_json(merged_over: str) -> io.String.Input:
         tooltip="A JSON object with extra fields for your gateway. It is merged into "
         f"{merged_over} and replaces fields of the same name. Leave it empty unless you need it.",
     )
-    # Only newer editors use it. Older ComfyUI does not accept it as a constructor argument.
-    made.extra_dict["advanced"] = True
+    set_advanced(made)
     return made
 
 

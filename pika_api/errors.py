@@ -30,7 +30,13 @@ Code decides on the type and on the fields `retryable` and `charged`, never on t
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from .message import Catalogue, Message
+
+#: The subclasses of `PikaError` that are imported, by name.
+_CLASSES: dict[str, type[PikaError]] = {}
 
 
 class PikaError(Exception):
@@ -54,6 +60,7 @@ class PikaError(Exception):
         # ComfyUI names the modules of a pack by their path on disk, and shows the full name of an
         # error. A user's folders must not appear in a screenshot or a bug report.
         cls.__module__ = "pika"
+        _CLASSES[cls.__qualname__] = cls
 
     def __init__(self, what: str, *, charge_note: str = "", hint: str = "") -> None:
         self.what = what
@@ -69,6 +76,19 @@ class PikaError(Exception):
 
     def __str__(self) -> str:
         return self.message.translated(self.catalogue)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Errors cross the border of a process whatever their arguments are."""
+        return _restored, (type(self).__qualname__, self.args, self.__dict__)
+
+
+def _restored(name: str, args: tuple[object, ...], state: Mapping[str, object]) -> PikaError:
+    """An error from a pickle. One whose class is not imported here is a `PikaError`."""
+    cls = _CLASSES.get(name, PikaError)
+    error: PikaError = cls.__new__(cls)
+    error.args = args
+    error.__dict__.update(state)
+    return error
 
 
 class InvalidInput(PikaError):
@@ -89,11 +109,15 @@ class SettingsError(PikaError):
     Attributes:
         name: The name of the setting; empty if the error is not about a single one.
         problem: What is wrong with it.
+        hint_on_page: The next step for a user who is on the settings page already.
     """
 
-    def __init__(self, problem: str, *, name: str = "", hint: str = "") -> None:
+    def __init__(
+        self, problem: str, *, name: str = "", hint: str = "", hint_on_page: str = ""
+    ) -> None:
         self.name = name
         self.problem = problem
+        self.hint_on_page = hint_on_page or hint
         variable = f"PIKA_{name.upper()}" if name else ""
         super().__init__(Message.joined(": ", variable, problem), hint=hint)
 

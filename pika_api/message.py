@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
+from typing import Any
 
 #: The translation of each template; see ``locales/zh/messages.json``.
 Catalogue = Mapping[str, str]
@@ -48,6 +49,9 @@ class Message(str):  # noqa: SLOT000 - `str` has a variable size, so __slots__ w
         first = given[0] if isinstance(given[0], cls) else cls("{part0}", part0=given[0])
         return functools.reduce(lambda one, two: cls(pair, part0=one, part1=two), given[1:], first)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _restored, (type(self), self.template, dict(self.values))
+
     def mapped(self, change: Callable[[str], str]) -> Message:
         """The message with each of its texts from outside changed, for example masked."""
         return Message(self.template, **{n: _mapped(v, change) for n, v in self.values.items()})
@@ -56,6 +60,11 @@ class Message(str):  # noqa: SLOT000 - `str` has a variable size, so __slots__ w
         """The text in another language; in English where the catalogue has no translation."""
         template = catalogue.get(self.template, self.template)
         return template.format_map({n: _value(v, catalogue) for n, v in self.values.items()})
+
+
+def _restored(cls: type[Message], template: str, values: Mapping[str, object]) -> Message:
+    """A message from a pickle."""
+    return cls(template, **values)
 
 
 def translate(text: str, catalogue: Catalogue) -> str:

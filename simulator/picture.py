@@ -10,7 +10,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageChops, ImageDraw, ImageFont, ImageOps
 
 Colour: TypeAlias = tuple[int, int, int]
 Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
@@ -26,6 +26,12 @@ _DETAILS_FROM = 200
 _LONGEST_TEXT = 400
 # Behind the text: nothing at the top, nearly black at the bottom.
 _SHADE = Image.linear_gradient("L").point([min(175, value * 3 // 2) for value in range(256)])
+# The same over the text of another clip, which must not be readable through it.
+_COVER = Image.linear_gradient("L").point([min(250, value * 6) for value in range(256)])
+# The share of the top left corner that has the badge's colour where there is a badge, and how far
+# an encoded colour may be from it.
+_BADGE_SHARE = 0.1
+_NEAR = 60
 # Fonts with more than Latin letters, tried by name. Without any of them, boxes are drawn.
 _WORLD_FONTS = (
     "NotoSansCJK-Regular.ttc",
@@ -84,11 +90,26 @@ def oklch(lightness: float, chroma: float, hue: float) -> Colour:
     return red, green, blue
 
 
+def is_labelled(picture: Image.Image) -> bool:
+    """Whether a picture is a frame of a simulated clip, by its badge."""
+    corner = picture.crop((0, 0, max(1, picture.width // 3), max(1, picture.height // 5)))
+    away = ImageChops.difference(corner, Image.new("RGB", corner.size, BADGE_COLOUR))
+    near = [band.point([255 * (value < _NEAR) for value in range(256)]) for band in away.split()]
+    both = ImageChops.darker(near[0], ImageChops.darker(near[1], near[2]))
+    return both.histogram()[255] > _BADGE_SHARE * corner.width * corner.height
+
+
 def labels(
-    size: tuple[int, int], prompt: str, details: str, effect: tuple[str, Colour] | None
+    size: tuple[int, int],
+    prompt: str,
+    details: str,
+    effect: tuple[str, Colour] | None,
+    *,
+    cover: bool = False,
 ) -> Image.Image:
     """A transparent layer for all frames of a clip: SIMULATED and the effect at the top, the prompt
     and details at the bottom. `effect` is a name with its colour. Small frames have no details.
+    With `cover`, nothing is readable through the part with the prompt.
     """
     width, height = size
     short = min(size)
@@ -106,7 +127,7 @@ def labels(
     top = max(head, height - 2 * gap - sum(line.height for line in lines))
     # The shade begins a little above the text, so that its edge is soft.
     start = max(head, top - 3 * gap)
-    shade = _SHADE.resize((width, height - start), Image.Resampling.NEAREST)
+    shade = (_COVER if cover else _SHADE).resize((width, height - start), Image.Resampling.NEAREST)
     black = Image.new("L", shade.size)
     layer.paste(Image.merge("RGBA", (black, black, black, shade)), (0, start))
     draw = ImageDraw.Draw(layer)

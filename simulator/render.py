@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageOps
 
 from .camera import Still, View, view_at
-from .picture import cover, frame_size, labels, oklch, open_picture
+from .picture import cover, frame_size, is_labelled, labels, oklch, open_picture
 from .scene import Scene
 from .strict import ASPECT_RATIO, PIKAFFECTS, GenerateRequest
 
@@ -114,7 +114,9 @@ def _frames(request: GenerateRequest, take: int, shorter: int, new: int) -> Iter
     variation = f"take {take}" if request.seed is None else f"seed {request.seed}"
     effect = _Effect(request.pikaffect) if request.pikaffect else None
     name = (effect.name, effect.colour) if effect else None
-    layer = labels(size, request.prompt, _details(request, variation), name)
+    details = _details(request, variation)
+    over = first is not None and is_labelled(first)
+    layer = labels(size, request.prompt, details, name, cover=over)
 
     def finish(picture: Image.Image) -> Image.Image:
         picture = picture.copy()

@@ -1,59 +1,66 @@
-"""A moving picture for a prompt without an image: shapes in front of a soft gradient."""
+"""A moving picture for a prompt without an image: what it names, in a place, as simple shapes."""
 
 from __future__ import annotations
 
 import cmath
 import math
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageChops, ImageDraw
+from PIL import Image, ImageDraw
 
 from .camera import View
 from .picture import Colour, hash_of, oklch
+from .subjects import STANDING, TRAVELLERS, Part, parts_of
+from .words import read
 
-# Complex numbers are points: x to the right, y down.
-Points: TypeAlias = npt.NDArray[np.complex128]
-
-_TURN = 2 * math.pi
-# A prompt that names a colour is drawn in it: the Oklch hue in degrees of each word.
-_HUES = {
-    "red": 27, "orange": 45, "gold": 50, "golden": 50, "yellow": 70, "green": 155,
-    "turquoise": 195, "blue": 255, "purple": 305, "violet": 305, "pink": 355,
-    "红": 27, "橙": 45, "金": 50, "黄": 70, "绿": 155, "青": 195, "蓝": 255, "紫": 305, "粉": 355,
-}  # fmt: skip
-_HUE_WORD = re.compile("|".join(rf"\b{word}\b" if word.isascii() else word for word in _HUES))
-# Larger numbers make the lights of the gradient narrower.
-_NARROW = 1.4
-# The size of the background in frames; the rest is for the camera and for its own motion.
-_GROUND = 1.7
-# Shapes are more opaque at the top. On shapes with a smaller radius in pixels it is not visible.
-_GLOSS_FROM = 20
-_GLOSS = Image.linear_gradient("L").point([255 - value * 140 // 255 for value in range(256)])
+_TURN: Final = 2 * math.pi
+# Larger numbers make the lights of the sky narrower.
+_NARROW: Final = 1.4
+# The size of the sky in frames; the rest is for the camera and for its own motion.
+_SKY: Final = 1.7
+# The lightness of the sky's lights is changed by this.
+_LIGHTS: Final = {"night": -0.13, "day": 0.12}
+# How often the ground passes by in a clip, from the front to the back: whole numbers, because
+# players repeat a short clip. With a subject that stays where it is, and with one that travels.
+_STILL_LAPS: Final = (1, 0)
+_LAPS: Final = (2, 1)
+# Where each ridge begins, from the front to the back, in half frames below the middle.
+_RIDGES: Final = (0.42, 0.1)
+# Particles of each kind: how often they fall through the frame in a clip, and how many there are.
+_FALL: Final = {"snow": 1, "rain": 4, "petals": 1, "smoke": -1, "stars": 0}
+_PARTICLES: Final = {"rain": 26}
+_SOME_PARTICLES: Final = 18
 
 
 @dataclass(frozen=True)
-class _Shape:
-    """A shape on a circular path. Lengths are in half short sides of the frame, `home` counts from
-    its middle; `phase` and `spin` (per clip) are in radians, `opacity` is 0 to 255.
-    """
+class _Ridge:
+    """A silhouette that passes by: its mask, which is two frames wide, and its top in pixels."""
+
+    mask: Image.Image
+    top: int
+    laps: int
+    colour: Colour
+
+
+@dataclass(frozen=True)
+class _Particle:
+    """`home` is in shares of the frame, `laps` as `_FALL`; it sways in half short sides."""
 
     home: complex
-    orbit: float
+    laps: int
+    sway: float
     phase: float
-    size: float
-    spin: float
     colour: Colour
-    opacity: int
+    mask: Image.Image
 
 
 class Scene:
-    """The frames of one clip. The prompt decides the colours and the outline of the shapes,
-    `variation` how they are arranged.
+    """The frames of one clip. The prompt decides what is drawn in which colours, `variation` how
+    it is arranged, and what the prompt leaves open.
     """
 
     def __init__(self, prompt: str, variation: str, size: tuple[int, int]) -> None:
@@ -61,16 +68,23 @@ class Scene:
         self._unit = min(size) / 2
         self._reach = complex(*size) / min(size)
         look = np.random.default_rng(hash_of(prompt))
-        word = _HUE_WORD.search(prompt.lower())
-        # Dark shades between yellow and green look muddy, so chance leaves them out.
-        hue = _HUES[word[0]] if word else look.uniform(150, 410)
-        accent = oklch(0.74, 0.16, hue + look.uniform(130, 190))
-        inks = [accent, oklch(0.85, 0.13, hue + 60), oklch(0.96, 0.03, hue + 40)]
-        self._outline = _outline(int(look.integers(3, 10)), look.uniform(0.1, 0.3))
         self._chance = np.random.default_rng(hash_of(f"{variation} {prompt}"))
-        self._ground = self._gradient(hue)
-        self._add_bubbles(inks[2])
-        self._shapes = [*self._confetti(inks), *self._blossom(inks)]
+        self._reading = reading = read(prompt)
+        # Dark shades between yellow and green look muddy, so chance leaves them out.
+        by_chance = look.uniform(150, 410)
+        hue = by_chance if reading.hue is None else reading.hue
+        contrast = hue + look.uniform(130, 190)
+        self._hue = hue + self._chance.uniform(-14, 14)
+        self._inks = self._mix(contrast if reading.own_hue is None else reading.own_hue)
+        # The light makes the takes of a prompt that does not name one different.
+        lights = ("", "day", "night") if reading.has_colour else ("", "day", "night", "sunset")
+        self._light = reading.light or str(self._chance.choice(lights))
+        self._parts = parts_of(self._reading.subject, look)
+        self._mirror = bool(self._chance.integers(2))
+        self._sky = self._gradient()
+        self._ridges = list(self._landscape()) if self._reading.place != "space" else []
+        self._home, self._half = self._place_subject()
+        self._particles = list(self._scatter_particles())
 
     def frame(self, t: float, motion: int, view: View) -> Image.Image:
         """The scene at a time from 0 to 1; `motion` from 0 to 4 makes the paths longer.
@@ -78,65 +92,187 @@ class Scene:
         The scene is the same at both ends, because players repeat a short clip.
         """
         width, height = self.size
-        strength = 0.7 + 0.3 * motion
-        step = cmath.rect(strength, _TURN * t)
-        turn = cmath.rect(view.scale, view.angle)
         seen = complex(view.x * width, view.y * height)
-        # The background is far away: it follows the camera, but does not change its size.
-        corner = 0.1 * 2 * self._unit * step + seen + complex(*self._ground.size) / 2
+        # The sky is far away: it follows the camera, but does not change its size.
+        drift = 0.1 * 2 * self._unit * cmath.rect(0.7 + 0.3 * motion, _TURN * t)
+        corner = drift + seen + complex(*self._sky.size) / 2
         left, top = round(corner.real - width / 2), round(corner.imag - height / 2)
-        picture = self._ground.crop((left, top, left + width, top + height))
-        for shape in self._shapes:
-            orbit = step * cmath.rect(shape.orbit, shape.phase)
-            at = ((shape.home + orbit) * self._unit - seen) * turn + complex(width, height) / 2
-            spin = cmath.rect(shape.size * self._unit, shape.phase + shape.spin * t)
-            _fill(picture, self._outline, at, spin * turn, shape.colour, shape.opacity)
+        picture = self._sky.crop((left, top, left + width, top + height))
+        floating = self._reading.subject in ("boat", "fish")
+        for number, ridge in enumerate(reversed(self._ridges)):
+            if number == 1 and floating:
+                self._draw_subject(picture, t, motion, view, seen)
+            self._draw_ridge(picture, ridge, t, seen)
+        if not floating or len(self._ridges) < len(_RIDGES):
+            self._draw_subject(picture, t, motion, view, seen)
+        for particle in self._particles:
+            self._draw_particle(picture, particle, t, seen)
         return picture
 
-    def _gradient(self, hue: float) -> Image.Image:
-        """Coloured lights that run into one another, worked out small and enlarged."""
-        lights = [
-            oklch(0.24, 0.09, hue - 30),
-            oklch(0.36, 0.13, hue - 10),
-            oklch(0.50, 0.17, hue + 5),
-            oklch(0.62, 0.17, hue + 25),
-            oklch(0.78, 0.13, hue + 50),
+    def _mix(self, hue: float) -> list[Colour]:
+        """The inks of the subject, by their numbers."""
+        second = {"fruit": 140.0, "flower": 150.0, "orb": hue}.get(
+            self._reading.subject, hue + self._chance.choice([-35, 35])
+        )
+        light = 0.88 if self._reading.subject == "orb" else 0.74
+        return [
+            oklch(light, 0.17 - (light - 0.74) / 2, hue),
+            oklch(light - 0.13, 0.14, second),
+            oklch(0.95, 0.05, hue + 30),
+            oklch(0.24, 0.05, hue),
         ]
-        size = tuple(round(_GROUND * side) for side in self.size)
-        places = _GROUND * np.array(self._scatter(len(lights)))
-        reach = _GROUND * self._reach
+
+    def _gradient(self) -> Image.Image:
+        """Coloured lights that run into one another, worked out small and enlarged."""
+        hue, lighter = self._hue, _LIGHTS.get(self._light, 0.0)
+        hues = [hue - 30, hue - 10, hue + 5, hue + 25, hue + 50]
+        if self._light == "sunset":
+            hues = [340, 10, 30, 55, 75]
+        levels = ((0.24, 0.09), (0.36, 0.13), (0.5, 0.17), (0.62, 0.17), (0.78, 0.13))
+        lights = [
+            oklch(light + lighter, chroma, each)
+            for (light, chroma), each in zip(levels, hues, strict=True)
+        ]
+        size = tuple(round(_SKY * side) for side in self.size)
+        places = _SKY * np.array(self._scatter(len(lights)))
+        reach = _SKY * self._reach
         cols, rows = (round(24 * side / min(size)) for side in size)
         x = np.linspace(-reach.real, reach.real, cols)
         y = np.linspace(-reach.imag, reach.imag, rows)
         distance = (x[:, None] - places.real) ** 2 + (y[:, None, None] - places.imag) ** 2
         weights = np.exp(-_NARROW * distance) + 1e-4
         colours = weights @ self._chance.permutation(lights) / weights.sum(axis=2, keepdims=True)
-        return Image.fromarray(colours.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
+        sky = Image.fromarray(colours.astype(np.uint8)).resize(size, Image.Resampling.BICUBIC)
+        self._hang(sky)
+        return sky
 
-    def _add_bubbles(self, colour: Colour) -> None:
-        """Draws large faint circles on the background."""
-        middle = complex(*self._ground.size) / 2
+    def _hang(self, sky: Image.Image) -> None:
+        """Draws a sun or a moon with its glow, or large faint circles, on the sky."""
+        light = self._light
+        middle = complex(*sky.size) / 2
+        if self._reading.subject != "orb" and light in ("night", "sunset", "day"):
+            x = self._chance.uniform(-0.7, 0.7) * self._reach.real
+            at = middle + complex(x, -0.55 * self._reach.imag) * self._unit
+            colour = oklch(0.93, 0.07, 95) if light == "night" else oklch(0.9, 0.12, 85)
+            for size, opacity in ((0.62, 28), (0.42, 44), (0.26, 235)):
+                _disc(sky, at, size * self._unit, colour, opacity)
+            return
         for home in self._scatter(4):
-            at = 1.4 * home * self._unit + middle
             size = self._chance.uniform(0.35, 0.9) * self._unit
             opacity = round(self._chance.uniform(25, 60))
-            _fill(self._ground, _outline(0, 0), at, size, colour, opacity)
+            _disc(sky, 1.4 * home * self._unit + middle, size, self._inks[2], opacity)
 
-    def _confetti(self, colours: list[Colour]) -> Iterator[_Shape]:
-        """Small shapes all over the frame."""
-        for home, colour in zip(self._scatter(6), 2 * colours, strict=True):
-            orbit, size = self._chance.uniform([0.15, 0.05], [0.3, 0.13])
-            phase, spin = self._chance.uniform(0, _TURN), self._chance.choice([-_TURN, _TURN])
-            yield _Shape(home, orbit, phase, size, spin, colour, 200)
+    def _landscape(self) -> Iterator[_Ridge]:
+        """The ground in front and what is far behind it, as outlines that repeat."""
+        width, height = self.size
+        travels = self._reading.subject in TRAVELLERS
+        place = self._reading.place
+        pale = 0.2 if place == "snow" else 0.0
+        laps = _LAPS if travels else _STILL_LAPS
+        for number, (start, speed) in enumerate(zip(_RIDGES, laps, strict=True)):
+            far = number == 1
+            rises = _outline(place, far, width, self._chance) * self._unit
+            top = round(height / 2 + start * height / 2 - float(rises.max()))
+            mask = Image.new("L", (2 * width, height - top))
+            profile = float(rises.max()) - np.tile(rises, 2)
+            corners = [(0, height), *enumerate(profile.tolist()), (2 * width, height)]
+            ImageDraw.Draw(mask).polygon(corners, fill=255)
+            level = (0.46, 0.09) if far else (0.3, 0.08)
+            lighter = _LIGHTS.get(self._light, 0.0) / 2 + pale * (2 if far else 2.6)
+            colour = oklch(level[0] + lighter, level[1] * (1 - 3 * pale), self._hue - 15)
+            yield _Ridge(mask, top, speed, colour)
 
-    def _blossom(self, colours: list[Colour]) -> Iterator[_Shape]:
-        """Three large shapes around one centre, which turn against each other."""
-        x, y = self._chance.uniform([-0.4, -0.25], [0.4, 0])
-        home = complex(x * self._reach.real, y * self._reach.imag)
-        phase, spin = self._chance.uniform(0, _TURN), self._chance.choice([-_TURN, _TURN])
-        yield _Shape(home, 0.10, phase, 0.62, spin, colours[0], 200)
-        yield _Shape(home, 0.13, phase, 0.44, -spin, colours[1], 225)
-        yield _Shape(home, 0.16, phase, 0.25, spin, colours[2], 255)
+    def _draw_ridge(self, picture: Image.Image, ridge: _Ridge, t: float, seen: complex) -> None:
+        width, height = self.size
+        nearness = 0.5 + 0.5 * ridge.laps
+        passed = ridge.laps * t * width * (-1 if self._mirror else 1)
+        left = round(passed + nearness * seen.real) % width
+        down = round(ridge.top - nearness * seen.imag)
+        if down < height:
+            mask = ridge.mask.crop((left, 0, left + width, ridge.mask.height))
+            picture.paste(ridge.colour, (0, down), mask)
+            # Where the camera looks below the outline, the ground goes on.
+            if (end := down + mask.height) < height:
+                picture.paste(ridge.colour, (0, end, width, height))
+
+    def _place_subject(self) -> tuple[complex, float]:
+        """Where the subject is and half its size, in half short sides of the frame."""
+        subject = self._reading.subject
+        half = self._chance.uniform(0.55, 0.72)
+        x = self._chance.uniform(-0.35, 0.35) * self._reach.real
+        y = self._chance.uniform(-0.3, -0.1) * self._reach.imag
+        if subject in STANDING and self._ridges:
+            y = _RIDGES[0] * self._reach.imag - (0.95 if subject == "flower" else 0.62) * half
+        if subject in ("boat", "fish") and self._ridges:
+            y = (_RIDGES[0] - 0.1) * self._reach.imag - 0.45 * half
+        return complex(x, y), half
+
+    def _draw_subject(
+        self, picture: Image.Image, t: float, motion: int, view: View, seen: complex
+    ) -> None:
+        """Draws all parts twice as large on the picture behind them: so edges are smooth."""
+        strength = 0.7 + 0.3 * motion
+        subject, action = self._reading.subject, self._reading.action
+        wave = math.sin(_TURN * t)
+        path = complex(0.22 * math.cos(_TURN * t), 0.1 * math.sin(2 * _TURN * t))
+        turn = 1 + 0j
+        if subject in STANDING:
+            path = complex(path.real, 0.0)
+        if action == "jump":
+            path -= 0.35j * abs(math.sin(2 * _TURN * t))
+        if action == "spin" and subject not in STANDING | {"boat"}:
+            turn = cmath.rect(1, _TURN * t)
+        fading = 0.5 - 0.5 * math.cos(_TURN * t) if action == "vanish" else 0.0
+        path -= 0.3j * fading
+        if not subject or subject in ("fruit", "orb", "rocket", "bird"):
+            turn *= cmath.rect(1, 0.12 * strength * wave)
+        camera = cmath.rect(view.scale, view.angle)
+        at = ((self._home + strength * path) * self._unit - seen) * camera
+        at += complex(*self.size) / 2
+        size = self._half * self._unit * turn * camera
+        reach = math.ceil(1.15 * abs(size))
+        left, top = math.floor(at.real) - reach, math.floor(at.imag) - reach
+        box = (left, top, left + 2 * reach, top + 2 * reach)
+        behind = picture.crop(box)
+        drawn = behind.resize((4 * reach, 4 * reach), Image.Resampling.NEAREST)
+        draw = ImageDraw.Draw(drawn)
+        for part in self._parts:
+            points = 2 * (self._seen_from_its_side(part, t) * size + at - complex(left, top))
+            draw.polygon(points.view(np.float64).tolist(), fill=self._inks[part.ink])
+        finished = drawn.reduce(2)
+        if fading:
+            finished = Image.blend(finished, behind, 0.85 * fading)
+        picture.paste(finished, (left, top))
+
+    def _seen_from_its_side(self, part: Part, t: float) -> npt.NDArray[np.complex128]:
+        points = part.at(t)
+        return -points.conj() if self._mirror else points
+
+    def _scatter_particles(self) -> Iterator[_Particle]:
+        """What falls or rises all over the frame. What the prompt names, or else a few lights."""
+        kind = self._reading.weather
+        colours = [self._inks[2], oklch(0.85, 0.13, self._hue + 60)]
+        if kind in ("snow", "rain", "stars"):
+            colours = [oklch(0.96, 0.02, self._hue), oklch(0.88, 0.04, self._hue)]
+        masks = [_particle(kind, size * self._unit) for size in (0.03, 0.045, 0.06)]
+        count = _PARTICLES.get(kind, _SOME_PARTICLES)
+        for number, home in enumerate(self._scatter(count)):
+            laps = _FALL.get(kind, self._chance.choice([-1, 1]))
+            sway = 0.0 if kind == "rain" else self._chance.uniform(0.03, 0.16)
+            phase = self._chance.uniform(0, _TURN)
+            place = complex(home.real / self._reach.real, home.imag / self._reach.imag)
+            share = (place + 1 + 1j) / 2
+            yield _Particle(share, laps, sway, phase, colours[number % 2], masks[number % 3])
+
+    def _draw_particle(
+        self, picture: Image.Image, particle: _Particle, t: float, seen: complex
+    ) -> None:
+        width, height = self.size
+        sway = particle.sway * self._unit * cmath.rect(1, _TURN * t + particle.phase)
+        x = particle.home.real * width + sway.real - seen.real
+        y = (particle.home.imag + particle.laps * t) % 1 * (height + 2 * particle.mask.height)
+        y += sway.imag - 2 * particle.mask.height - seen.imag
+        picture.paste(particle.colour, (round(x), round(y)), particle.mask)
 
     def _scatter(self, count: int) -> list[complex]:
         """Places that together fill the frame."""
@@ -149,32 +285,44 @@ class Scene:
         return places
 
 
-def _outline(petals: int, depth: float) -> Points:
-    """A flower around 0 whose farthest point is 1 away; a depth of 0 makes a circle."""
-    angle = np.linspace(0, _TURN, 16 * max(5, petals), endpoint=False)
-    return (1 + depth * np.cos(petals * angle)) / (1 + depth) * np.exp(1j * angle)
+def _outline(
+    place: str, far: bool, width: int, chance: np.random.Generator
+) -> npt.NDArray[np.float64]:
+    """The height of a ridge at each pixel of a frame, in half short sides. It repeats."""
+    x = np.arange(width) / width
+    waves = [
+        chance.uniform(0.4, 1) / each * np.sin(_TURN * (each * x + chance.uniform()))
+        for each in (1, 2, 3, 5)
+    ]
+    hills: npt.NDArray[np.float64] = 0.09 * np.sum(waves, axis=0)
+    if place == "sea":
+        return (0.03 if far else 0.07) * np.abs(np.sin(_TURN * (3 if far else 4) * x))
+    if place == "city" and far:
+        blocks = chance.uniform(0.25, 0.95, 14)
+        return np.asarray(blocks[(x * 14).astype(int)])
+    if place == "forest" and far:
+        teeth = 1 - np.abs((x * 22) % 1 * 2 - 1)
+        return hills + teeth * chance.uniform(0.25, 0.5, 22)[(x * 22).astype(int)]
+    if place in ("mountains", "snow") and far:
+        peaks = 1 - np.abs((x * 5) % 1 * 2 - 1)
+        return hills + peaks * chance.uniform(0.35, 0.8, 5)[(x * 5).astype(int)]
+    return hills * (1.6 if far else 0.6)
 
 
-def _fill(
-    picture: Image.Image,
-    outline: Points,
-    at: complex,
-    size: complex,
-    colour: Colour,
-    opacity: int,
-) -> None:
-    """Fills an outline around `at`, in pixels, with smooth edges, and more opaque at its top.
+def _disc(picture: Image.Image, at: complex, size: float, colour: Colour, opacity: int) -> None:
+    """Fills a circle around `at`, in pixels, with smooth edges."""
+    reach = math.ceil(size)
+    mask = Image.new("L", (4 * reach, 4 * reach))
+    box = (2 * reach - 2 * size, 2 * reach - 2 * size, 2 * reach + 2 * size, 2 * reach + 2 * size)
+    ImageDraw.Draw(mask).ellipse(box, fill=opacity)
+    place = (round(at.real) - reach, round(at.imag) - reach)
+    picture.paste(colour, place, mask.reduce(2))
 
-    `size` is that of the outline's unit in pixels, and its angle turns the outline.
-    """
-    reach = math.ceil(abs(size))
-    left, top = math.floor(at.real) - reach, math.floor(at.imag) - reach
-    # Drawn twice as large, because Pillow's own edges are not smooth.
-    mask = Image.new("L", (4 * reach + 4, 4 * reach + 4))
-    points = outline * (2 * size) + 2 * (at - complex(left, top))
-    ImageDraw.Draw(mask).polygon(points.view(np.float64).tolist(), fill=opacity)
-    mask = mask.reduce(2)
-    if reach > _GLOSS_FROM:
-        gloss = _GLOSS.resize(mask.size, Image.Resampling.NEAREST)
-        mask = ImageChops.multiply(mask, gloss)
-    picture.paste(colour, (left, top), mask)
+
+def _particle(kind: str, size: float) -> Image.Image:
+    """The mask of a particle, with smooth edges."""
+    side = max(2, math.ceil(size))
+    wide, high = {"rain": (0.3, 2.2), "petals": (1.3, 0.8)}.get(kind, (1.0, 1.0))
+    mask = Image.new("L", (max(8, round(4 * wide * side)), max(8, round(4 * high * side))))
+    ImageDraw.Draw(mask).ellipse((0, 0, mask.width - 1, mask.height - 1), fill=210)
+    return mask.reduce(4)

@@ -107,13 +107,16 @@ def gateway(shared_gateway: Simulator) -> Iterator[Simulator]:
 def comfy(shared_gateway: Simulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comfy]:
     """A ComfyUI with key and address in its environment. It listens on all addresses.
 
+    It has no API nodes of its own, as since December 2025: the pack has those of the same ids.
+
     The pack's folder has a name that a user may give it. With a space in it, ComfyUI serves no
     files of the pack, so there is no editor for it; the nodes work all the same.
     """
     env = {"PIKA_API_KEY": shared_gateway.key, "PIKA_BASE_URL": shared_gateway.url}
     base_dir = tmp_path_factory.mktemp("comfy")
     install(base_dir, (ROOT, "pika video 1-0"), (PROBES, PROBES.name))
-    with Comfy.start(base_dir, env=env, extra_args=("--listen", "0.0.0.0")) as running:
+    options = ("--listen", "0.0.0.0", "--disable-api-nodes")
+    with Comfy.start(base_dir, env=env, extra_args=options) as running:
         yield running
 
 

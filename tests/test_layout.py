@@ -18,9 +18,10 @@ LAYERS = [
     {"errors", "log", "text", "files", "progress", "threads"},
     {"media"},
     {"request", "settings"},
-    {"gateway", "journal"},
+    {"gateway", "journal", "inputs"},
     {"tasks"},
-    {"support"},
+    {"support", "batch"},
+    {"facade"},
     {"cli"},
     {"__main__"},
 ]

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from support.comfy import Comfy
+from support.graphs import FORMER
 from support.messages import is_translation
 
 ROOT = Path(__file__).parent.parent
@@ -45,6 +46,11 @@ def leaves(tree: dict[str, Any], path: str = "") -> dict[str, str]:
     for key, value in tree.items():
         flat |= leaves(value, f"{path}{key}.") if isinstance(value, dict) else {path + key: value}
     return flat
+
+
+def key_of(node: str) -> str:
+    """The key of a node's texts in nodeDefs.json."""
+    return f"{node} (ComfyUI-Pika)" if node in FORMER else node
 
 
 def scripts() -> str:
@@ -105,7 +111,7 @@ def test_english_node_texts_equal_the_schema(comfy: Comfy) -> None:
         info = comfy.object_info(node)
         inputs = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
         outputs = zip(info["output_name"], info["output_tooltips"], strict=True)
-        wanted[node] = {
+        wanted[key_of(node)] = {
             "display_name": info["display_name"],
             "description": info["description"],
             "inputs": {
@@ -118,6 +124,13 @@ def test_english_node_texts_equal_the_schema(comfy: Comfy) -> None:
             },
         }
     assert texts("en", "nodeDefs") == wanted
+
+
+@each_language
+def test_no_text_is_for_a_node_of_comfyui(language: str) -> None:
+    """The editor would give texts under these ids to ComfyUI's own nodes, where it has them."""
+    assert CONTRACT.keys() >= FORMER
+    assert not FORMER & texts(language, "nodeDefs").keys()
 
 
 def test_every_string_exists_and_is_used() -> None:
@@ -174,7 +187,7 @@ def formatted(value: Any) -> str:
 @each_node
 def test_a_chinese_page_uses_the_names_on_the_node(node: str) -> None:
     """The Chinese page puts the name on the node before each id, so that a reader finds it."""
-    text, names, contract = page(node, "zh"), texts("zh", "nodeDefs")[node], CONTRACT[node]
+    text, names, contract = page(node, "zh"), texts("zh", "nodeDefs")[key_of(node)], CONTRACT[node]
     for each in contract["required"] + contract["optional"]:
         assert f"- {names['inputs'][each['name']]['name']} `{each['name']}`" in text
     for index, (name, _kind) in enumerate(contract["outputs"]):

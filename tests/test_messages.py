@@ -18,8 +18,15 @@ from pika_api.tasks import Service
 from support.messages import CHINESE
 
 ROOT = Path(__file__).parent.parent
-#: Not on a node and not in the settings: they stay English.
-COMMAND_LINE = ("pika_api/cli", "pika_api/support", "pika_api/journal/backup.py")
+#: For the command line and programs, not on a node and not in the settings: they stay English.
+COMMAND_LINE = (
+    "pika_api/batch",
+    "pika_api/cli",
+    "pika_api/facade.py",
+    "pika_api/inputs.py",
+    "pika_api/support",
+    "pika_api/journal/backup.py",
+)
 #: The templates that `Message.joined` makes, where the language joins differently.
 JOINED = {"{part0} {part1}"}
 HAN = re.compile(r"[\u4e00-\u9fff]")

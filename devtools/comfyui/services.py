@@ -63,16 +63,20 @@ def simulator(log: Path, *options: str) -> Iterator[Account]:
 
 
 @contextmanager
-def comfyui(base_dir: Path, account: Account, *, all_libraries: bool = False) -> Iterator[Comfy]:
+def comfyui(
+    base_dir: Path, account: Account, *, port: int = 0, all_libraries: bool = False
+) -> Iterator[Comfy]:
     """A real ComfyUI with this checkout as its only pack.
 
     Args:
+        port: 0 means any free port.
         all_libraries: Import what models need too, for graphs of the user.
     """
     with timed("Starting ComfyUI"):
         running = Comfy.start(
             base_dir,
             env=account.environment,
+            port=port,
             pack=ROOT,
             up_within=COMFYUI_WITHIN,
             all_libraries=all_libraries,

@@ -102,14 +102,21 @@ def free_port() -> int:
     A server binds it seconds later. So it is outside of the range that the system assigns to
     processes which ask for any port, as simulators and clients do.
     """
-    while True:
-        port = random.randrange(*_PORTS)
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-        return port
+    while not is_free(port := random.randrange(*_PORTS)):
+        pass
+    return port
+
+
+def is_free(port: int) -> bool:
+    """Whether a server can listen on this port of this machine."""
+    with socket.socket() as probe:
+        if os.name == "posix":  # as servers do: a connection that has just ended does not count
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):  # in use, or no port at all
+            return False
+    return True
 
 
 def _acquired(descriptor: int) -> bool:

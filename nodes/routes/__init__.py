@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import web
 from server import PromptServer
 
-from . import account, ledger, settings, tasks
+from . import account, again, ledger, settings, tasks
 from .replies import guarded
 
 _TASK: Final = r"/pika/tasks/{number:\d{1,9}}"
@@ -20,6 +20,8 @@ _GET: Final = {
     "/pika/ledger.csv": ledger.export,
     "/pika/totals": ledger.totals,
     f"{_TASK}/request": tasks.show_request,
+    f"{_TASK}/nodes": again.show_nodes,
+    f"{_TASK}/workflow": again.show_workflow,
 }
 _POST: Final = {
     "/pika/settings": settings.change,

@@ -16,15 +16,17 @@ from ...pika_api.settings import (
     DEFAULTS,
     RANGES,
     RawSetting,
+    Settings,
     check_setting,
     load_settings,
     lock_reason,
+    preview_settings,
     read_settings_file,
     resolve_settings,
     save_settings,
 )
 from .. import host
-from ..language import explain, note_editor, say
+from ..language import note_editor, say
 from .replies import Problem, read_object
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 #: How many characters of a key the page shows, and how long the key must be for that.
 _HINT_LENGTH: Final = 4
 _MIN_KEY_LENGTH: Final = 12
+#: What can be tested before it is saved.
+_TESTABLE: Final = ("base_url", "api_key")
 _NO_KEY: Final = {"set": False, "hint": "", "source": "none"}
 
 
@@ -48,9 +52,13 @@ async def change(request: web.Request) -> web.Response:
 
 
 async def test(request: web.Request) -> web.Response:
-    """POST: test whether the gateway is reachable and accepts the key. Costs nothing."""
-    await read_object(request)
-    result = await asyncio.to_thread(_test_connection)
+    """POST: test whether the gateway is reachable and accepts the key. Costs nothing.
+
+    ``{"base_url": …, "api_key": …}``: values that are typed in and not saved, each optional.
+    """
+    values = await read_object(request)
+    typed = {name: values[name] for name in _TESTABLE if name in values}
+    result = await asyncio.to_thread(_test_connection, typed)
     return web.json_response({"verdict": result.verdict.value, "message": say(result.message)})
 
 
@@ -92,20 +100,40 @@ def _change(changes: Mapping[str, Any]) -> dict[str, Any]:
     return {**_describe(), "key_cleared": dropped}
 
 
-def _test_connection() -> HealthResult:
+def _test_connection(typed: Mapping[str, Any]) -> HealthResult:
     # Imported at the first use: requests would slow down ComfyUI's start.
     from ...pika_api.gateway import HealthCheck, HealthResult, Verdict
 
     try:
-        check = HealthCheck(load_settings(host.home()))
+        home = host.home()
+        settings = preview_settings(home, typed) if typed else load_settings(home)
+        if not settings.api_key:
+            return HealthResult(Verdict.NO_KEY, _missing_key(settings))
+        check = HealthCheck(settings)
         result = check.run()
         if result.verdict is not Verdict.GOOD:
             return result
         return HealthResult(result.verdict, Message.joined("\n", result.message, check.balance()))
     except SettingsError as error:
-        named = error.name == "base_url"
-        verdict = Verdict.BAD_ADDRESS if named else Verdict.TROUBLE
-        return HealthResult(verdict, error.message)
+        blamed = {"base_url": Verdict.BAD_ADDRESS, "api_key": Verdict.BAD_KEY}
+        verdict = Verdict.TROUBLE if isinstance(error, SettingLocked) else blamed.get(error.name)
+        return HealthResult(verdict or Verdict.TROUBLE, _on_page(error))
+
+
+def _missing_key(settings: Settings) -> Message:
+    """Why there is no key, for a user who is on the settings page already."""
+    if settings.withheld_key_origin:
+        return Message(
+            "The stored API key was entered for {origin} and is not sent to {current}. Paste the "
+            "key of that gateway.",
+            origin=settings.withheld_key_origin,
+            current=settings.base_url,
+        )
+    return Message("No API key yet. Paste the key of your account.")
+
+
+def _on_page(error: SettingsError) -> Message:
+    return Message.joined("\n", error.problem, error.hint_on_page)
 
 
 def _describe() -> dict[str, Any]:
@@ -118,10 +146,11 @@ def _describe() -> dict[str, Any]:
     try:
         settings = load_settings(home)
     except SettingsError as error:
-        problem = explain(error)  # not raised: this page is where the user corrects it
+        # Not raised: this page is where the user corrects it.
+        problem = say(Message.joined("\n", error.what, error.hint_on_page))
     else:
         has_key = bool(settings.api_key)
-        problem = say(settings.missing_key) if settings.withheld_key_origin else ""
+        problem = say(_missing_key(settings)) if settings.withheld_key_origin else ""
     described: dict[str, Any] = {name: _as_json(name, raw[name]) for name in raw}
     described["api_key"] = _key_as_json(raw["api_key"]) if has_key else _NO_KEY
     lock = lock_reason("base_url", raw)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -11,6 +12,7 @@ from aiohttp import web
 
 from ...pika_api.journal import ACTIVE, Selection, State
 from ...pika_api.message import Message
+from ...pika_api.request import ASPECT_RATIOS
 from ...pika_api.text import is_task_id
 from .. import host
 from .ledger import selection_of
@@ -24,6 +26,8 @@ _PAGE_SIZE: Final = 500
 _MAX_PAGE_SIZE: Final = 1000
 #: Characters of a prompt in the list.
 _PROMPT_LENGTH: Final = 500
+#: Characters of a setting in the list.
+_SETTING_LENGTH: Final = 40
 #: How long the feed of a finished task is asked for its link, in seconds.
 _LINK_TIMEOUT: Final = 30.0
 _VIDEO_SUFFIXES: Final = (".mp4", ".webm")
@@ -50,14 +54,14 @@ async def show_request(request: web.Request) -> web.Response:
 
     Media are described by their hash.
     """
-    entry = await _entry(request)
+    entry = await entry_of(request)
     return web.json_response({"request": entry.request, "answer": entry.answer})
 
 
 async def forget(request: web.Request) -> web.Response:
     """POST: remove a task from lists. The same request creates a new task from then on."""
     await read_object(request)
-    entry = await _entry(request)
+    entry = await entry_of(request)
     if not await asyncio.to_thread(host.journal().forget, entry.id):
         raise Problem(
             409,
@@ -74,7 +78,7 @@ async def forget(request: web.Request) -> web.Response:
 async def settle(request: web.Request) -> web.Response:
     """POST ``{"task_id": …}``: give a request with an unknown outcome the id of its task."""
     values = await read_object(request)
-    entry = await _entry(request)
+    entry = await entry_of(request)
     task_id = values.get("task_id")
     # Not a number: a browser rounds those above 2**53.
     if not isinstance(task_id, str) or not is_task_id(task_id.strip()):
@@ -92,7 +96,7 @@ async def refresh(request: web.Request) -> web.Response:
     The current gateway is not asked about a task of another gateway.
     """
     await read_object(request)
-    entry = await _entry(request)
+    entry = await entry_of(request)
     asked = False
     if entry.task_id is not None and entry.state in ACTIVE:
         async with host.open_service() as service:
@@ -105,7 +109,7 @@ async def refresh(request: web.Request) -> web.Response:
 async def collect(request: web.Request) -> web.Response:
     """POST: save the file of a finished task in the output folder."""
     await read_object(request)
-    entry = await _entry(request)
+    entry = await entry_of(request)
     if entry.task_id is None:
         raise Problem(
             409, "no_task", Message("Request #{id} has no task, and so no file.", id=entry.id)
@@ -132,7 +136,7 @@ async def thumbnail(request: web.Request) -> web.StreamResponse:
 
     Not 404: a browser writes every 404 of an image to its console.
     """
-    entry = await _entry(request)
+    entry = await entry_of(request)
     async with host.open_service() as service:
         path = await service.thumbnail(entry)
     if path is None:
@@ -141,7 +145,8 @@ async def thumbnail(request: web.Request) -> web.StreamResponse:
     return web.FileResponse(path, headers={"Content-Type": "image/jpeg", **caching})
 
 
-async def _entry(request: web.Request) -> Entry:
+async def entry_of(request: web.Request) -> Entry:
+    """The task that a request is about. Raises `Problem`."""
     number = int(request.match_info["number"])
     entry = await asyncio.to_thread(host.journal().find_by_id, number)
     if entry is None:
@@ -191,15 +196,41 @@ def _as_json(entry: Entry) -> dict[str, Any]:
         "forgotten": entry.forgotten_at is not None,
         "price": entry.price,
         "estimate": entry.estimate,
+        # A text: a browser would round a large number.
+        "take": str(entry.take),
+        "settings": _settings_of(entry.request),
+    }
+
+
+def _settings_of(body: Mapping[str, Any]) -> dict[str, Any]:
+    """What a card shows of a request, as far as it has the form of the API specification."""
+    options = body.get("options")
+    ratio = options.get("aspectRatio") if isinstance(options, dict) else None
+    texts = {name: body.get(name) for name in ("model", "pikaffect")}
+    names = [name for name, value in ASPECT_RATIOS.items() if value == ratio]
+    if isinstance(ratio, (int, float)) and not names:
+        names = [f"{ratio:.2f}"]
+    return {
+        **{name: text[:_SETTING_LENGTH] for name, text in texts.items() if isinstance(text, str)},
+        **({"ratio": names[0]} if names else {}),
+        **{name: True for name in ("image", "video") if body.get(name)},
     }
 
 
 def _file(recorded: Path) -> dict[str, str] | None:
     """The file in the form of ComfyUI's route /view; None if it is not in the output folder."""
+    path = output_file(recorded)
+    if path is None:
+        return None
+    name, subfolder = host.saved_result(path)
+    return {"filename": name, "subfolder": subfolder, "type": "output"}
+
+
+def output_file(recorded: Path) -> Path | None:
+    """Where a recorded file is in the output folder, which may have moved; None if it is not."""
     for path in (recorded, host.output_folder() / recorded.name):
         if host.is_output(path) and path.is_file():
-            name, subfolder = host.saved_result(path)
-            return {"filename": name, "subfolder": subfolder, "type": "output"}
+            return path
     return None
 
 

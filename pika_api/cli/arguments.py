@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import atexit
 import re
-import shutil
-import tempfile
 from collections.abc import Callable
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from ..batch import DEFAULT_WINDOW, FORMATS
 from ..errors import InvalidInput
+from ..inputs import REQUEST_INPUTS, SEED
+from ..inputs import build_request as read_request
 from ..journal import State
-from ..media import Media, UnreadFormat, encode_image, prepare_video_file, read_image_file
 from ..request import (
     ASPECT_RATIOS,
     CAMERA_MOVES,
     FROM_IMAGE,
     MAX_TAKE,
     PIKAFFECTS,
-    Camera,
     GenerateRequest,
-    Options,
-    Parameters,
     check_take,
-    parse_aspect_ratio,
-    parse_extra,
 )
 
 _EXIT_CODES: Final = """exit codes:
@@ -48,6 +42,7 @@ class Commands(NamedTuple):
     """The function of each command."""
 
     generate: Command
+    batch: Command
     status: Command
     result: Command
     tasks: Command
@@ -76,6 +71,7 @@ def make_parser(commands: Commands) -> argparse.ArgumentParser:
         return subparser
 
     _add_generate(add("generate", "submit a request and print its task id", commands.generate))
+    _add_batch(add("batch", "create a task for each row of a table", commands.batch))
     status = add("status", "print the gateway's current answer for a task", commands.status)
     status.add_argument("task_id")
     result = add("result", "wait for a task and print the path of its file", commands.result)
@@ -195,6 +191,38 @@ def _add_generate(parser: argparse.ArgumentParser) -> None:
     _add_waiting(parser)
 
 
+def _add_batch(parser: argparse.ArgumentParser) -> None:
+    formats = ", ".join(FORMATS)
+    parser.add_argument(
+        "table",
+        type=Path,
+        metavar="IN",
+        help=f"a table ({formats}) whose columns are named as the inputs of the nodes: "
+        f"{', '.join(REQUEST_INPUTS)}, {SEED}",
+    )
+    parser.add_argument(
+        "target",
+        type=Path,
+        metavar="OUT",
+        help="the result: the same columns, and id, state, file, error, price",
+    )
+    parser.add_argument(
+        "--window",
+        type=int,
+        default=DEFAULT_WINDOW,
+        help=f"live tasks at a time (default: {DEFAULT_WINDOW})",
+    )
+    parser.add_argument(
+        "--retry-failed",
+        action="store_true",
+        help="create tasks again that the gateway has ended with an error; may be charged again",
+    )
+    _add_output(parser)
+    parser.add_argument(
+        "--timeout-minutes", type=float, default=0.0, help="for each task; 0 means no limit"
+    )
+
+
 def _take(text: str) -> int:
     """The value of ``--seed``."""
     try:
@@ -209,49 +237,10 @@ def _take(text: str) -> int:
 
 def build_request(args: argparse.Namespace) -> GenerateRequest:
     """The request that the arguments describe. Raises `InvalidInput`."""
-    options = Options(
-        aspect_ratio=parse_aspect_ratio(
-            args.aspect_ratio, "--aspect-ratio", {"none": None}, numbers=True
-        ),
-        frame_rate=args.frame_rate,
-        extend=args.extend,
-        parameters=Parameters(args.guidance_scale, args.motion, args.negative_prompt),
-        camera=Camera(**{move: getattr(args, move) for move in CAMERA_MOVES}),
-    )
-    return GenerateRequest(
-        args.prompt,
-        pikaffect=args.pikaffect,
-        model=args.model,
-        options=options,
-        image=_image(args.image),
-        video=_video(args.video),
-        extra=parse_extra(args.extra_json, "--extra-json"),
-    )
+    values = {key: getattr(args, key) for key in REQUEST_INPUTS if hasattr(args, key)}
+    return read_request(values | {"prompt_text": args.prompt}, name=_option)
 
 
-def _is_url(text: str) -> bool:
-    return text.startswith(("http://", "https://"))
-
-
-def _image(source: str | None) -> Media | str | None:
-    if source is None or _is_url(source):
-        return source
-    return encode_image(read_image_file(Path(source)), form="png")[0]
-
-
-def _video(source: str | None) -> Media | str | None:
-    if source is None or _is_url(source):
-        return source
-    try:
-        return prepare_video_file(Path(source), _new_file).media
-    except UnreadFormat as error:
-        raise InvalidInput(
-            "--video", f"{Path(source).name} cannot be sent: {error}.", "Convert it to MP4 first."
-        ) from error
-
-
-def _new_file() -> Path:
-    """The path of a converted video, which is removed when the process exits."""
-    folder = tempfile.mkdtemp(prefix="pika-")  # no other user may read it
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(folder) / "video.mp4"
+def _option(name: str) -> str:
+    """The option for an input."""
+    return f"--{name.replace('_', '-')}"

@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, TextIO
 
+from ..batch import Batch, BatchProgress
 from ..errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTimeout
 from ..gateway import Client
 from ..journal import REUSABLE, Entry, Journal, Selection, State
@@ -30,6 +31,30 @@ from .arguments import Commands, build_request, make_parser
 #: Exit codes by error class; the first that matches. Every other error is 1.
 _EXIT_CODES: Final = ((SubmitUnknown, 3), (TaskTimeout, 4), (TaskFailed, 5))
 _INTERRUPTED: Final = 130
+#: Seconds between two lines about the progress of a batch.
+_BATCH_LINE_EVERY: Final = 2.0
+#: What the user can do about the rows of each state, and the exit code.
+_UNFINISHED_ROWS: Final = {
+    "unknown": (
+        3,
+        (
+            "They may have been charged. Look for their tasks in the gateway's own list. If there "
+            "is one, give its id to `settle`; if not, `forget` the number that `tasks` prints for "
+            "it. Then run the same command again."
+        ),
+    ),
+    "running": (4, "They have a task. Run the same command again to wait for it, at no charge."),
+    "failed": (
+        5,
+        (
+            "The gateway has ended their tasks with an error. --retry-failed creates them again, "
+            "which may be charged."
+        ),
+    ),
+    "refused": (1, "They were not charged. See the column error, and run the same command again."),
+}
+#: How many numbers of rows are printed.
+_LISTED_ROWS: Final = 50
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -64,6 +89,66 @@ def generate(args: argparse.Namespace, home: Path) -> int:
             await _collect(args, submitted.task_id, service, observer)
 
     return _with_service(args, home, run)
+
+
+def batch(args: argparse.Namespace, home: Path) -> int:
+    """Create a task for each row of a table, and write what has become of it.
+
+    The exit code is that of the first state in `_UNFINISHED_ROWS` that a row has.
+    """
+    if args.window < 1:
+        raise InvalidInput("--window", f"{args.window} is too small.", "Use 1 or more.")
+    display = _BatchDisplay()
+    summaries = []
+
+    async def run(service: Service, _observer: ProgressObserver) -> None:
+        job = Batch(
+            service,
+            args.table,
+            args.target,
+            window=args.window,
+            timeout=args.timeout_minutes * 60 or None,
+            retry_failed=args.retry_failed,
+            report=display,
+        )
+        summaries.append(await job.run())
+
+    _with_service(args, home, run)
+    (summary,) = summaries
+    states = ", ".join(f"{state}: {count}" for state, count in sorted(summary.states.items()))
+    _print(f"Rows: {summary.rows} ({states}). The result is {args.target}.", sys.stderr)
+    for state, (_, words) in _UNFINISHED_ROWS.items():
+        if numbers := summary.unfinished.get(state):
+            _print(f"Rows {state}: {_numbers(numbers)}. {words}", sys.stderr)
+    return next(
+        (code for state, (code, _) in _UNFINISHED_ROWS.items() if state in summary.unfinished), 0
+    )
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    """Numbers of rows; only the first of very many."""
+    text = ", ".join(map(str, numbers[:_LISTED_ROWS]))
+    more = len(numbers) - _LISTED_ROWS
+    return f"{text} and {more} more" if more > 0 else text
+
+
+class _BatchDisplay:
+    """Prints the progress of a batch, every few seconds."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def __call__(self, progress: BatchProgress) -> None:
+        if time.monotonic() < self._next:
+            return
+        self._next = time.monotonic() + _BATCH_LINE_EVERY
+        left = progress.seconds_left
+        rest = "" if left is None else f", about {format_duration(left)} left"
+        states = "".join(f", {state}: {count}" for state, count in sorted(progress.states.items()))
+        _print(
+            f"{progress.done} of {progress.rows} rows, live: {progress.live}{states}{rest}",
+            sys.stderr,
+        )
 
 
 def status(args: argparse.Namespace, home: Path) -> int:
@@ -207,7 +292,7 @@ def doctor(args: argparse.Namespace, home: Path) -> int:
 
 
 _COMMANDS: Final = Commands(
-    generate, status, result, tasks, balance, settle, forget, backup, doctor
+    generate, batch, status, result, tasks, balance, settle, forget, backup, doctor
 )
 
 
@@ -220,7 +305,7 @@ def _home(args: argparse.Namespace, choice: HomeChoice) -> Path:
     if choice.conflict and args.func is not doctor:  # doctor reports it as a problem
         folders = "\n".join(f"  {folder}" for folder in choice.folders)
         hint = f"Name the folder, with --home or PIKA_HOME:\n{folders}"
-        if args.func is generate:
+        if args.func in (generate, batch):
             problem = f"{choice.conflict}. Nothing was sent: the task may be paid for already."
             raise InvalidInput("--home", problem, hint)
         _print(f"note: using {choice.home}, but {choice.conflict}. {hint}", sys.stderr)

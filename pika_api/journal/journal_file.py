@@ -12,6 +12,7 @@ import itertools
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -32,6 +33,9 @@ _INDEX: Final = "-shm"
 _COMPANIONS: Final = (_LOG, _INDEX)
 #: Seconds to wait for a file that another process has locked.
 _TIMEOUT: Final = 30.0
+#: Seconds that SQLite may take to move its log into the file, and between two looks meanwhile.
+_CHECKPOINT: Final = 2.0
+_LOOK_AGAIN: Final = 0.02
 
 
 class FileId(NamedTuple):
@@ -118,8 +122,7 @@ class JournalFile:
         if self._damaged == file or (content.size < _SMALLEST <= before.size):
             problem = "it is empty"
         elif content.size >= _SMALLEST:
-            # Only the file itself, without the log: whether it begins as a database.
-            problem = self._problem("PRAGMA schema_version", "immutable=1")
+            problem = self._lasting_problem()
             if not problem and content.size < before.size:
                 problem = self._problem("PRAGMA integrity_check(1)")
         if problem:
@@ -184,6 +187,19 @@ class JournalFile:
                     name=self.path.name,
                 ),
             )
+
+    def _lasting_problem(self) -> str:
+        """What is wrong with the file itself, without its log; empty if it begins as a database.
+
+        While SQLite moves pages from the log into the file, the file is malformed for a moment: it
+        is shorter than its first page says.
+        """
+        deadline = time.monotonic() + _CHECKPOINT
+        while True:
+            problem = self._problem("PRAGMA schema_version", "immutable=1")
+            if "malformed" not in problem or time.monotonic() > deadline:
+                return problem
+            time.sleep(_LOOK_AGAIN)
 
     def _problem(self, query: str, option: str = "mode=ro") -> str:
         """What SQLite says against the file; empty if nothing.

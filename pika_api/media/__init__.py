@@ -29,7 +29,7 @@ from .probe import (
 )
 from .reencode import WHOLE, Part
 from .structure import NotMedia, RefusedMedia, StructureLimits, UnreadFormat
-from .texts import NoPlaceForTexts, add_texts
+from .texts import NoPlaceForTexts, add_texts, read_text
 from .types import Media
 from .video import (
     PreparedVideo,
@@ -82,5 +82,6 @@ __all__ = [
     "probe_file",
     "probe_video",
     "read_image_file",
+    "read_text",
     "read_video_file",
 ]

@@ -15,7 +15,7 @@ import struct
 import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 MAX_TEXTS: Final = 8 * 1024 * 1024
 #: Maximum size of an MP4 index that is rewritten, in bytes. It is rewritten in memory.
 _MAX_INDEX: Final = 64 * 1024 * 1024
+#: How many boxes or chunks are read to find a text.
+_MAX_BOXES: Final = 10_000
 #: A text's name, in PNG and MP4.
 _NAME: Final = re.compile(r"[!-~](?:[ -~]{0,77}[!-~])?")
 _MAX_OFFSET: Final = {b"stco": 2**32 - 1, b"co64": 2**63 - 1}
@@ -94,6 +96,23 @@ def add_texts(source: Path, target: Path, texts: Mapping[str, str], limits: Deco
     except BaseException:
         target.unlink(missing_ok=True)
         raise
+
+
+def read_text(path: Path, name: str) -> str | None:
+    """A text that `add_texts` has added to a file; None if it has none of this name.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    wanted = name.encode()
+    try:
+        with path.open("rb") as file:
+            reader = Reader(file)
+            find = _FINDERS.get(kind_of(reader.peek(0, HEAD_BYTES)).suffix)
+            data = find(reader, wanted) if find else None
+    except (NotMedia, struct.error):
+        return None
+    return None if data is None else data.decode("utf-8", "replace")
 
 
 def _write(reader: Reader, piece: Piece, copy: Any) -> None:
@@ -296,6 +315,26 @@ def _box(kind: bytes, content: bytes) -> bytes:
     return struct.pack(">I", 8 + len(content)) + kind + content
 
 
+def _find_in_mp4(reader: Reader, wanted: bytes) -> bytes | None:
+    """The value of a name in QuickTime's metadata, of which ours is the first user data."""
+    for path in ((b"moov", b"udta", b"meta"), (b"moov", b"meta")):
+        start, end = 0, reader.size
+        for step in path:
+            boxes = islice(iterate_boxes(reader, start, end), _MAX_BOXES)
+            place = next(((first, last) for kind, first, last in boxes if kind == step), None)
+            if place is None or place[1] > end:
+                break
+            start, end = place
+        else:
+            if end - start > 2 * MAX_TEXTS:
+                return None
+            values = dict(_items(reader.read(start, end - start)) or ())
+            # A box "data": its head, the type of the value, and four zeros.
+            if len(value := values.get(wanted, b"")) > 16:
+                return value[16 : int.from_bytes(value[:4], "big")]
+    return None
+
+
 # PNG.
 
 
@@ -331,4 +370,17 @@ def _png_chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", checksum)
 
 
+def _find_in_png(reader: Reader, wanted: bytes) -> bytes | None:
+    position = 8
+    for _ in range(_MAX_BOXES):
+        if len(chunk := reader.peek(position, 8)) < 8:
+            break
+        size, kind = struct.unpack(">I4s", chunk)
+        if kind == b"tEXt" and size <= MAX_TEXTS and _keyword(reader, position, size) == wanted:
+            return reader.read(position + 8, size).partition(b"\0")[2]
+        position += 12 + size
+    return None
+
+
+_FINDERS: Final = {".mp4": _find_in_mp4, ".png": _find_in_png}
 _WRITERS: Final = {".mp4": _mp4, ".png": _png}

@@ -14,6 +14,7 @@ from .fingerprint import describe_body, earlier_fingerprints, request_fingerprin
 from .payload import Payload
 from .values import (
     CAMERA_MOVES,
+    DEFAULT_MODEL,
     MAX_FRAME_RATE,
     MAX_GUIDANCE_SCALE,
     MAX_MOTION,
@@ -25,11 +26,13 @@ from .values import (
     GenerateRequest,
     Options,
     Parameters,
+    check_ratio,
 )
 
 __all__ = [
     "ASPECT_RATIOS",
     "CAMERA_MOVES",
+    "DEFAULT_MODEL",
     "FROM_IMAGE",
     "MAX_ASPECT_RATIO",
     "MAX_FRAME_RATE",
@@ -49,6 +52,7 @@ __all__ = [
     "Payload",
     "as_integer",
     "check_choice",
+    "check_ratio",
     "check_take",
     "check_url",
     "describe_body",

@@ -27,6 +27,9 @@ MAX_GUIDANCE_SCALE: Final = 25
 MIN_MOTION: Final = 0
 MAX_MOTION: Final = 4
 
+#: That of the API specification's example.
+DEFAULT_MODEL: Final = "1.5"
+
 #: The ten effects of the API specification, and six from the public reference pages.
 PIKAFFECTS: Final = (
     "Ta-da",
@@ -142,7 +145,7 @@ class Options:
                 Message("Use true or false."),
             )
         if isinstance(self.aspect_ratio, (int, float)) and not isinstance(self.aspect_ratio, bool):
-            _check_ratio(self.aspect_ratio)
+            check_ratio(self.aspect_ratio)
         elif self.aspect_ratio is not None:
             check_choice("aspect_ratio", self.aspect_ratio, (FROM_IMAGE,))
 
@@ -166,10 +169,11 @@ class Options:
         return merge_extra(options, self.extra)
 
 
-def _check_ratio(ratio: float) -> None:
+def check_ratio(ratio: float, name: str = "custom_aspect_ratio") -> None:
+    """Raise an `InvalidInput` for the input of this name if the ratio is out of range."""
     if not MIN_ASPECT_RATIO <= ratio <= MAX_ASPECT_RATIO:
         raise InvalidInput(
-            "custom_aspect_ratio",
+            name,
             Message("{value:g} is out of range.", value=ratio),
             Message(
                 "Use {low} (tall) to {high} (wide), width over height.",
@@ -208,7 +212,7 @@ class GenerateRequest:
 
     prompt_text: str
     pikaffect: str | None = None
-    model: str = "1.5"
+    model: str = DEFAULT_MODEL
     options: Options = field(default_factory=Options)
     image: Media | str | None = None
     video: Media | str | None = None

@@ -9,7 +9,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -101,7 +101,30 @@ def load_settings(home: Path, environ: Mapping[str, str] = os.environ) -> Settin
     Raises:
         SettingsError: The file cannot be read, or a value is invalid.
     """
-    stored = read_settings_file(home)
+    return _settings_of(read_settings_file(home), environ)
+
+
+def preview_settings(
+    home: Path, changes: Mapping[str, Any], environ: Mapping[str, str] = os.environ
+) -> Settings:
+    """The settings as they would be after `save_settings` with these changes. Nothing is saved.
+
+    The stored key is not used for another origin than the one it was entered for.
+
+    Raises:
+        SettingLocked, SettingsError: As `save_settings` and `load_settings`.
+    """
+    stored = _stored_or_empty(home)[0]
+    new = _changed(stored, changes, environ)
+    key_removed = _bind_key(new, changes, stored, environ)
+    settings = _settings_of(new, environ)
+    if not key_removed:
+        return settings
+    key_origin = stored.get(_KEY_ORIGIN) or _origin_or_empty(stored, environ)
+    return replace(settings, withheld_key_origin=key_origin)
+
+
+def _settings_of(stored: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
     resolved = resolve_settings(stored, environ)
     settings = Settings(**{name: each.value for name, each in resolved.items()})
     key_origin = stored.get(_KEY_ORIGIN, "")
@@ -124,6 +147,10 @@ def read_settings_file(home: Path) -> Mapping[str, Any]:
         'beside the new one. Or repair or delete the file. It looks like {{"api_key": '
         '"…", "base_url": "…"}}.'
     )
+    hint_on_page = Message(
+        "Enter the settings again here; the old file is kept beside the new one. Or repair or "
+        "delete the file."
+    )
     try:
         with _lock:
             # Notepad on Windows writes a byte order mark.
@@ -142,12 +169,15 @@ def read_settings_file(home: Path) -> Mapping[str, Any]:
         raise SettingsError(
             Message("The settings in {path} cannot be read: {error}.", path=path, error=error),
             hint=hint,
+            hint_on_page=hint_on_page,
         ) from error
     if not isinstance(value, dict) or not all(
         isinstance(value.get(name, ""), str) for name in (*_TEXTS, _KEY_ORIGIN)
     ):
         raise SettingsError(
-            Message("The settings in {path} are not a JSON object of texts.", path=path), hint=hint
+            Message("The settings in {path} are not a JSON object of texts.", path=path),
+            hint=hint,
+            hint_on_page=hint_on_page,
         )
     return value
 
@@ -183,24 +213,37 @@ def save_settings(
         SettingsError: A value is invalid, or the file cannot be opened or written.
     """
     with _lock:
-        try:
-            stored, broken = read_settings_file(home), False
-        except _SettingsNotReadable:
-            raise
-        except SettingsError:
-            stored, broken = {}, True
-        resolved = resolve_settings(stored, environ)
-        new = dict(stored)
-        for name, value in changes.items():
-            _refuse_locked(name, value, resolved)
-            if value is None:
-                new.pop(name, None)
-            else:
-                new[name] = _checked(name, value)
+        stored, broken = _stored_or_empty(home)
+        new = _changed(stored, changes, environ)
         key_removed = _bind_key(new, changes, stored, environ)
         if new != stored:
             _write(home / FILE_NAME, new, broken)
         return key_removed
+
+
+def _stored_or_empty(home: Path) -> tuple[Mapping[str, Any], bool]:
+    """The content of the settings file, and whether it is broken: then it counts as empty."""
+    try:
+        return read_settings_file(home), False
+    except _SettingsNotReadable:
+        raise
+    except SettingsError:
+        return {}, True
+
+
+def _changed(
+    stored: Mapping[str, Any], changes: Mapping[str, Any], environ: Mapping[str, str]
+) -> dict[str, Any]:
+    """The stored values with changes; `_bind_key` is not applied yet."""
+    resolved = resolve_settings(stored, environ)
+    new = dict(stored)
+    for name, value in changes.items():
+        _refuse_locked(name, value, resolved)
+        if value is None:
+            new.pop(name, None)
+        else:
+            new[name] = _checked(name, value)
+    return new
 
 
 def _refuse_locked(name: str, value: Any, resolved: Mapping[str, RawSetting]) -> None:
@@ -251,10 +294,7 @@ def _bind_key(
     if "base_url" not in changes or not new.get("api_key"):
         return False
     # A key that was written into the file by hand belongs to the address that was there with it.
-    try:
-        key_origin = stored.get(_KEY_ORIGIN) or _origin(stored, environ)
-    except SettingsError:
-        key_origin = ""
+    key_origin = stored.get(_KEY_ORIGIN) or _origin_or_empty(stored, environ)
     if key_origin == _origin(new, environ):
         new[_KEY_ORIGIN] = key_origin
         return False
@@ -266,6 +306,13 @@ def _bind_key(
 def _origin(stored: Mapping[str, Any], environ: Mapping[str, str]) -> str:
     base_url = resolve_settings(stored, environ)["base_url"].value
     return url_origin(check_setting("base_url", base_url))
+
+
+def _origin_or_empty(stored: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    try:
+        return _origin(stored, environ)
+    except SettingsError:
+        return ""
 
 
 def _write(path: Path, values: Mapping[str, Any], broken: bool) -> None:

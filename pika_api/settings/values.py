@@ -72,6 +72,16 @@ class Settings:
         for name in NAMES:
             object.__setattr__(self, name, check_setting(name, getattr(self, name)))
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A pickle never contains the key. Another process reads it from its own environment."""
+        return self.__dict__ | {"api_key": ""}
+
+    def __copy__(self) -> Settings:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Settings:
+        return self
+
     @property
     def max_body(self) -> int:
         """`max_body_mb` in bytes."""

@@ -307,8 +307,18 @@ def _is_described(entry: Entry | None) -> bool:
     return _is_own(entry) or (entry is not None and entry.state is not State.SUBMITTED)
 
 
+#: The words of the sidebar for the states of a task. A status that is not known keeps its own.
+_WORDS: Final = {
+    Status.QUEUED: Message("Queued"),
+    Status.PENDING: Message("Running"),
+    Status.FINISHED: Message("Finished"),
+    Status.ERROR: Message("Failed"),
+}
+
+
 def _progress(task: Task, age: float) -> Progress:
-    text = f"{task.raw_status} {task.progress} %" if task.progress else task.raw_status
+    word = _WORDS.get(task.status, task.raw_status)
+    text = Message.joined(" ", word, f"{task.progress} %") if task.progress else word
     # The video follows at once when a task is finished; a poster would only cover it.
     poster = "" if task.status.over else task.poster_url
     return Progress(text, task.progress, task.id, age, poster)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -16,9 +18,11 @@ import dev
 from devtools import ROOT
 from devtools.commands import COMMANDS, INTERRUPTED, using
 from devtools.demo import describe_video
+from devtools.editor import has_browser, own_port
 from devtools.mutation import LISTED, listed
 from devtools.setup.environment import cache_folder, host
 from devtools.setup.pythons import OLDEST, find_python
+from support.waiting import until
 
 pytestmark = pytest.mark.comfy
 
@@ -65,12 +69,17 @@ def test_demo_creates_a_video(apart: Environment) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere SIGTERM ends a process at once")
-def test_editor_answers_and_ends(apart: Environment) -> None:
-    """The editor prints its address, answers there with the pack's nodes, and ends on SIGTERM."""
+def test_editor_answers_and_ends(apart: Environment, tmp_path: Path) -> None:
+    """The editor prints its address, opens it in the browser, answers there with the pack's nodes,
+    and ends on SIGTERM. Its port is the one that the next start will use."""
+    opened = tmp_path / "opened"
+    browser = tmp_path / "browser"
+    browser.write_text(f'#!/bin/sh\necho "$1" > "{opened}.part" && mv "{opened}.part" "{opened}"\n')
+    browser.chmod(0o755)
     process = subprocess.Popen(
         [sys.executable, "dev.py", "editor"],
         cwd=ROOT,
-        env=apart,
+        env={**apart, "BROWSER": str(browser)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         encoding="utf-8",
@@ -82,6 +91,8 @@ def test_editor_answers_and_ends(apart: Environment) -> None:
         url = line.split()[4]
         assert "PikaGenerate" in requests.get(f"{url}/object_info/PikaGenerate").json()
         assert "ComfyUI" in requests.get(url).text
+        until(opened.exists, what="the browser")
+        assert opened.read_text("utf-8").strip() == url
     finally:
         # Like Ctrl-C, which a process in the background may ignore.
         process.terminate()
@@ -90,14 +101,34 @@ def test_editor_answers_and_ends(apart: Environment) -> None:
     assert process.returncode == INTERRUPTED
     with pytest.raises(requests.ConnectionError):
         requests.get(url)
+    assert own_port(Path(apart["PIKA_DEV_CACHE"]) / "editor") == urlsplit(url).port
+
+
+def test_the_editor_keeps_its_port(tmp_path: Path) -> None:
+    """The port is the same each time. While another program has it, it is another one."""
+    port = own_port(tmp_path)
+    assert own_port(tmp_path) == port
+    with socket.create_server(("127.0.0.1", port)):
+        assert own_port(tmp_path) not in (0, port)
+    assert own_port(tmp_path) == port
+    (tmp_path / "port").write_text("damaged")
+    assert own_port(tmp_path) == own_port(tmp_path)
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="there is always a browser")
+def test_no_browser_is_opened_in_a_terminal() -> None:
+    """Without a display there is none, unless the user names one."""
+    assert not has_browser({"TERM": "xterm", "DISPLAY": ""})
+    for name in ("BROWSER", "DISPLAY", "WAYLAND_DISPLAY"):
+        assert has_browser({name: ":0"})
 
 
 @pytest.mark.browser
 def test_pictures_are_taken(apart: Environment, tmp_path: Path) -> None:
     """An example, the sidebar and the settings, into another folder than the checkout."""
-    names = ("pika_text_to_video", "sidebar", "settings")
+    names = ("01 Text to video", "sidebar", "settings")
     run(apart, "pictures", *names, "--into", tmp_path)
-    for path in ("example_workflows/pika_text_to_video", "docs/sidebar", "docs/settings"):
+    for path in ("example_workflows/01 Text to video", "docs/sidebar", "docs/settings"):
         with Image.open(tmp_path / f"{path}.jpg") as picture:
             assert min(picture.size) > 200
 

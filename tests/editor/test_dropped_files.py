@@ -55,9 +55,9 @@ def drop(page: Page, path: Path) -> None:
 @pytest.mark.parametrize(
     ("example", "suffix", "prefix"),
     [
-        ("pika_text_to_video", ".mp4", ""),
-        ("pika_text_to_video", ".mp4", "dropped/pear-%PikaGenerate.seed%"),
-        ("pika_still_image", ".png", ""),
+        ("01 Text to video", ".mp4", ""),
+        ("01 Text to video", ".mp4", "dropped/pear-%PikaGenerate.seed%"),
+        ("08 Still image", ".png", ""),
     ],
 )
 def test_dropped_file_restores_its_workflow(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import av
 import pytest
+from PIL import Image
 
 from devtools import ROOT
 from devtools.comfyui.pages import (
@@ -45,17 +48,17 @@ class Results:
 
 
 RESULTS = {
-    "pika_text_to_video": Results(),
-    "pika_image_to_video": Results(),
-    "pika_pikaffect": Results(),
-    "pika_extend_and_join": Results(tasks=3, videos=3),
-    "pika_last_frame": Results(tasks=2, videos=2),
+    "01 Text to video": Results(),
+    "02 Image to video": Results(),
+    "03 Effect on an image": Results(),
+    "07 Extend a video": Results(tasks=3, videos=3),
+    "06 Go on from the last frame": Results(tasks=2, videos=2),
     # A node shows only the first video of a list.
-    "pika_prompt_list": Results(tasks=3),
-    "pika_takes": Results(tasks=6, pictures=1),
-    "pika_still_image": Results(videos=0, pictures=2),
-    "pika_status": Results(videos=0, texts=("Status", "Complete response")),
-    "pika_earlier_task": Results(tasks=0),
+    "05 Several clips at once": Results(tasks=3),
+    "04 Several takes of each prompt": Results(tasks=6, pictures=1),
+    "08 Still image": Results(videos=0, pictures=2),
+    "09 Status of a task": Results(videos=0, texts=("Status", "Complete response")),
+    "10 Earlier task": Results(tasks=0),
 }
 
 BLUEPRINTS = sorted(path.stem for path in (ROOT / "subgraphs").glob("*.json"))
@@ -133,7 +136,10 @@ def test_example_runs_and_shows_its_results(
     editor.wait_for_function(PICTURES, arg=results.pictures)
     for title in results.texts:
         text = editor.evaluate(TEXT, title)
-        assert any(word in text for word in ("queued", "pending", "finished"))
+        assert any(
+            word in text
+            for word in ("queued", "pending", "finished", "Queued", "Running", "Finished")
+        )
     assert complaints(editor) == []
     assert page_errors.about("extensions/comfyui-pika") == []
 
@@ -143,7 +149,7 @@ def test_extended_clips_are_joined_without_another_charge(
 ) -> None:
     """Each extended clip begins with the one before. The last node, once enabled, joins them to one
     film with all their frames."""
-    workflow = open_workflow(editor, EXAMPLES / "pika_extend_and_join.json")
+    workflow = open_workflow(editor, EXAMPLES / "07 Extend a video.json")
     assert run_workflow(editor) == "execution_success"
     by_prompt = {task.body["promptText"]: task for task in gateway.tasks.values()}
     nodes = [node for node in workflow["nodes"] if node["type"] == "PikaGenerate"]
@@ -206,12 +212,17 @@ def test_blueprint_is_one_node_and_sends_its_inputs(
 
 @pytest.mark.parametrize("example", examples(), ids=lambda path: path.stem)
 def test_example_is_a_template_with_a_picture(keyless: Comfy, example: Path) -> None:
-    """ComfyUI lists each example in its templates and serves its picture."""
+    """ComfyUI lists each example in its templates and serves its picture, which is square as in the
+    gallery. The gallery shows the file's name as the title: words, after a number that sorts the
+    simple examples first."""
+    assert re.fullmatch(r"\d\d [A-Z][a-z]+( [a-z]+)*", example.stem)
     offered = keyless.get("/workflow_templates")
     assert example.stem in offered["ComfyUI-Pika"]
     picture = keyless.request("GET", f"/api/workflow_templates/ComfyUI-Pika/{example.stem}.jpg")
     assert picture.status_code == 200
     assert picture.headers["Content-Type"] == "image/jpeg"
+    with Image.open(io.BytesIO(picture.content)) as frame:
+        assert frame.width == frame.height
 
 
 @pytest.mark.parametrize("example", examples(), ids=lambda path: path.stem)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.comfy, pytest.mark.browser]
 
-EXAMPLE = "pika_text_to_video"
+EXAMPLE = "01 Text to video"
 #: The beginning of the example's prompt.
 PROMPT = "A lighthouse on a cliff"
 CANCEL = re.compile("Cancel current run|取消当前(任务|运行)")
@@ -120,7 +120,7 @@ def run_and_interrupt(page: Page, tasks: HeldTasks, seed: int, text: partial[str
     press_run(page)
     tasks.running()
     # With the task's id, so that it is the node's own line.
-    page.get_by_text(re.compile(r"^(pending|running|processing) .*%.* s · ")).wait_for()
+    page.get_by_text(re.compile(rf"^{text('tasks.state.running')} ?[0-9].*%.* s · ")).wait_for()
     page.wait_for_function(HAS_THUMBNAIL)
     task = card(page, PROMPT)
     task.get_by_text(text("tasks.state.running")).wait_for()

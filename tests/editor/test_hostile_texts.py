@@ -47,7 +47,7 @@ def test_no_markup_of_the_gateway_is_created(
     keyed: Comfy, gateway: Simulator, editor: Page, fault: dict[str, Any], outcome: str
 ) -> None:
     """Neither on a node, nor in the error dialog, a toast or the sidebar."""
-    open_workflow(editor, EXAMPLES / "pika_text_to_video.json")
+    open_workflow(editor, EXAMPLES / "01 Text to video.json")
     editor.evaluate(_SET_PROMPT, f"{HTML} {fault['on']} {outcome}")
     gateway.fault(**fault)
     assert (run_workflow(editor) == "execution_success") is (outcome == "success")

@@ -120,7 +120,7 @@ def test_messages_of_a_run_are_in_the_users_language(
 ) -> None:
     """The text on the node and the error of a run are in the language of the editor, around the
     gateway's own words."""
-    open_workflow(tab, EXAMPLES / "pika_text_to_video.json")
+    open_workflow(tab, EXAMPLES / "01 Text to video.json")
     tab.evaluate(_SET_PROMPT, f"A forbidden pear in {language}")
     message = run_workflow(tab)
     close_dialogs(tab)

@@ -106,7 +106,7 @@ def interrupt_when_running(page: Page, comfy: Comfy, gateway: Simulator) -> str:
 def wait_for_pending(page: Page) -> None:
     """Wait until a node shows the progress and the picture of its task."""
     until(
-        lambda: any(re.search(r"pending \d+ %", line) for line in page.evaluate(_LINES)),
+        lambda: any(re.search(r"Running \d+ %", line) for line in page.evaluate(_LINES)),
         what="the progress",
     )
 
@@ -118,7 +118,7 @@ def test_nodes_say_what_a_run_means_for_the_money(
     after the run, and no video of an earlier run is left. A failure has the gateway's own words, as
     text. A click on the start of an id copies the whole."""
     page = rendering
-    open_workflow(page, EXAMPLES / "pika_text_to_video.json")
+    open_workflow(page, EXAMPLES / "01 Text to video.json")
     prompt(page, f"A medlar {len(gateway.charged)}")
     assert run_workflow(page) == "execution_success"
     first = gateway.charged[-1]

@@ -68,6 +68,36 @@ _OPEN_HISTORY = """() => {
 }"""
 
 
+#: Makes a Pika Generate the only node. The place on the page of its output.
+_ADD_GENERATE = """() => {
+  const { graph, canvas } = window.app
+  graph.clear()
+  const node = window.LiteGraph.createNode('PikaGenerate')
+  node.pos = [300, 150]
+  graph.add(node)
+  const { scale, offset } = canvas.ds
+  const { left, top } = canvas.canvas.getBoundingClientRect()
+  const [x, y] = node.getConnectionPos(false, 0)
+  return [(x + offset[0]) * scale + left, (y + offset[1]) * scale + top]
+}"""
+#: What the editor does with a link that is dropped on the empty canvas.
+_ON_LINK_DROP = """(action) =>
+  window.app.extensionManager.setting.set('Comfy.LinkRelease.Action', action)"""
+#: The nodes with an input that is linked to Pika Generate, and the names of these inputs.
+_LINKED = """() => window.app.graph.nodes
+  .filter((node) => node.comfyClass !== 'PikaGenerate')
+  .map((node) => [
+    node.comfyClass,
+    node.inputs.filter((each) => each.link !== null).map((each) => each.name),
+  ])"""
+#: The lines of text that fit into the prompt box.
+_LINES = """() => {
+  const box = document.querySelector('textarea[placeholder^=Describe]')
+  const { fontSize, lineHeight, paddingTop, paddingBottom } = getComputedStyle(box)
+  const line = parseFloat(lineHeight) || 1.2 * parseFloat(fontSize)
+  return (box.clientHeight - parseFloat(paddingTop) - parseFloat(paddingBottom)) / line
+}"""
+
 _PICTURE = """() => window.app.graph.nodes
   .filter((node) => node.comfyClass === 'LoadImage' && node.imgs?.[0]?.naturalWidth)
   .map((node) => node.widgets[0].value)"""
@@ -88,16 +118,49 @@ def test_missing_example_image_is_uploaded_once(
     image.unlink(missing_ok=True)
     with listening(page, "request", record):
         open_editor(page, keyless.url)  # it reads the list of input files now
-        open_workflow(page, EXAMPLES / "pika_text_to_video.json")
+        open_workflow(page, EXAMPLES / "01 Text to video.json")
         assert not image.exists()
         for _ in range(2):
-            open_workflow(page, EXAMPLES / "pika_image_to_video.json")
+            open_workflow(page, EXAMPLES / "02 Image to video.json")
             page.wait_for_function(f"() => ({_PICTURE})().length === 1")
             assert page.evaluate(_PICTURE) == ["pika_example.jpg"]
     bundled = EXAMPLES.parent / "web" / "example" / "pika_example.jpg"
     assert image.read_bytes() == bundled.read_bytes()
     assert len(uploads) == 1
     assert page_errors.about("pika_example") == []
+
+
+def test_new_node_has_room_for_its_prompt_and_proposes_what_follows(editor: Page) -> None:
+    """A new Pika Generate has room for four lines of its prompt. A link from its task_id that is
+    dropped on the empty canvas proposes Pika Result and Pika Status first: the search, whose first
+    result is connected to it, and the menu."""
+    page = editor
+    x, y = page.evaluate(_ADD_GENERATE)
+    page.get_by_placeholder("Describe the video").wait_for()
+    assert page.evaluate(_LINES) >= 4
+
+    def drop(action: str) -> None:
+        page.evaluate(_ON_LINK_DROP, action)
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x + 150, y + 250, steps=4)
+        page.mouse.up()
+
+    drop("context menu")
+    entries = page.locator(".litecontextmenu .litemenu-entry").all_inner_texts()
+    proposed = entries[entries.index("Search") + 1 :]
+    assert [text for text in proposed if text][:2] == ["PikaResult", "PikaStatus"]
+    page.keyboard.press("Escape")
+    page.mouse.click(x, y + 500)
+    drop("search box")
+    found = page.get_by_role("option")
+    found.filter(has_text="Pika Status").wait_for()
+    names = [text for text in found.all_inner_texts() if text and "STRING" not in text]
+    assert "Pika Result" in names[0]
+    assert "Pika Status" in names[1]
+    found.filter(has_text="Pika Result").first.click()
+    page.mouse.click(x + 150, y + 250)  # newer editors: where the new node is put down
+    until(lambda: page.evaluate(_LINKED) == [["PikaResult", ["task_id"]]], what="the link")
 
 
 def test_history_lists_tasks_and_takes_the_chosen_one(
@@ -114,7 +177,9 @@ def test_history_lists_tasks_and_takes_the_chosen_one(
     rows.first.wait_for()
     assert pear in rows.first.inner_text()
     assert "<img src=x" in rows.first.inner_text()
-    assert dialog.locator("img").count() == 0
+    assert dialog.locator("img[src=x]").count() == 0
+    picture = rows.first.locator("img")
+    assert picture.evaluate("(image) => image.decode().then(() => image.naturalWidth)") > 0
     dialog.get_by_role("searchbox").fill("sloe saved")
     until(lambda: rows.count() == 1, what="the one row of the search")
     assert sloe in rows.first.inner_text()
@@ -148,7 +213,7 @@ def test_list_shows_which_clips_are_missing(
 ) -> None:
     """The example for several clips, with one prompt that is refused at submit and one that fails
     later: both nodes show how many came and which did not. The video of the others plays."""
-    open_workflow(editor, EXAMPLES / "pika_prompt_list.json")
+    open_workflow(editor, EXAMPLES / "05 Several clips at once.json")
     editor.evaluate(_SET_LINES, "Shown knife\nShown pear\nShown forbidden plum\nShown fig")
     words = {"error": {"message": "blocked by moderation"}}
     gateway.fault(on="submit", status=400, body=words, prompt="Shown knife")
@@ -169,12 +234,12 @@ def test_list_shows_which_clips_are_missing(
 
 def assert_shows_progress_and_video(page: Page, gateway: Simulator, prompt: str) -> None:
     """Run the example with small nodes, and look at Pika Result before and after the task's end."""
-    open_workflow(page, EXAMPLES / "pika_text_to_video.json")
+    open_workflow(page, EXAMPLES / "01 Text to video.json")
     page.evaluate(_SHRINK, prompt)
     with held_tasks(gateway) as tasks:
         press_run(page)
         (task_id,) = tasks.running()
-        page.get_by_text(re.compile(r"pending \d+ %")).first.wait_for()
+        page.get_by_text(re.compile(r"Running \d+ %")).first.wait_for()
     assert task_id in wait_for_video(page)
     page.wait_for_function(_NO_THUMBNAIL)
     page.wait_for_function(

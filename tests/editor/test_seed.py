@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.comfy, pytest.mark.browser]
 
-_EXAMPLE = Path(__file__).parents[2] / "example_workflows" / "pika_text_to_video.json"
+_EXAMPLE = Path(__file__).parents[2] / "example_workflows" / "01 Text to video.json"
 _SEED = """() => window.app.graph.nodes.find((node) => node.comfyClass === 'PikaGenerate')
   .widgets.find((widget) => widget.name === 'seed').value"""
 _CONTROL = """(choice) => {

@@ -60,6 +60,18 @@ def test_key_is_saved_tested_and_cleared_and_never_sent_to_the_page(
         assert gateway.key not in page.content()
     assert len(answers) >= 4
     assert not [answer for answer in answers if gateway.key in answer]
+    # A verdict goes when something is typed; what is typed is tested, and nothing is saved by that.
+    test = dialog.get_by_role("button", name="Test connection")
+    verdict = page.locator('[id="Pika.Connection"] .pika-note')
+    test.click()
+    verdict.filter(has_text="accepts the key").wait_for()
+    field = dialog.locator(".pika-field").get_by_label("API key")
+    field.press_sequentially("wrong-key-of-nobody")
+    verdict.filter(has_text="accepts").wait_for(state="detached")
+    test.click()
+    verdict.filter(has_text="does not accept the key").wait_for()
+    field.fill("")
+    assert json.loads(settings_file(keyless).read_text("utf-8"))["api_key"] == gateway.key
     dialog.get_by_role("button", name="Clear").click()
     dialog.get_by_text("No key yet").wait_for()
     assert "api_key" not in json.loads(settings_file(keyless).read_text("utf-8"))
@@ -69,7 +81,7 @@ def test_key_is_saved_tested_and_cleared_and_never_sent_to_the_page(
 def test_changed_values_are_saved_and_bad_ones_refused(keyed: Comfy, editor: Page) -> None:
     """A number is saved when its field loses the focus. A bad number is refused with the server's
     message, and the stored one stays. An emptied field restores the default. A new address removes
-    the key, and the page says so."""
+    the key, and the page says so, and leads to the site of the new one."""
     dialog = open_settings(editor)
     number = dialog.locator(".pika-field").get_by_label("Concurrent requests")
     number.fill("3")
@@ -97,6 +109,20 @@ def test_changed_values_are_saved_and_bad_ones_refused(keyed: Comfy, editor: Pag
     dialog.get_by_text("The stored API key was removed").wait_for()
     dialog.get_by_text("No key yet").wait_for()
     assert "api_key" not in json.loads(stored.read_text("utf-8"))
+    # The address is above the key, and its own site has a link. A missing https:// is offered.
+    link = dialog.get_by_role("link", name="Get a key at elsewhere.example")
+    assert link.get_attribute("href") == "https://elsewhere.example/"
+    assert link.get_attribute("target") == "_blank"
+    assert "noopener" in (link.get_attribute("rel") or "")
+    above, below = address.bounding_box(), link.bounding_box()
+    assert above is not None
+    assert below is not None
+    assert above["y"] < below["y"]
+    address.fill("other.example/v1")
+    address.press("Enter")
+    dialog.get_by_role("button", name="Use https://other.example/v1").click()
+    dialog.get_by_role("link", name="Get a key at other.example").wait_for()
+    assert json.loads(stored.read_text("utf-8"))["base_url"] == "https://other.example/v1"
 
 
 def test_broken_setting_leads_to_the_settings_page(keyless: Comfy, editor: Page) -> None:
@@ -104,7 +130,7 @@ def test_broken_setting_leads_to_the_settings_page(keyless: Comfy, editor: Page)
     It names the problem and opens the page where it can be corrected."""
     broken = {"api_key": "some-key-of-some-length", "max_requests": "many"}
     settings_file(keyless).write_text(json.dumps(broken), "utf-8")
-    open_workflow(editor, EXAMPLES / "pika_text_to_video.json")
+    open_workflow(editor, EXAMPLES / "01 Text to video.json")
     press_run(editor)
     dialog = editor.get_by_role("dialog", name="The Pika settings cannot be used")
     dialog.wait_for()
@@ -122,7 +148,7 @@ def test_missing_key_is_asked_for_and_the_run_repeated(
     page = editor
     save_settings(keyless, base_url=gateway.url)
     charged = len(gateway.charged)
-    open_workflow(page, EXAMPLES / "pika_text_to_video.json")
+    open_workflow(page, EXAMPLES / "01 Text to video.json")
     page.evaluate(SET_PROMPT, "A video after the key was asked for")
     press_run(page)
     dialog = page.get_by_role("dialog", name="Pika needs an API key")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,13 @@ pytestmark = [pytest.mark.comfy, pytest.mark.browser]
 
 #: The number of the task whose card has the focus; 0 if none has.
 FOCUSED = """() => Number(document.activeElement.closest('.pika-card')?.dataset.number ?? 0)"""
+
+
+#: Type and first value of the selected node.
+SELECTED = """() => Object.values(window.app.canvas.selected_nodes)
+  .map((node) => node.type + ': ' + node.widgets[0].value).join()"""
+#: How many workflows are open.
+TABS = "() => window.app.extensionManager.workflow.openWorkflows.length"
 
 
 @pytest.fixture(autouse=True)
@@ -82,7 +90,10 @@ def test_task_is_followed_until_it_is_saved_and_can_be_used(
     quince.get_by_role("button", name="Open").click()
     assert task_id in wait_for_video(page)
     dialog = page.locator("dialog")
-    assert task_id in (dialog.get_by_role("link").get_attribute("href") or "")
+    tab = dialog.get_by_role("link", name="Open in a new tab")
+    assert task_id in (tab.get_attribute("href") or "")
+    assert dialog.get_by_role("link", name="Download").get_attribute("download")
+    dialog.get_by_text(re.compile(r"^[\d.]+ s · \d+ × \d+ · [\d.]+ (B|kB|MB)$")).wait_for()
     page.keyboard.press("Escape")
     dialog.wait_for(state="detached")
     press_on_card(page, "A quince in the rain", "Copy id")
@@ -96,8 +107,46 @@ def test_task_is_followed_until_it_is_saved_and_can_be_used(
           .map((node) => [node.type, node.widgets[0].value])"""
     )
     assert added == [["PikaResult", task_id]]
+    press_on_card(page, "A quince in the rain", "Use these settings again")
+    page.wait_for_function(f"() => ({SELECTED})().startsWith('PikaGenerate')")
+    assert page.evaluate(SELECTED).endswith("A quince in the rain")
+    assert quince.get_by_text("Take ").is_visible()
+    tabs = page.evaluate(TABS)
+    press_on_card(page, "A quince in the rain", "Load its workflow")
+    page.get_by_text("The workflow could not be loaded").wait_for()  # it came from a script
+    assert page.evaluate(TABS) == tabs
     assert tasks.ids == [task_id]
     assert_no_errors(page_errors)
+
+
+def test_workflow_of_a_task_opens_in_a_tab_of_its_own(keyed: Comfy, editor: Page) -> None:
+    """The workflow that the editor sent with the prompt is opened. The one that was open stays
+    open, with a node that was not saved."""
+    page = editor
+    workflow = {
+        "version": 0.4, "last_node_id": 1, "last_link_id": 0, "groups": [], "config": {},
+        "extra": {}, "links": [],
+        "nodes": [{
+            "id": 1, "type": "PikaStatus", "pos": [100, 100], "size": [300, 100], "flags": {},
+            "order": 0, "mode": 0, "inputs": [], "outputs": [], "properties": {},
+            "widgets_values": ["from-the-workflow"],
+        }],
+    }  # fmt: skip
+    body = {
+        "prompt": text_to_video("A workflow in a tab"),
+        "extra_data": {"extra_pnginfo": {"workflow": workflow}},
+    }
+    answer = keyed.request("POST", "/prompt", json=body).json()
+    assert keyed.wait(answer["prompt_id"]).error is None
+    open_tasks(page)
+    card(page, "A workflow in a tab").wait_for()
+    page.evaluate("() => window.app.graph.add(window.LiteGraph.createNode('PikaCamera'))")
+    before = page.evaluate(TABS)
+    press_on_card(page, "A workflow in a tab", "Load its workflow")
+    page.wait_for_function("() => window.app.graph.nodes[0]?.type === 'PikaStatus'")
+    assert page.evaluate(TABS) == before + 1
+    values = "() => window.app.graph.nodes.map((node) => node.widgets[0].value)"
+    assert page.evaluate(values) == ["from-the-workflow"]
 
 
 def test_prompt_is_shown_as_text_and_forget_asks_first(
@@ -239,6 +288,6 @@ def test_two_thousand_tasks_are_used_by_keyboard(many: tuple[int, int], page: Pa
     assert "Prompt number 1234" in (
         page.evaluate("() => document.activeElement.closest('.pika-card')?.textContent") or ""
     )
-    for _ in range(5):
+    for _ in range(7):
         page.keyboard.press("Tab")
     assert page.evaluate("() => document.activeElement.ariaLabel") == "Forget"

@@ -25,6 +25,7 @@ from pika_api.media import (
     inspect_file,
     is_complete,
     last_frame,
+    read_text,
 )
 from pika_api.media.texts import MAX_TEXTS
 from support.clips import write_clip
@@ -309,3 +310,28 @@ def test_changed_files_are_never_made_worse(
     else:
         assert target.read_bytes()[:33] == bytes(data)[:33]
         assert target.read_bytes().endswith(bytes(data)[33:][-20:])
+
+
+@pytest.mark.parametrize("name", ["mp4_h264", "png_rgb"])
+def test_added_text_is_found_again(tmp_path: Path, name: str) -> None:
+    """The very text, and no other; a file that is cut off or damaged at any place has none, and
+    causes no error."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    if name.startswith("mp4"):
+        write_clip(source.with_suffix(".mp4"))
+        source = source.with_suffix(".mp4")
+    else:
+        Image.new("RGB", (8, 8)).save(source, "PNG")
+    assert read_text(source, "workflow") is None
+    add_texts(source, target, TEXTS, LIMITS)
+    assert read_text(target, "workflow") == TEXTS["workflow"]
+    assert read_text(target, "prompt") == TEXTS["prompt"]
+    assert read_text(target, "other") is None
+    content = target.read_bytes()
+    for end in range(0, len(content), max(len(content) // 97, 1)):
+        target.write_bytes(content[:end])
+        assert read_text(target, "workflow") in (None, TEXTS["workflow"])
+    for position in range(0, min(len(content), 4000), 37):
+        target.write_bytes(content[:position] + b"\xff\xff\xff\xff" + content[position + 4 :])
+        text = read_text(target, "workflow")
+        assert text is None or len(text) <= len(content)

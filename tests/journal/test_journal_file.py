@@ -321,6 +321,35 @@ def test_vacuum_by_another_program_is_no_damage(journal: Journal, path: Path) ->
     assert tasks_in(path) == ["first", "second"]
 
 
+#: Writes large rows for two seconds, and moves the log into the file after almost each of them.
+GROWING = """
+import sqlite3, sys, time
+database = sqlite3.connect(sys.argv[1], isolation_level=None)
+database.execute("PRAGMA wal_autocheckpoint=3")
+database.execute("CREATE TABLE other (data)")
+print("begun", flush=True)
+end = time.monotonic() + 2
+while time.monotonic() < end:
+    database.execute("INSERT INTO other VALUES (randomblob(30000))")
+"""
+
+
+def test_file_that_grows_by_checkpoints_is_no_damage(journal: Journal, path: Path) -> None:
+    """Another process moves its log into the file: for a moment that is shorter than its first page
+    says. Nothing is refused."""
+    journal.entries()
+    command = [sys.executable, "-c", GROWING, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        count = 0
+        while process.poll() is None:
+            journal.entries()
+            count += 1
+    assert process.returncode == 0
+    assert count > 10
+
+
 @pytest.mark.parametrize("content", [b"garbage" * 1000, b"g", b"SQLite format 3\0" + b"x" * 5000])
 def test_replacement_that_is_no_database_is_an_error(
     journal: Journal, path: Path, content: bytes

@@ -70,6 +70,35 @@ def test_every_node_and_input_has_a_description(comfy: Comfy) -> None:
         assert all(info["output_tooltips"]), name
 
 
+def test_rarely_used_inputs_are_advanced(comfy: Comfy) -> None:
+    """Newer editors hide these inputs until the user asks for them; all others are visible."""
+    rare = {
+        "PikaGenerate": {"image_url", "video_url", "extra_json", "image_format", "fit"},
+        "PikaOptions": {"extra_json"},
+        "PikaParameters": {"extra_json"},
+        "PikaCamera": {"extra_json"},
+    }
+    for name in json.loads(CONTRACT.read_text("utf-8")):
+        groups = comfy.object_info(name)["input"]
+        inputs = {
+            key: value
+            for group in ("required", "optional")
+            for key, value in groups.get(group, {}).items()
+        }
+        advanced = {key for key, (_kind, details) in inputs.items() if details.get("advanced")}
+        assert advanced == rare.get(name, set()), name
+
+
+def test_words_of_a_newcomer_find_the_node(comfy: Comfy) -> None:
+    """A ComfyUI that knows other words for a node has those of Pika Generate; an older one has a
+    valid node without them."""
+    info = comfy.object_info("PikaGenerate")
+    if "search_aliases" in comfy.object_info("PreviewAny"):
+        assert {"text to video", "image to video", "pikaffect"} <= set(info["search_aliases"])
+    else:
+        assert "search_aliases" not in info
+
+
 def test_no_node_is_an_api_node(comfy: Comfy) -> None:
     """An «API node» would require Comfy's own sign-in and credits."""
     for name in json.loads(CONTRACT.read_text("utf-8")):

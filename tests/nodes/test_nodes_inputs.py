@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from simulator import Simulator
-from support.comfy import Comfy, Graph
+from support.comfy import Comfy, Graph, Rejected
 from support.graphs import camera, error_of, generate, image, node, options, parameters, video
 
 pytestmark = pytest.mark.comfy
@@ -143,6 +143,58 @@ def test_bad_input_is_an_error(comfy: Comfy, name: str) -> None:
     message = error_of(comfy, graph())
     for word in words:
         assert word in message
+
+
+#: What is wrong before the queue starts, with the node and the input that are blamed.
+BLAMED: dict[str, tuple[Callable[[], Graph], str, str]] = {
+    "blank prompt": (lambda: {"1": generate(" ", extra_json="")}, "1", "prompt_text"),
+    "blank prompt and broken extra_json": (
+        lambda: {"1": generate(" ", extra_json="{")},
+        "1",
+        "prompt_text",
+    ),
+    "no prompts": (
+        lambda: {
+            "1": node("PikaPrompts", prompts=" \n", takes=2, first_seed=1),
+            "2": generate(["1", 0], seed=["1", 1], extra_json=""),
+        },
+        "1",
+        "prompts",
+    ),
+    "seed": (lambda: {"1": generate(seed=-1, extra_json="")}, "1", "seed"),
+    "options": (
+        lambda: {"1": options(extra_json="{"), "2": generate(options=["1", 0], extra_json="")},
+        "1",
+        "extra_json",
+    ),
+    "parameters": (
+        lambda: {
+            "1": parameters(extra_json="["),
+            "2": options(parameters=["1", 0], extra_json=""),
+            "3": generate(options=["2", 0], extra_json=""),
+        },
+        "1",
+        "extra_json",
+    ),
+    "prefix": (
+        lambda: {
+            "1": node("PikaResult", task_id="a", timeout_minutes=1.0, filename_prefix="../../x")
+        },
+        "1",
+        "filename_prefix",
+    ),
+}
+
+
+@pytest.mark.usefixtures("nothing_sent")
+@pytest.mark.parametrize("name", BLAMED)
+def test_a_fault_blames_one_input(comfy: Comfy, name: str) -> None:
+    """Where one input is wrong, the editor marks that one, and no other input of the node."""
+    graph, node_id, blamed = BLAMED[name]
+    with pytest.raises(Rejected) as caught:
+        comfy.run(graph())
+    errors = caught.value.node_errors[node_id]["errors"]
+    assert [error["extra_info"]["input_name"] for error in errors] == [blamed]
 
 
 @pytest.mark.usefixtures("nothing_sent")

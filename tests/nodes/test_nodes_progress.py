@@ -50,7 +50,7 @@ def test_stopped_nodes_say_what_is_kept(comfy: Comfy, gateway: Simulator) -> Non
         with held_tasks(gateway) as tasks:
             prompt_id = comfy.queue(text_to_video("stopped pear"), client_id="stop")
             tasks.running()
-            events.wait_for(lambda event: "pending" in str(event.data.get("text")))
+            events.wait_for(lambda event: "Running" in str(event.data.get("text")))
             comfy.interrupt()
             assert comfy.wait(prompt_id).interrupted
         kept = "Stopped. The task is kept; run again to continue at no cost."

@@ -160,31 +160,39 @@ def test_first_take_is_the_task_of_the_workflow_without_takes(
     assert len(gateway.charged) == before + 1
 
 
-@pytest.mark.parametrize("linked", [False, True])
 @pytest.mark.parametrize(
-    ("name", "value", "words"),
+    ("name", "value", "limit", "words"),
     [
-        ("takes", 0, "Use 1 to 100."),
-        ("takes", -1, "Use 1 to 100."),
-        ("takes", 101, "Use 1 to 100."),
-        ("takes", 2**80, "Use 1 to 100."),
-        ("first_seed", -1, "Use 0 to 18446744073709551612."),
-        ("first_seed", 2**64 - 3, "Use 0 to 18446744073709551612."),
-        ("first_seed", 2**64, "Use 0 to 18446744073709551612."),
+        ("takes", 0, "min of 1", "Use 1 to 100."),
+        ("takes", -1, "min of 1", "Use 1 to 100."),
+        ("takes", 101, "max of 100", "Use 1 to 100."),
+        ("takes", 2**80, "max of 100", "Use 1 to 100."),
+        ("first_seed", -1, "min of 0", "Use 0 to 18446744073709551612."),
+        ("first_seed", 2**64 - 3, "", "Use 0 to 18446744073709551612."),
+        ("first_seed", 2**64, "max of 18446744073709551615", "Use 0 to 18446744073709551612."),
     ],
 )
 def test_out_of_range_is_an_error(
-    comfy: Comfy, gateway: Simulator, linked: bool, name: str, value: int, words: str
+    comfy: Comfy, gateway: Simulator, name: str, value: int, limit: str, words: str
 ) -> None:
-    """The error names the input and the range, for a widget before the run and for a link. The last
-    of four takes needs a valid seed too. Nothing is sent."""
+    """The error names the input and the range: for a link, and for a widget, where ComfyUI itself
+    refuses the number before the run and blames no other input. The last of four takes needs a
+    valid seed too. Nothing is sent."""
     before = len(gateway.log)
     inputs: dict[str, Any] = {"takes": 4, "first_seed": 0}
-    graph = {**clips_with_takes("A fig", **{**inputs, name: ["0", 0] if linked else value})}
-    graph["0"] = node("ProbeValue", literal=str(value))
-    message = error_of(comfy, graph)
+    linked = clips_with_takes("A fig", **{**inputs, name: ["0", 0]})
+    linked["0"] = node("ProbeValue", literal=str(value))
+    message = error_of(comfy, linked)
     assert f"{name}: " in message
     assert words in message
+    typed = clips_with_takes("A fig", **{**inputs, name: value})
+    if limit:
+        with pytest.raises(Rejected) as caught:
+            comfy.run(typed)
+        (text,) = caught.value.texts("1")
+        assert text.endswith(f"{limit}: {name}")
+    else:
+        assert words in error_of(comfy, typed)
     assert len(gateway.log) == before
 
 
@@ -205,12 +213,14 @@ def test_linked_value_that_is_no_integer_is_an_error(
     assert len(gateway.log) == before
 
 
-def test_too_many_tasks_are_an_error_before_the_run(comfy: Comfy, gateway: Simulator) -> None:
-    """1000 tasks are accepted. One prompt more is refused before the queue, with all numbers."""
+def test_too_many_tasks_are_an_error(comfy: Comfy, gateway: Simulator) -> None:
+    """1000 tasks are accepted. One prompt more is refused with all numbers, and nothing is sent."""
     assert len(pairs(comfy, "\n".join(f"Prompt {i}" for i in range(10)), takes=100)) == 1000
     before = len(gateway.log)
-    with pytest.raises(Rejected, match="11 prompts with 100 takes each are 1100 tasks"):
-        comfy.run(clips_with_takes("\n".join(f"Prompt {i}" for i in range(11)), takes=100))
+    error = error_of(
+        comfy, clips_with_takes("\n".join(f"Prompt {i}" for i in range(11)), takes=100)
+    )
+    assert error.startswith("takes: 11 prompts with 100 takes each are 1100 tasks")
     assert len(gateway.log) == before
 
 

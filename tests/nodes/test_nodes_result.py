@@ -94,14 +94,14 @@ def test_progress_is_shown_on_the_nodes(comfy: Comfy, gateway: Simulator) -> Non
             for per_cent in (50, 70):
                 advance(gateway, task_id, per_cent / 100)
                 events.wait_for(lambda event, wanted=per_cent: bar_value(event) >= wanted)
-            events.wait_for(lambda event: "pending" in str(event.data.get("text")))
+            events.wait_for(lambda event: "Running" in str(event.data.get("text")))
             preview = events.wait_for(lambda event: event.type == "preview" and event.image != b"")
         run = comfy.wait(prompt_id)
         assert run.error is None
         events.wait_for(lambda event: "fps" in str(event.data.get("text")))
         texts = events.texts("2")
         start = task_id[:8]
-        assert any(f" s · {start}" in text and "pending" in text for text in texts)
+        assert any(f" s · {start}" in text and "Running" in text for text in texts)
         assert "fps" in texts[-1]
         assert events.texts("1")[-1] == f"task {start}"
         for number in ("1", "2"):

@@ -239,6 +239,80 @@ def test_connection_test_uses_the_saved_settings(keyed: Comfy, gateway: Simulato
     assert len(gateway.charged) == paid
 
 
+def test_connection_test_uses_what_is_typed_and_saves_nothing(
+    keyed: Comfy, gateway: Simulator
+) -> None:
+    """A typed key or address is tested in place of the saved one. The saved key is not sent to a
+    typed address of another gateway; a typed key is."""
+    before = settings_file(keyed).read_bytes()
+    assert post_ok(keyed, "connection", {"api_key": "a-wrong-one"})["verdict"] == "bad_key"
+    spelled = {"base_url": f"{gateway.url}/"}
+    assert post_ok(keyed, "connection", spelled)["verdict"] == "good"
+    with Simulator(key="another-gateways") as other:
+        result = post_ok(keyed, "connection", {"base_url": other.url})
+        assert result["verdict"] == "no_key"
+        assert gateway.url in result["message"]
+        assert other.url in result["message"]
+        assert other.log == []
+        both = {"base_url": other.url, "api_key": other.key}
+        assert post_ok(keyed, "connection", both)["verdict"] == "good"
+        assert not [each for each in other.log if gateway.key in str(each)]
+    for typed, verdict in (
+        ({"base_url": "api.gpt.ge"}, "bad_address"),
+        ({"base_url": 7}, "bad_address"),
+        ({"api_key": "a key"}, "bad_key"),
+        ({"api_key": ["x"]}, "bad_key"),
+    ):
+        assert post_ok(keyed, "connection", typed)["verdict"] == verdict
+    assert settings_file(keyed).read_bytes() == before
+
+
+def test_typed_address_does_not_get_the_key_of_the_environment(
+    comfy: Comfy, gateway: Simulator
+) -> None:
+    """Where the key comes from the environment, its address does, too."""
+    with Simulator(key=gateway.key) as other:
+        result = post_ok(comfy, "connection", {"base_url": other.url})
+        assert result["verdict"] == "trouble"
+        assert other.log == []
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"api_key": "a-wrong-one"}, "网关不接受此密钥"),
+        ({"base_url": "http://127.0.0.1:9", "api_key": "x"}, "无法连接"),
+        ({"base_url": "https://other.example"}, "不会发送到"),
+        ({"base_url": "nothing"}, "不是 http 或 https 地址"),
+        ({"api_key": "a key"}, "密钥中有引号"),
+        ({}, "接受此密钥"),
+    ],
+)
+def test_verdict_is_in_the_language_of_the_editor(
+    keyed: Comfy, typed: dict[str, str], words: str
+) -> None:
+    """In Chinese, whatever the verdict. It does not send the user to the page where they are."""
+    headers = {**HEADER, "Accept-Language": "zh"}
+    answer = keyed.request("POST", "/pika/connection", json=typed, headers=headers).json()
+    assert words in answer["message"]
+    assert "Pika”" not in answer["message"]
+
+
+def test_page_does_not_send_the_user_to_itself(keyless: Comfy) -> None:
+    """Neither without a key, nor with a key of another address, nor with a broken file."""
+    folder = settings_file(keyless)
+    texts = []
+    for content in (
+        "{}",
+        '{"api_key": "x", "api_key_origin": "https://a.example", "base_url": "https://b.example"}',
+        "{",
+    ):
+        folder.write_text(content)
+        texts += [get(keyless, "settings")["problem"], post_ok(keyless, "connection")["message"]]
+    assert [text for text in texts if "Settings" in text] == []
+    assert sum(bool(text) for text in texts) == 5
+
+
 @pytest.mark.parametrize("text", ["{", '{"base_url": "api.gpt.ge", "max_requests": NaN}'])
 def test_unusable_settings_are_reported_and_can_be_corrected(keyed: Comfy, text: str) -> None:
     """The page still opens and names the problem, and so does a node. The list of tasks still

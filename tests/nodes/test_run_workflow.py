@@ -90,7 +90,7 @@ def test_file_with_another_content_is_not_overwritten(comfy: Comfy, tmp_path: Pa
     assert same == other
 
 
-EDITOR = (ROOT / "example_workflows" / "pika_text_to_video.json").read_text("utf-8")
+EDITOR = (ROOT / "example_workflows" / "01 Text to video.json").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from pika_api.errors import SettingLocked, SettingsError
-from pika_api.settings import load_settings, save_settings, store
+from pika_api.settings import load_settings, preview_settings, save_settings, store
 from pika_api.settings.store import FILE_NAME
 from pika_api.settings.values import DEFAULT_BASE_URL
 from support.api import KEY
@@ -230,6 +230,36 @@ def test_key_is_withheld_from_another_origin(tmp_path: Path) -> None:
     assert KEY not in str(caught.value)
     save_settings(tmp_path, {"base_url": OTHER}, {})
     assert load_settings(tmp_path, {}).api_key == KEY
+
+
+@pytest.mark.parametrize(
+    ("file", "changes"),
+    [
+        ({}, {"base_url": OTHER, "api_key": KEY}),
+        ({"api_key": KEY, "base_url": OTHER}, {"max_requests": 3}),
+        ({"api_key": KEY, "base_url": OTHER}, {"base_url": f"{OTHER}/v1/"}),
+        ({"api_key": KEY, "base_url": OTHER}, {"api_key": "another"}),
+        ({"api_key": KEY, "base_url": OTHER}, {"base_url": "https://a.example"}),
+        ({"api_key": KEY}, {"base_url": "https://a.example", "api_key": "another"}),
+        ({"api_key": KEY, "base_url": "no address"}, {"base_url": "https://a.example"}),
+        ({"api_key": KEY, "api_key_origin": "https://b.example"}, {"base_url": OTHER}),
+        ({"api_key": KEY, "api_key_origin": OTHER}, {"base_url": OTHER}),
+        ({"api_key": KEY, "base_url": OTHER}, {"base_url": None}),
+    ],
+)
+def test_preview_is_what_would_be_saved(
+    tmp_path: Path, file: Mapping[str, Any], changes: Mapping[str, Any]
+) -> None:
+    """The same key for the same address as after saving, whatever the file has; nothing is
+    written. A key that would be removed is named by its origin."""
+    content = write_settings_file(tmp_path, file)
+    preview = preview_settings(tmp_path, changes, {})
+    assert (tmp_path / FILE_NAME).read_bytes() == content
+    removed = save_settings(tmp_path, changes, {})
+    saved = load_settings(tmp_path, {})
+    assert (preview.api_key, preview.base_url) == (saved.api_key, saved.base_url)
+    assert removed == (not preview.api_key)
+    assert bool(preview.withheld_key_origin) == (removed and file.get("base_url") != "no address")
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"api_key": 7}', "\x00", f'{{"api_key": "{KEY}'])

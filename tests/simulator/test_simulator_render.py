@@ -22,8 +22,12 @@ from simulator_helpers import (
 )
 
 from simulator import Simulator
+from simulator.camera import View
 from simulator.picture import BADGE_COLOUR
+from simulator.scene import Scene
 from simulator.strict import PIKAFFECTS
+from simulator.subjects import parts_of
+from simulator.words import read
 
 PLAIN = {"pikaffect": OMIT}
 STILL = {**PLAIN, "options.parameters.motion": 0}
@@ -117,6 +121,66 @@ def test_prompt_with_a_colour_is_drawn_in_it(sim):
         assert means.argmax() == channel, prompt
 
 
+@pytest.mark.parametrize(
+    ("prompt", "wanted"),
+    [
+        ("A red fox runs through the snow", ("animal", "snow", "snow", "day", "")),
+        ("Apple evaporates", ("fruit", "", "smoke", "", "vanish")),
+        ("苹果慢慢消失在湖面上空", ("fruit", "sea", "", "", "vanish")),
+        ("Two foxes are dancing in the RAIN", ("animal", "", "rain", "", "jump")),
+        ("A whale", ("fish", "sea", "", "", "")),
+        ("City lights at midnight", ("car", "city", "", "night", "")),
+        ("I care about scars and the essential", ("", "", "", "", "")),
+        ("", ("", "", "", "", "")),
+    ],
+)
+def test_words_of_a_prompt_are_drawn(prompt, wanted):
+    """Of each kind the first word that is known, in English, also in the plural, and in Chinese.
+    A part of another word does not count."""
+    reading = read(prompt)
+    found = (reading.subject, reading.place, reading.weather, reading.light, reading.action)
+    assert found == wanted
+
+
+THINGS = (
+    "fox",
+    "bird",
+    "fish",
+    "boat",
+    "car",
+    "rocket",
+    "house",
+    "apple",
+    "girl",
+    "moon",
+    "rose",
+    "idea",
+)
+
+
+@pytest.mark.parametrize("thing", THINGS)
+def test_every_thing_is_drawn_and_moves_in_a_loop(thing):
+    """Without motion and camera, too. Both ends are the same, since players repeat a short clip.
+    Two takes differ more than by their label."""
+    scene, other = (Scene(f"An {thing}", f"take {take}", (160, 90)) for take in (1, 2))
+    start, quarter, middle, end = (
+        np.asarray(scene.frame(t, 0, View())).astype(int) for t in (0, 0.25, 0.5, 1)
+    )
+    assert np.abs(start - quarter)[20:60].mean() > 3
+    assert np.abs(quarter - middle)[20:60].mean() > 3
+    assert np.abs(start - end).mean() < 1
+    assert np.abs(start - np.asarray(other.frame(0, 0, View()))).mean() > 8
+
+
+def test_things_look_different():
+    """No two are drawn with the same outlines."""
+    drawn = [
+        str([part.points.round(3).tolist() for part in parts_of(kind, np.random.default_rng(1))])
+        for kind in [read(thing).subject for thing in THINGS]
+    ]
+    assert len(set(drawn)) == len(THINGS)
+
+
 def test_text_to_video_moves_without_motion_and_camera(sim):
     """A clip that stands still would look broken."""
     clip = frames(download_result(sim, {**STILL, "promptText": "a quiet lake"}))
@@ -177,6 +241,23 @@ def test_prompt_is_at_the_bottom(sim):
     second = frames(download_result(sim, {**image, "promptText": "another apple"}))[0].astype(int)
     assert np.abs(first - second)[:60].max() < 12
     assert np.abs(first - second)[75:].max() > 100
+
+
+def test_the_text_of_an_input_clip_is_covered(sim):
+    """A clip from a frame of another clip has only its own text at the bottom. A picture of the
+    user stays visible there."""
+    names = ("X" * 80, "M" * 80)
+    inputs = [frames(download_result(sim, {**STILL, "promptText": name}))[0] for name in names]
+    assert np.abs(inputs[0].astype(int) - inputs[1])[80:].mean() > 5
+    clips = []
+    for pixels in (*inputs, np.full_like(inputs[0], 255)):
+        file = io.BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        change = {**STILL, "promptText": "i", "image": b64(file.getvalue())}
+        clips.append(frames(download_result(sim, change))[0].astype(int))
+    first, second, white = clips
+    assert np.abs(first - second)[86:].mean() < 2
+    assert white[86:].mean() > first[86:].mean() + 20
 
 
 def test_input_image_fills_the_frame(sim):

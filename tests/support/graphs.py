@@ -12,6 +12,17 @@ from support.comfy import Comfy, Graph, Rejected, Run
 
 PROBES = Path(__file__).parent / "probe_pack"
 
+#: The ids of ComfyUI's own former Pika nodes, which the pack has where ComfyUI has them no longer.
+FORMER = {
+    "PikaImageToVideoNode2_2",
+    "PikaTextToVideoNode2_2",
+    "PikaScenesV2_2",
+    "Pikadditions",
+    "Pikaffects",
+    "PikaStartEndFrameNode2_2",
+    "Pikaswaps",
+}
+
 _takes = itertools.count(1)
 
 

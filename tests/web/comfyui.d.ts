@@ -15,6 +15,7 @@ declare module "*/scripts/api.js" {
 interface Window {
   LiteGraph?: {
     createNode(type: string): import("../../web/js/types.mjs").GraphNode | null;
+    slot_types_default_out?: Record<string, unknown>;
     registered_node_types: Record<
       string,
       { nodeData?: import("../../web/js/types.mjs").NodeDefinition }

@@ -54,6 +54,8 @@ export function task(number, changes = {}) {
     forgotten: false,
     price: null,
     estimate: null,
+    take: "0",
+    settings: {},
     ...changes,
   };
 }

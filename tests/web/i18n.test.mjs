@@ -58,6 +58,12 @@ test("a node's texts are found in the same order of languages", () => {
   assert.equal(nodeTexts("SomeoneElsesNode"), undefined);
 });
 
+test("a node with an id of ComfyUI has its texts under a key that is no id", () => {
+  speak("zh");
+  assert.match(nodeTexts("Pikaffects").display_name, /旧/);
+  assert.equal(TEXTS.zh.nodeDefs.Pikaffects, undefined);
+});
+
 test("an age is in the largest unit that fits, rounded down", () => {
   speak("en");
   const now = 1_000_000_000;

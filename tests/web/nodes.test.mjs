@@ -320,3 +320,43 @@ test("a linked seed, and another pack's, are not warned about", () => {
   const other = { comfyClass: "KSampler", widgets: [{ name: "seed", value: 2 ** 60 }] };
   assert.deepEqual(warnings(() => [node, other].forEach((each) => extension("pika.nodes").loadedGraphNode(each))), []);
 });
+
+/** A node as the editor creates it, with a prompt of the editor's own least height. */
+function promptNode(comfyClass = "PikaGenerate", name = "prompt_text") {
+  const prompt = { name, options: {} };
+  const node = {
+    comfyClass,
+    widgets: [prompt],
+    size: [400, 300],
+    computeSize: () => [200, 250 + (prompt.options.getMinHeight?.() ?? 50)],
+    setSize(size) {
+      this.size = size;
+    },
+  };
+  extension("pika.nodes").nodeCreated(node);
+  return { node, prompt };
+}
+
+test("a new node's prompt has room for four lines of 15 pixels, and the node is large enough", () => {
+  for (const [comfyClass, name] of [["PikaGenerate", "prompt_text"], ["PikaPrompts", "prompts"]]) {
+    const { node, prompt } = promptNode(comfyClass, name);
+    assert.ok(prompt.options.getMinHeight() >= 60);
+    assert.equal(node.size[0], 400);
+    assert.ok(node.size[1] >= node.computeSize()[1]);
+  }
+});
+
+test("a saved node that is smaller stays as it was saved; one with enough room keeps it", () => {
+  const small = promptNode();
+  small.node.size = [400, 300];
+  extension("pika.nodes").loadedGraphNode(small.node);
+  assert.equal(small.prompt.options.getMinHeight, undefined);
+  const large = promptNode();
+  large.node.size = [400, 500];
+  extension("pika.nodes").loadedGraphNode(large.node);
+  assert.ok(large.prompt.options.getMinHeight() >= 60);
+});
+
+test("the text of another pack's node keeps the editor's height", () => {
+  assert.equal(promptNode("CLIPTextEncode", "prompt_text").prompt.options.getMinHeight, undefined);
+});

@@ -1,5 +1,5 @@
 import assert from "node:assert/strict";
-import { test } from "node:test";
+import { afterEach, test } from "node:test";
 
 import { buttonOf, clipboard, topDialog } from "./page.mjs";
 import { settled } from "./clock.mjs";
@@ -7,6 +7,8 @@ import { app, json, load, settings, speak, withAnswer } from "./host.mjs";
 
 const { loadStrings, t } = await load("i18n.mjs");
 const fields = await load("fields.mjs");
+const connection = await load("connection_field.mjs");
+const { siteOf, withScheme } = await load("addresses.mjs");
 const keys = await load("key_field.mjs");
 const { diagnosticsField } = await load("diagnostics_field.mjs");
 const { loadSettings } = await load("settings_store.mjs");
@@ -19,12 +21,24 @@ test("until the settings were read a field is disabled, and says why where they 
   assert.equal(root.children.at(-1).textContent, "The settings file is not JSON.");
 });
 
+/** The fields in the page. */
+const roots = [];
+afterEach(() => {
+  for (const root of roots.splice(0)) root.isConnected = false;
+});
+
+/** @returns the field, in the page until the end of the test */
+function inPage(root) {
+  root.isConnected = true;
+  roots.push(root);
+  return root;
+}
+
 /** A field, after an answer to its first request. */
 async function withRoot(answer) {
   let root;
   await withAnswer(answer, async () => {
-    root = fields.addressField();
-    root.isConnected = true;
+    root = inPage(fields.addressField());
     assert.equal(root.querySelector("input").disabled, true);
     await settled();
   });
@@ -39,8 +53,7 @@ async function show(build, known = settings()) {
   await withAnswer(
     () => json(known),
     async () => {
-      root = build();
-      root.isConnected = true;
+      root = inPage(build());
       await loadSettings();
     },
   );
@@ -230,7 +243,7 @@ test("Clear removes the key", async () => {
 
 test("the result of the connection test is good, a warning or bad", async () => {
   const looks = { good: "good", trouble: "warn", bad_key: "bad", no_key: "bad", bad_address: "bad" };
-  const root = fields.connectionField();
+  const root = connection.connectionField();
   const [button, note] = root.children;
   for (const [verdict, look] of Object.entries(looks)) {
     const [sent] = await withAnswer(() => json({ verdict, message: `It is ${verdict}.` }), () => button.click());
@@ -241,6 +254,177 @@ test("the result of the connection test is good, a warning or bad", async () => 
   }
   await withAnswer(() => json({ error: "No." }, 500), () => button.click());
   assert.ok(note.classList.contains("bad"));
+});
+
+/** The three fields of the gateway, as the page has them, after the settings were read. */
+async function gatewayFields(known = settings()) {
+  let address, key, tester;
+  await withAnswer(
+    () => json(known),
+    async () => {
+      [address, key, tester] = [fields.addressField(), keys.keyField(), connection.connectionField()].map(inPage);
+      await loadSettings();
+    },
+  );
+  const type = (root, value) => {
+    const input = root.querySelector("input");
+    input.value = value;
+    input.oninput();
+    return input;
+  };
+  return { address, key, tester, type };
+}
+
+/** Presses "Test connection"; what was sent. */
+async function pressTest(tester, verdict = "good") {
+  const [sent] = await withAnswer(() => json({ verdict, message: `It is ${verdict}.` }), () => tester.children[0].click());
+  return JSON.parse(sent.body);
+}
+
+test("the test is about what is typed, and about what is saved where nothing is", async () => {
+  const { address, key, tester, type } = await gatewayFields(
+    settings({ base_url: { ...settings().base_url, source: "file" } }),
+  );
+  assert.deepEqual(await pressTest(tester), {});
+  type(address, " https://other.example/ ");
+  type(key, " typed-key-1234 ");
+  assert.deepEqual(await pressTest(tester), { base_url: "https://other.example/", api_key: "typed-key-1234" });
+  const note = tester.children.at(-1);
+  assert.equal(note.textContent, `It is good.\n${t("settings.test.unsaved")}`);
+  type(address, "");
+  assert.deepEqual(await pressTest(tester), { api_key: "typed-key-1234", base_url: null });
+});
+
+test("a verdict goes when something is typed, and when something else is saved", async () => {
+  const { address, key, tester, type } = await gatewayFields();
+  const note = tester.children.at(-1);
+  for (const root of [address, key]) {
+    await pressTest(tester, "bad_key");
+    assert.notEqual(note.textContent, "");
+    type(root, "x");
+    assert.equal(note.textContent, "");
+  }
+  type(key, "");
+  type(address, "");
+  await pressTest(tester);
+  const other = settings({ base_url: { ...settings().base_url, value: "https://other.example" } });
+  await withAnswer(() => json(other), loadSettings);
+  assert.equal(note.textContent, "");
+});
+
+test("a verdict stays when what was tested is saved, or a setting that it is not about", async () => {
+  const { address, tester, type } = await gatewayFields();
+  const note = tester.children.at(-1);
+  type(address, "https://Other.example/");
+  await pressTest(tester, "trouble");
+  const saved = settings({ base_url: { ...settings().base_url, value: "https://other.example", source: "file" } });
+  await withAnswer(() => json(saved), loadSettings);
+  await withAnswer(() => json({ ...saved, max_requests: { ...saved.max_requests, value: 2 } }), loadSettings);
+  assert.equal(note.textContent, "It is trouble.");
+});
+
+test("a result that comes after a change is not shown", async () => {
+  const { key, tester, type } = await gatewayFields();
+  let answer;
+  await withAnswer(
+    () => new Promise((resolve) => (answer = resolve)),
+    async () => {
+      const testing = tester.children[0].click();
+      await settled();
+      type(key, "another");
+      answer(json({ verdict: "good", message: "Of before." }));
+      await testing;
+    },
+  );
+  assert.equal(tester.children.at(-1).textContent, "");
+  assert.equal(tester.children[0].disabled, false);
+});
+
+test("what is tested is compared without what the server changes, and short keys without their end", () => {
+  const saved = settings();
+  const { address } = connection.testedBy({}, saved);
+  assert.equal(connection.testedBy({ base_url: null }, saved).address, connection.testedBy({ base_url: saved.base_url.default }, saved).address);
+  assert.equal(connection.testedBy({ api_key: "0123456789-QW7Z" }, saved).key, connection.testedBy({}, saved).key);
+  assert.notEqual(connection.testedBy({ api_key: "0123456789-QW7Y" }, saved).key, connection.testedBy({}, saved).key);
+  assert.equal(connection.testedBy({ api_key: "short" }, saved).key.trim(), "set");
+  assert.equal(connection.testedBy({}, null).key, "none");
+  assert.ok(address);
+});
+
+test("the key that was just entered survives a change of the address: it is back in its field, unsaved", async () => {
+  const { key, type } = await gatewayFields(settings({ api_key: { set: false, hint: "", source: "none" } }));
+  const input = type(key, "just-entered-key");
+  await withAnswer(() => json(settings()), () => buttonOf(key, t("common.save")).click());
+  assert.equal(input.value, "");
+  const moved = settings({ base_url: { ...settings().base_url, value: "https://other.example" }, api_key: { set: false, hint: "", source: "none" } });
+  const sent = await withAnswer(() => json(moved), loadSettings);
+  assert.equal(input.value, "just-entered-key");
+  assert.equal(key.children.at(-1).textContent, t("settings.key.put_back", { address: "https://other.example" }));
+  assert.ok(sent.every(({ method }) => method !== "POST"));
+  assert.equal(buttonOf(key, t("common.save")).disabled, false);
+});
+
+test("a key that the user has cleared does not come back", async () => {
+  const none = { set: false, hint: "", source: "none" };
+  const { key, type } = await gatewayFields();
+  type(key, "just-entered-key");
+  await withAnswer(() => json(settings()), () => buttonOf(key, t("common.save")).click());
+  await withAnswer(() => json(settings({ api_key: none })), () => buttonOf(key, t("settings.key.clear")).click());
+  const moved = settings({ base_url: { ...settings().base_url, value: "https://other.example" }, api_key: none });
+  await withAnswer(() => json(moved), loadSettings);
+  assert.equal(key.querySelector("input").value, "");
+});
+
+test("an address without https:// is not saved, and one press adds it", async () => {
+  const { address, type } = await gatewayFields();
+  const input = type(address, "api.gpt.ge/v1");
+  assert.deepEqual(await withAnswer(() => json(settings()), () => input.onchange()), []);
+  assert.equal(address.children.at(-1).textContent, t("settings.address.no_scheme"));
+  const [sent] = await withAnswer(
+    () => json(settings()),
+    () => buttonOf(address, t("settings.address.use", { url: "https://api.gpt.ge/v1" })).click(),
+  );
+  assert.deepEqual(JSON.parse(sent.body), { base_url: "https://api.gpt.ge/v1" });
+  assert.equal(address.children[1].hidden, true);
+});
+
+test("what lacks https:// is recognized, and nothing else", () => {
+  for (const [typed, meant] of [
+    ["api.gpt.ge", "https://api.gpt.ge"],
+    ["//api.gpt.ge/v1", "https://api.gpt.ge/v1"],
+    ["api.gpt.ge:8443/x", "https://api.gpt.ge:8443/x"],
+    ["接口.例子", "https://接口.例子"],
+    ["localhost:8000", "http://localhost:8000"],
+    ["127.0.0.1:8000", "http://127.0.0.1:8000"],
+    ["[::1]:8000", "http://[::1]:8000"],
+  ]) {
+    assert.equal(withScheme(typed), meant);
+  }
+  for (const typed of ["", "https://api.gpt.ge", "http://a.b", "ftp://a.b", "javascript:alert(1)", "word", "a b.c", "me@a.b", "/path.x"]) {
+    assert.equal(withScheme(typed), "", typed);
+  }
+});
+
+test("the link for a key leads to the host that it shows, over http or https only", () => {
+  for (const [address, href, host] of [
+    ["https://api.gpt.ge/v1", "https://api.gpt.ge/", "api.gpt.ge"],
+    ["https://good.example@evil.example/x", "https://evil.example/", "evil.example"],
+    ["https://gооd.example", "https://xn--gd-fmca.example/", "xn--gd-fmca.example"],
+    ["https://a.example:8443/?q#f", "https://a.example:8443/", "a.example:8443"],
+  ]) {
+    assert.deepEqual(siteOf(address), { href, host });
+  }
+  for (const address of ["", "javascript:alert(1)", "data:text/html,x", "ftp://a.b", "http://127.0.0.1:8000", "http://localhost", "no url"]) {
+    assert.equal(siteOf(address), null, address);
+  }
+});
+
+test("the key's field and the link in it are of the saved address", async () => {
+  const { key } = await gatewayFields();
+  const link = key.querySelector("a");
+  assert.equal(link.href, `${settings().base_url.value}/`);
+  assert.equal(link.rel, "noopener noreferrer");
+  assert.equal(link.textContent, t("settings.key.get", { host: new URL(settings().base_url.value).host }));
 });
 
 test("diagnostics are copied, or selected in a dialog where the browser refuses", async (context) => {
@@ -275,7 +459,7 @@ test("every setting of the page has a name and a tooltip", async () => {
   assert.deepEqual(
     registered.map(({ id }) => id),
     [
-      ...["ApiKey", "BaseUrl", "Connection", "DailyLimit", "RunLimit", "DailyCostLimit", "MinBalance"],
+      ...["BaseUrl", "ApiKey", "Connection", "DailyLimit", "RunLimit", "DailyCostLimit", "MinBalance"],
       ...["Price", "Currency", "Base64Style", "MaxRequests", "MaxBodyMb", "Notifications", "Diagnostics"],
       "LimitsOffered",
     ].map((id) => `Pika.${id}`),

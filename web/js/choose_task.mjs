@@ -8,6 +8,8 @@
 import { openDialog } from "./dialogs.mjs";
 import { element } from "./dom.mjs";
 import { ago, t } from "./i18n.mjs";
+import { thumbnailUrl } from "./task_requests.mjs";
+import { hasFile } from "./task_states.mjs";
 import { tasks } from "./task_store.mjs";
 import { matching, promptOf, stateWord } from "./task_words.mjs";
 
@@ -69,6 +71,17 @@ export function statusText({ error, ready }, all, matches) {
   return matches > MOST_ROWS ? t("choose.more", { shown: MOST_ROWS, found: matches }) : "";
 }
 
+/** @param {KnownTask} task */
+function picture(task) {
+  const place = element("span", { className: "picture" });
+  if (!hasFile(task)) return place;
+  const image = element("img", { alt: "", decoding: "async", loading: "lazy", draggable: false });
+  image.onerror = () => image.remove();
+  image.src = thumbnailUrl(task);
+  place.append(image);
+  return place;
+}
+
 /**
  * @param {KnownTask} task
  * @param {(taskId: string | null) => void} close
@@ -79,6 +92,7 @@ function row(task, close) {
   const choice = element(
     "button",
     { type: "button", onclick: () => close(task.task_id) },
+    picture(task),
     state,
     element("span", { className: "prompt", textContent: promptOf(task) }),
     element("span", { className: "age", textContent: ago(task.created_at) }),

@@ -1,14 +1,15 @@
 // @ts-check
 // The simple settings: an address, a choice, a number. Each saves itself when it is changed.
 
-/** @import { Settings, Verdict } from "./types.mjs" */
+/** @import { Settings } from "./types.mjs" */
 
+import { withScheme } from "./addresses.mjs";
 import { button, element } from "./dom.mjs";
 import { messageOf } from "./errors.mjs";
 import { has, t } from "./i18n.mjs";
 import { Note } from "./note.mjs";
-import { post } from "./routes.mjs";
 import { saveSettings, watchSettings } from "./settings_store.mjs";
+import { offerTyped, typedChanged } from "./typed_settings.mjs";
 
 /** @typedef {Exclude<keyof Settings, "api_key" | "problem">} FieldName */
 /** @typedef {HTMLInputElement | HTMLSelectElement} Input */
@@ -103,10 +104,38 @@ function field(name, input, show, parse = (text) => text) {
 
 export function addressField() {
   const input = element("input", { type: "url", className: "pika-input", spellcheck: false });
-  return field("base_url", input, ({ base_url: setting }) => {
+  const offer = element("div", { className: "pika-row", hidden: true });
+  let saved = "";
+  /** @param {Settings} settings */
+  const show = ({ base_url: setting }) => {
     input.placeholder = setting.default;
-    input.value = displayValue(setting);
+    saved = displayValue(setting);
+    input.value = saved;
+  };
+  const root = field("base_url", input, show, (text) => {
+    const url = withScheme(text);
+    if (!url) return text;
+    offer.replaceChildren(button(t("settings.address.use", { url }), () => use(url)));
+    offer.hidden = false;
+    throw new Error(t("settings.address.no_scheme"));
   });
+  /** @param {string} url */
+  async function use(url) {
+    input.value = url;
+    changed();
+    await input.onchange?.(new Event("change"));
+  }
+  function changed() {
+    offer.hidden = true;
+    typedChanged();
+  }
+  input.oninput = changed;
+  root.insertBefore(offer, root.children[1] ?? null);
+  offerTyped(root, () => {
+    const text = input.value.trim();
+    return input.disabled || text === saved ? {} : { base_url: text || null };
+  });
+  return root;
 }
 
 /** @param {"max_requests" | "max_body_mb" | "daily_limit" | "run_limit" | "daily_cost_limit" | "min_balance" | "price"} name */
@@ -141,33 +170,4 @@ export function choiceField(name) {
     input.replaceChildren(...options);
     input.value = setting.value;
   });
-}
-
-/**
- * Has the server ask the gateway something that costs nothing, and shows the result in a note.
- * @param {Note} note
- * @returns {Promise<Verdict>}
- */
-export async function testConnection(note) {
-  note.set("busy", t("settings.test.running"));
-  try {
-    /** @type {{ verdict: Verdict, message: string }} */
-    const { verdict, message } = await post("connection");
-    note.set(verdict === "good" ? "good" : verdict === "trouble" ? "warn" : "bad", message);
-    return verdict;
-  } catch (error) {
-    note.set("bad", messageOf(error));
-    return "trouble";
-  }
-}
-
-export function connectionField() {
-  const note = new Note();
-  const test = button(t("settings.test.button"), async () => {
-    test.disabled = true;
-    await testConnection(note);
-    test.disabled = false;
-    test.focus();
-  });
-  return element("div", { className: "pika-ui pika-field" }, test, note.root);
 }

@@ -5,6 +5,15 @@
 /** @typedef {{ pos: ArrayLike<number>, size: ArrayLike<number> }} Box a node: its corner and its size */
 /** @typedef {{ left: number, top: number, width: number, height: number }} Area */
 
+/**
+ * A node to add, in a group of connected nodes.
+ * @typedef {object} NodePlan
+ * @property {string} type
+ * @property {Record<string, string | number | boolean>} values of its widgets, by name
+ * @property {number} column 0 is the leftmost one
+ * @property {{ type: string, input: string }} [to] what its output is connected to
+ */
+
 const GAP = 40;
 /** The height of a node's title bar, which is above the node's position. */
 const TITLE_HEIGHT = 30;
@@ -60,4 +69,23 @@ function isApart([x, y], [width, height], box) {
     y > box.bottom + GAP + TITLE_HEIGHT ||
     y + height + GAP + TITLE_HEIGHT < box.top
   );
+}
+
+/**
+ * Where the nodes of a group are, relative to its corner: in columns, with the same upper edge.
+ * @param {readonly { column: number, size: Point }[]} nodes in the order of their columns
+ * @returns {{ places: Point[], size: Point }}
+ */
+export function groupPlaces(nodes) {
+  /** @type {Point[]} */
+  const places = [];
+  let [left, right, top, bottom, column] = [0, 0, 0, 0, nodes[0]?.column];
+  for (const { column: own, size } of nodes) {
+    if (own !== column) [left, top, column] = [right + GAP, 0, own];
+    places.push([left, top]);
+    right = Math.max(right, left + size[0]);
+    bottom = Math.max(bottom, top + size[1]);
+    top += size[1] + GAP + TITLE_HEIGHT;
+  }
+  return { places, size: [right, bottom] };
 }

@@ -2,12 +2,13 @@
 // What the pack uses of the editor's public interface. Anything that an older editor may lack is
 // optional here; what is not public is in workarounds.mjs.
 
+/** @import { NodePlan } from "./free_place.mjs" */
 /** @import { Notice } from "./notices.mjs" */
 /** @import { GraphNode, OutputFile } from "./types.mjs" */
 
 import { app } from "../../../scripts/app.js";
 import { api } from "../../../scripts/api.js";
-import { freePlace } from "./free_place.mjs";
+import { freePlace, groupPlaces } from "./free_place.mjs";
 import { clickSettingsPage, isTabOpen, onToastClick, visibleArea } from "./workarounds.mjs";
 
 /** The id of the pack's sidebar tab. */
@@ -200,24 +201,59 @@ export function watchRuns(onEvent) {
  * Adds a node to the graph, near the middle of its visible part where it covers no other node, and
  * selects it. Where there is no such place, the node is put beside all others and scrolled to.
  * @param {string} type
- * @param {Record<string, string>} values of its widgets, by name
+ * @param {NodePlan["values"]} values of its widgets, by name
  */
 export function addNode(type, values) {
-  const node = window.LiteGraph?.createNode(type);
-  if (!node) return;
-  for (const widget of node.widgets ?? []) {
-    if (widget.name in values) widget.value = values[widget.name];
-  }
+  addNodes([{ type, values, column: 0 }]);
+}
+
+/**
+ * Adds connected nodes in the same way, and selects the last one. The user undoes it in one step.
+ * @param {readonly NodePlan[]} plans in the order of their columns
+ */
+export function addNodes(plans) {
+  const created = plans.flatMap((plan) => {
+    const node = createNode(plan);
+    return node ? [{ ...plan, node, size: /** @type {[number, number]} */ ([node.size[0], node.size[1]]) }] : [];
+  });
+  const last = created.at(-1)?.node;
+  if (!last) return;
   const { canvas } = app;
   const graph = canvas.graph ?? app.graph;
-  const place = freePlace(graph.nodes, visibleArea(canvas), [node.size[0], node.size[1]]);
-  node.pos = place.position;
+  const { places, size } = groupPlaces(created);
+  const { position, isVisible } = freePlace(graph.nodes, visibleArea(canvas), size);
   graph.beforeChange?.();
-  graph.add(node);
+  created.forEach(({ node }, index) => {
+    const [x = 0, y = 0] = places[index] ?? [];
+    node.pos = [position[0] + x, position[1] + y];
+    graph.add(node);
+  });
+  for (const { node, to } of created) {
+    const target = created.find(({ type }) => type === to?.type)?.node;
+    if (target && to) node.connect(0, target, target.findInputSlot(to.input));
+  }
   graph.afterChange?.();
-  select(node);
-  if (!place.isVisible) canvas.centerOnNode?.(node);
+  select(last);
+  if (!isVisible) canvas.centerOnNode?.(last);
   canvas.setDirty?.(true, true);
+}
+
+/** @param {NodePlan} plan */
+function createNode({ type, values }) {
+  const node = window.LiteGraph?.createNode(type);
+  for (const widget of node?.widgets ?? []) {
+    if (widget.name in values) widget.value = values[widget.name];
+  }
+  return node;
+}
+
+/**
+ * Opens a workflow in a new tab without a name, as a file that is dropped on the canvas: the workflow
+ * that is open stays open, with what is not saved.
+ * @param {object} workflow
+ */
+export async function openWorkflow(workflow) {
+  await app.loadGraphData(/** @type {Parameters<typeof app.loadGraphData>[0]} */ (workflow));
 }
 
 /** @param {GraphNode} node */

@@ -71,13 +71,17 @@ function text(key) {
 }
 
 /**
- * The texts of a node; undefined where there are none.
+ * The texts of a node of the pack; undefined where there are none.
+ *
+ * Under the ids of ComfyUI's former Pika nodes, the editor would give them to ComfyUI's own nodes
+ * where it still has these. So they have keys that are no ids.
  * @param {string} name
  * @returns {NodeTexts | undefined}
  */
 export function nodeTexts(name) {
   for (const language of candidates()) {
-    const texts = languages[language]?.nodeDefs?.[name];
+    const nodes = languages[language]?.nodeDefs;
+    const texts = nodes?.[name] ?? nodes?.[`${name} (ComfyUI-Pika)`];
     if (texts) return texts;
   }
   return undefined;

@@ -3,13 +3,13 @@
 
 /** @import { Settings } from "./types.mjs" */
 
+import { testConnection } from "./connection_field.mjs";
 import { openDialog, paragraphs } from "./dialogs.mjs";
 import { button, element } from "./dom.mjs";
 import { messageOf } from "./errors.mjs";
-import { testConnection } from "./fields.mjs";
 import { openSettings, runCommand } from "./host.mjs";
 import { t } from "./i18n.mjs";
-import { keyInput } from "./key_field.mjs";
+import { keyInput, siteLink } from "./key_field.mjs";
 import { Note } from "./note.mjs";
 import { loadSettings, saveSettings } from "./settings_store.mjs";
 import { closeErrorDialog } from "./workarounds.mjs";
@@ -92,7 +92,8 @@ function askForMissingKey(settings) {
   input.onkeydown = (event) => {
     if (event.key === "Enter" && !save.disabled) save.click();
   };
-  body.append(...paragraphs(t("key.text", { address: settings.base_url.value })), row, note.root);
+  body.append(...paragraphs(t("key.text", { address: settings.base_url.value })));
+  body.append(...siteLink(settings.base_url.value), row, note.root);
   body.append(element("p", { className: "pika-quiet", textContent: t("key.kept") }));
   foot.append(settingsButton(close), save, runAgain);
   input.focus();

@@ -3,7 +3,7 @@
 // in the page. Lengths are in CSS pixels.
 
 /** The height of a row, as in pika.css. */
-export const ROW_HEIGHT = 100;
+export const ROW_HEIGHT = 118;
 /** Rows above and below the visible part that are in the page too. */
 const EXTRA_ROWS = 4;
 

@@ -3,7 +3,8 @@
 //
 // The editor translates nodes from locales/ by itself. Its version 1.32 (ComfyUI 0.3.75) replaces a
 // pack's texts by its own when it loads a language other than English. For that version, this sets
-// the same texts again; in the others (1.27, and from 1.35 on) it changes nothing.
+// the same texts again; in the others (1.27, and from 1.35 on) it changes nothing. Only the texts of
+// the nodes with the ids of ComfyUI's former Pika nodes come from here in all versions.
 
 /** @import { NodeDefinition } from "./types.mjs" */
 

@@ -16,6 +16,43 @@ await loadStrings();
  */
 const SEEDS = { PikaGenerate: "seed", PikaPrompts: "first_seed" };
 
+/**
+ * The text field with the prompt, by the class of the node.
+ * @type {Record<string, string>}
+ */
+const PROMPTS = { PikaGenerate: "prompt_text", PikaPrompts: "prompts" };
+/** Of four lines, with the editor's larger font and the label of Nodes 2.0. In the graph's units. */
+const PROMPT_HEIGHT = 76;
+const ROOM_FOR_LABEL = 28;
+
+/** @param {GraphNode} node */
+function promptOptions(node) {
+  const widget = node.widgets?.find(({ name }) => name === PROMPTS[node.comfyClass ?? ""]);
+  return /** @type {{ getMinHeight?: () => number } | undefined} */ (widget?.options);
+}
+
+/**
+ * Gives a new node's prompt room for four lines, and keeps it: whatever is shown on the node later makes
+ * the node larger.
+ * @param {GraphNode} node
+ */
+function makeRoomForPrompt(node) {
+  const options = promptOptions(node);
+  if (!options) return;
+  options.getMinHeight = () => PROMPT_HEIGHT;
+  const [width, height] = node.size;
+  node.setSize([width, Math.max(height, node.computeSize()[1]) + ROOM_FOR_LABEL]);
+}
+
+/**
+ * Leaves a saved node as small as it was saved: a larger one could cover its neighbours.
+ * @param {GraphNode} node
+ */
+function keepSavedHeight(node) {
+  const options = promptOptions(node);
+  if (options && node.size[1] < node.computeSize()[1]) delete options.getMinHeight;
+}
+
 /** @param {GraphNode} node */
 function seedWidget(node) {
   const name = SEEDS[node.comfyClass ?? ""];
@@ -51,6 +88,7 @@ app.registerExtension({
   nodeCreated(node) {
     if (node.comfyClass === "PikaGenerate") fixSeed(node);
     watchSeed(node);
+    makeRoomForPrompt(node);
     if (node.comfyClass === "PikaResult") showVideoInsteadOfPreview(node);
   },
 
@@ -60,6 +98,7 @@ app.registerExtension({
    */
   loadedGraphNode(node) {
     warnOfRounding(node);
+    keepSavedHeight(node);
   },
 
   /**

@@ -3,9 +3,10 @@
 // which every client can read.
 
 import { app } from "../../../scripts/app.js";
+import { connectionField } from "./connection_field.mjs";
 import { diagnosticsField } from "./diagnostics_field.mjs";
 import { loadStyle } from "./dom.mjs";
-import { addressField, choiceField, connectionField, numberField, textField } from "./fields.mjs";
+import { addressField, choiceField, numberField, textField } from "./fields.mjs";
 import { loadStrings, t } from "./i18n.mjs";
 import { keyField } from "./key_field.mjs";
 import { OFFERED, withOffer } from "./limits_offer.mjs";
@@ -33,8 +34,8 @@ function setting(id, name, group, sortOrder, type) {
 app.registerExtension({
   name: "pika.settings",
   settings: [
-    setting("ApiKey", "api_key", "gateway", 120, keyField),
-    setting("BaseUrl", "base_url", "gateway", 110, addressField),
+    setting("BaseUrl", "base_url", "gateway", 120, addressField),
+    setting("ApiKey", "api_key", "gateway", 110, keyField),
     setting("Connection", "connection", "gateway", 100, connectionField),
     setting("DailyLimit", "daily_limit", "cost", 60, () => withOffer(numberField("daily_limit"))),
     setting("RunLimit", "run_limit", "cost", 58, () => numberField("run_limit")),

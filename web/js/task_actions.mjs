@@ -3,11 +3,13 @@
 
 /** @import { KnownTask, OutputFile, Task } from "./types.mjs" */
 
+import { loadWorkflow, useSettings } from "./again.mjs";
 import { button, copyText, element, icon, spinner } from "./dom.mjs";
 import { confirmed, openDialog, paragraphs } from "./dialogs.mjs";
 import { messageOf } from "./errors.mjs";
-import { addNode, fileUrl, showToast } from "./host.mjs";
+import { addNode, fileUrl, locale, showToast } from "./host.mjs";
 import { t } from "./i18n.mjs";
+import { factsText, watchFacts } from "./media_facts.mjs";
 import { askForTaskId } from "./settle_dialog.mjs";
 import { readRequest } from "./task_requests.mjs";
 import { hasFile, isUnknown } from "./task_states.mjs";
@@ -16,12 +18,21 @@ import { explanation, problemOf, promptOf, stateWord } from "./task_words.mjs";
 
 const TICK_SHOWN_FOR_MS = 1500;
 
-/** @typedef {"open" | "add" | "copy" | "settle" | "request" | "forget"} Action */
+/** @typedef {"open" | "add" | "workflow" | "again" | "copy" | "settle" | "request" | "forget"} Action */
 
 /** @typedef {Record<Action, (task: KnownTask, button: HTMLElement) => unknown>} Actions */
 
 /** @type {Actions} */
-export const actions = { open, add, copy, settle: askForTaskId, request: showRequest, forget };
+export const actions = {
+  open,
+  add,
+  workflow: loadWorkflow,
+  again: useSettings,
+  copy,
+  settle: askForTaskId,
+  request: showRequest,
+  forget,
+};
 
 /**
  * Opens the file where there is one or can be one, and otherwise what is known about the task.
@@ -43,8 +54,9 @@ async function openFile(task) {
       const { file, kind } = task.file ? task : await tasks.act(task.number, "collect");
       // A saved file that is not in the output folder has no URL.
       if (!file) throw new Error(t("tasks.unplayable"));
-      stage.replaceChildren(player(file, kind));
-      foot.replaceChildren(idButton(task, dialog), newTabLink(file));
+      const facts = element("span", { className: "pika-facts", ariaLive: "polite" });
+      stage.replaceChildren(player(file, kind, facts));
+      foot.replaceChildren(facts, idButton(task, dialog), downloadLink(file), newTabLink(file));
     } catch (error) {
       stage.replaceChildren(...failure(messageOf(error), show));
       foot.replaceChildren(idButton(task, dialog));
@@ -56,15 +68,26 @@ async function openFile(task) {
 /**
  * @param {OutputFile} file
  * @param {Task["kind"]} kind
+ * @param {HTMLElement} facts where its duration and size are shown
  */
-function player(file, kind) {
+function player(file, kind, facts) {
   const src = fileUrl(file);
   const media =
     kind === "image"
       ? element("img", { src, alt: "" })
       : element("video", { src, controls: true, autoplay: true, loop: true });
+  watchFacts(media, src, (known) => {
+    facts.textContent = factsText(known, locale());
+  });
   media.onerror = () => media.replaceWith(...failure(t("tasks.unplayable"), null));
   return media;
+}
+
+/** @param {OutputFile} file */
+function downloadLink(file) {
+  const text = element("span", { textContent: t("tasks.download") });
+  const properties = { href: fileUrl(file), download: file.filename, className: "pika-button" };
+  return element("a", properties, icon("download"), text);
 }
 
 /** @param {OutputFile} file */

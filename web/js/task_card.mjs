@@ -10,7 +10,7 @@ import { costOf } from "./money.mjs";
 import { currency } from "./settings_store.mjs";
 import { thumbnailUrl } from "./task_requests.mjs";
 import { hasFile, isUnderWay, isUnknown } from "./task_states.mjs";
-import { explanation, problemOf, promptOf, shortId, stateWord } from "./task_words.mjs";
+import { explanation, problemOf, promptOf, settingsText, shortId, stateWord } from "./task_words.mjs";
 
 /** @type {Partial<Record<TaskState, string>>} */
 const ICONS = { failed: "times", refused: "ban", unknown: "question" };
@@ -50,15 +50,18 @@ export class Card {
     this.error = element("div", { className: "error" });
     this.state = element("span", { className: "state" });
     this.details = element("span", { className: "details" });
+    this.settings = element("div", { className: "settings" });
     this.add = actionButton("add", "plus-circle");
+    this.workflow = actionButton("workflow", "sitemap");
+    this.again = actionButton("again", "sliders-h");
     this.copy = actionButton("copy", "copy");
     this.settle = actionButton("settle", "pencil");
     const others = [actionButton("request", "code"), actionButton("forget", "trash")];
-    const withIcon = [this.add, this.copy, this.settle, ...others];
+    const withIcon = [this.add, this.again, this.workflow, this.copy, this.settle, ...others];
     this.buttons = [this.thumbnail, ...withIcon];
     const actionBar = element("div", { className: "actions" }, ...withIcon);
     const meta = element("div", { className: "meta" }, this.state, this.details);
-    const text = element("div", { className: "text" }, this.prompt, this.error, meta, actionBar);
+    const text = element("div", { className: "text" }, this.prompt, this.error, this.settings, meta, actionBar);
     this.fill = element("div", { className: "fill" });
     this.bar = element("div", { className: "bar", role: "progressbar" }, this.fill);
     this.root = element("div", { className: "pika-card", role: "listitem", tabIndex: -1 });
@@ -100,6 +103,8 @@ export class Card {
     this.prompt.textContent = prompt;
     this.error.textContent = problem;
     this.error.title = [problem, explanation(task)].filter(Boolean).join("\n\n");
+    this.settings.textContent = settingsText(task);
+    this.settings.title = this.settings.textContent;
     this.state.textContent = state;
     this.add.hidden = this.copy.hidden = !task.task_id;
     this.settle.hidden = !isUnknown(task);

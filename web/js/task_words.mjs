@@ -53,3 +53,15 @@ export function matching(tasks, search) {
     return words.every((word) => text.includes(word));
   });
 }
+
+/**
+ * The take and the settings of a task, as one line. Empty for a server that was not restarted after an
+ * update: it does not send them.
+ * @param {Pick<Task, "take" | "settings">} task
+ */
+export function settingsText({ take, settings }) {
+  if (take === undefined || !settings) return "";
+  const { pikaffect, ratio, image, video, model } = settings;
+  const media = [image && t("tasks.again.image"), video && t("tasks.again.video")];
+  return [t("tasks.take", { take }), pikaffect, ratio, ...media, model].filter(Boolean).join(" · ");
+}

@@ -29,7 +29,21 @@
  * @property {boolean} forgotten whether the user removed it from the list
  * @property {number | null} [price] what it has cost; null where that is not known. A server that was
  *   not restarted after an update sends neither this nor the estimate.
+ * @property {string} [take] which take of the same request; as text, since it may be a large number
+ * @property {TaskSettings} [settings]
  * @property {number | null} [estimate] what it was expected to cost; null where no price was known
+ */
+
+/**
+ * What a card shows of a request; all of it may be missing.
+ * @typedef {{ model?: string, pikaffect?: string, ratio?: string, image?: boolean, video?: boolean }} TaskSettings
+ */
+
+/**
+ * Nodes with the settings of a task.
+ * @typedef {object} TaskNodes
+ * @property {Record<string, Record<string, string | number | boolean>>} nodes the inputs by the node's id
+ * @property {("image" | "video")[]} media what must be connected: the journal does not have it
  */
 
 /**

@@ -36,6 +36,26 @@ import { app } from "../../../scripts/app.js";
  * @property {(...values: unknown[]) => void} [afterQueued]
  */
 
+/**
+ * How well a node fits to a search: the editor compares the first numbers, then the next ones. Lower is
+ * better.
+ * @typedef {number[]} Scores
+ */
+
+/**
+ * What the editor's search knows about a node.
+ * @typedef {object} SearchEntry
+ * @property {(scores: Scores) => Scores} [postProcessSearchScores]
+ */
+
+/**
+ * A link that the user drags.
+ * @typedef {object} DraggedLink
+ * @property {GraphNode} [node] where it begins
+ * @property {{ type?: string | number }} fromSlot
+ * @property {"input" | "output"} toType
+ */
+
 const CHECK_EVERY_MS = 50;
 const CHECKS = 40;
 const DRAWN_AFTER_MS = 100;
@@ -181,6 +201,77 @@ export function definitionOf(node) {
   /** @type {{ nodeData?: NodeDefinition }} */
   const { nodeData } = /** @type {object} */ (node.constructor);
   return nodeData;
+}
+
+/**
+ * Changes the place of a node in the results of the editor's search.
+ *
+ * Versions: all. Why: an extension has no say in the order; nodes of a pack come last, and among
+ * themselves by the length of their names. Otherwise: the editor's own order.
+ * @param {string} name
+ * @param {(scores: Scores) => Scores} change
+ */
+export function rankInSearch(name, change) {
+  const entry = searchEntry(name);
+  const original = entry?.postProcessSearchScores;
+  // A property of this entry, which hides the method of its class.
+  if (!entry || !original || Object.hasOwn(entry, "postProcessSearchScores")) return;
+  entry.postProcessSearchScores = (scores) => change(original.call(entry, scores));
+}
+
+/**
+ * @param {string} name
+ * @returns {SearchEntry | undefined}
+ */
+function searchEntry(name) {
+  const store = /** @type {Internals} */ (app.extensionManager)?._p?._s?.get("nodeDef");
+  return /** @type {{ nodeDefsByName?: Record<string, SearchEntry> }} */ (store)?.nodeDefsByName?.[name];
+}
+
+/**
+ * Lets the editor propose certain nodes first where a link from an output is dropped on the empty
+ * canvas: in its search, and in its menu (with Shift, or the other way round).
+ *
+ * Versions: all. Why: the menu proposes nodes by the type of the link, and only those whose input is no
+ * widget; the search lists every node with an input of that type. For a text those are hundreds.
+ * Otherwise: the editor's own lists.
+ * @param {(node: GraphNode | undefined) => readonly string[]} proposedFor the names for a link from a node
+ */
+export function onLinkDrop(proposedFor) {
+  const connector = /** @type {{ renderLinks?: DraggedLink[], events?: EventTarget } | undefined} */ (
+    /** @type {unknown} */ (app.canvas?.linkConnector)
+  );
+  /** @returns {{ link?: DraggedLink, names: readonly string[] }} */
+  const proposals = () => {
+    const link = connector?.renderLinks?.[0];
+    return link?.toType === "input" ? { link, names: proposedFor(link.node) } : { names: [] };
+  };
+  // The link stays in the connector while the search is open.
+  connector?.events?.addEventListener("dropped-on-canvas", () => {
+    const { link, names } = proposals();
+    for (const name of names) {
+      rankInSearch(name, (scores) => (proposals().names.includes(name) ? [-1, ...scores] : scores));
+    }
+    if (names.length) proposeInMenu(String(link?.fromSlot.type), names);
+  });
+}
+
+/**
+ * Puts nodes at the top of the menu that the editor is about to open for a link of this type.
+ * @param {string} type
+ * @param {readonly string[]} names
+ */
+function proposeInMenu(type, names) {
+  const menu = window.LiteGraph?.slot_types_default_out;
+  if (!menu) return;
+  const before = menu[type];
+  const others = [before ?? []].flat().filter((other) => !names.includes(String(other)));
+  menu[type] = [...names, ...others];
+  // The menu is built in the same turn; links from other nodes have the editor's own list.
+  queueMicrotask(() => {
+    if (before === undefined) delete menu[type];
+    else menu[type] = before;
+  });
 }
 
 /**
