@@ -6,7 +6,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,6 +22,7 @@ from sqlalchemy.exc import (
 from ..errors import JournalError
 from ..message import Message
 from .clocks import ServerClocks
+from .group import NotPrepared, WriterQueue
 from .journal_file import FileId, JournalFile
 from .location import file_of, locate
 from .schema import METADATA, REVISION, SCHEMA_VERSION, TASKS, TRIGGERS, UPGRADES, VERSION
@@ -112,6 +113,7 @@ class Database:
         self._reading_engine = self._engine.execution_options(**{_READING: True})
         self._ready: FileId | None = None
         self._preparing = threading.RLock()
+        self._writers = WriterQueue(self._begin_group, self._prepare_once)
 
     def close(self) -> None:
         """Close the connections."""
@@ -146,13 +148,26 @@ class Database:
             Replaced: The file at the path is another one now.
         """
         with self._explained_errors():
-            with self._begin(self._engine) as connection:
-                yield connection
-                file = self.file_of(connection)
-                if not self.is_open(file):
-                    raise self._replaced()
-            if not self.is_open(file):  # replaced during the commit
+            if self._journal_file is None:
+                with self._begin(self._engine) as connection:
+                    yield connection
+            else:
+                try:
+                    with self._writers.write() as connection:
+                        yield connection
+                except NotPrepared:
+                    raise self._always_replaced() from None
+
+    @contextmanager
+    def _begin_group(self) -> Iterator[sa.Connection]:
+        """A transaction of several writers. Raises `NotPrepared`."""
+        with self._begin(self._engine, prepare=False) as connection:
+            yield connection
+            file = self.file_of(connection)
+            if not self.is_open(file):
                 raise self._replaced()
+        if not self.is_open(file):  # replaced during the commit
+            raise self._replaced()
 
     @staticmethod
     def file_of(connection: sa.Connection) -> FileId | None:
@@ -165,11 +180,19 @@ class Database:
         return file is None or self._journal_file is None or self._journal_file.is_current(file)
 
     @contextmanager
-    def _begin(self, engine: sa.Engine) -> Iterator[sa.Connection]:
-        """A transaction in a database that has the tables of this version."""
+    def _begin(self, engine: sa.Engine, *, prepare: bool = True) -> Iterator[sa.Connection]:
+        """A transaction in a database that has the tables of this version.
+
+        Args:
+            prepare: Whether to prepare the database if that is needed; else `NotPrepared` is
+                raised.
+        """
         for _ in range(_MAX_REPLACEMENTS):
-            try:
+            if prepare:
                 self._prepare_once()
+            elif not self._is_ready():
+                raise NotPrepared
+            try:
                 connected = self._connect(engine)
             except InvalidRequestError:
                 continue  # the file was replaced at each of SQLAlchemy's own attempts to connect
@@ -177,11 +200,7 @@ class Database:
                 if self.file_of(connection) in (self._ready, None):
                     yield connection
                     return
-        raise JournalError(
-            Message("The journal of tasks ({file}) is replaced again and again.", file=self.file),
-            charge_note=Message("Nothing was sent."),
-            hint=Message("End the program that replaces it: a backup, or a synchronisation."),
-        )
+        raise self._always_replaced()
 
     def _connect(self, engine: sa.Engine) -> sa.Connection:
         """A connection. A server that has answered before is waited for, for a short time."""
@@ -225,6 +244,13 @@ class Database:
                 file = self.file_of(connection)
         self._ready = file or _NO_FILE
         self._on_open()
+
+    def _always_replaced(self) -> JournalError:
+        return JournalError(
+            Message("The journal of tasks ({file}) is replaced again and again.", file=self.file),
+            charge_note=Message("Nothing was sent."),
+            hint=Message("End the program that replaces it: a backup, or a synchronisation."),
+        )
 
     def _replaced(self) -> Replaced:
         return Replaced(
@@ -300,7 +326,9 @@ def _create_engine(
 ) -> sa.Engine:
     if file is None:
         return _create_server_engine(url, server_clocks or ServerClocks())
-    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT})
+    # A group of writers uses one connection, each in its own thread, and one after another.
+    options = {"timeout": _BUSY_TIMEOUT, "check_same_thread": False}
+    engine = sa.create_engine(url, connect_args=options)
 
     @sa.event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:
