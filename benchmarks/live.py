@@ -26,6 +26,16 @@ _KEY: Final = "bench"
 _THEIRS: Final = "ComfyUI's helpers"
 _BODY: Final = {"promptText": "a lighthouse in a storm", "options": {"parameters": {}}}
 
+_COLUMNS: Final = (
+    "client",
+    "wall s",
+    "CPU ms per task",
+    "noticed p50 / p95 s",
+    "all submitted after s",
+    "polls per task",
+    "peak memory MB",
+    "threads",
+)
 _MOST_WALL: Final = 1.5
 _MOST_PROCESSOR: Final = 2.5
 
@@ -79,9 +89,8 @@ def rows(effort: Effort) -> Iterator[Row]:
 def table(count: int, effort: Effort) -> str:
     """A Markdown table of all clients, for tasks of 30 s."""
     lines = [
-        "| client | wall s | CPU ms per task | noticed p50 / p95 s | all submitted after s "
-        "| polls per task | peak memory MB | threads |",
-        "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        f"| {' | '.join(_COLUMNS)} |",
+        f"| --- {'| ---: ' * (len(_COLUMNS) - 1)}|",
     ]
     clients = [name for name in _CLIENTS if name != _THEIRS or comfyui.has_helpers()]
     for name, run in measure(count, 30.0, clients, effort).items():

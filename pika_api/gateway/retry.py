@@ -121,9 +121,7 @@ def _back_off(seconds: float, attempts: int, maximum: float) -> float:
     return min(seconds * 2.0 ** min(attempts, 9), maximum)
 
 
-def poll_delay(
-    age: float, progress: int, failures: int, random: Random, *, live: int = 1
-) -> float:
+def poll_delay(age: float, progress: int, failures: int, random: Random, *, live: int = 1) -> float:
     """When the feed of a task is read again.
 
     With progress, the end of the task can be estimated: the feed is read rarely while it is far

@@ -616,9 +616,22 @@ class Journal(JournalQueries):
         """Its file was received completely; the SHA-256 of its bytes, 64 hexadecimal digits."""
         self._record(Event.RECEIVED, entry_id, sha256=sha256)
 
-    def mark_saved(self, entry_id: int, path: Path) -> None:
-        """Its file is completely on disk."""
-        self._record(Event.SAVED, entry_id, file_path=str(path))
+    def mark_saved(
+        self, entry_id: int, path: Path, *, sha256: str = "", owner: str | None = None
+    ) -> None:
+        """Its file is completely on disk.
+
+        Args:
+            sha256: As `mark_received`, if that is not recorded yet.
+            owner: Whose lease ends.
+        """
+        with self._database.write() as connection:
+            if sha256:
+                self._apply(connection, Event.RECEIVED, entry_id, sha256=sha256)
+            self._apply(connection, Event.SAVED, entry_id, file_path=str(path))
+            if owner is not None:
+                values = {"entry_id": entry_id, "old_owner": owner}
+                connection.execute(_RELEASE_LEASE, values)
 
     def record_error(self, entry_id: int, reason: str) -> None:
         """The latest problem with it."""
@@ -639,8 +652,20 @@ class Journal(JournalQueries):
     def acquire_lease(self, entry_id: int, owner: str) -> bool:
         """Take the lease if it is free. True if it is the owner's now."""
         with self._database.write() as connection:
-            values = {"entry_id": entry_id, "new_owner": owner, **self._lease_parameters()}
-            return connection.execute(_TAKE_LEASE, values).rowcount == 1
+            return self._take_lease(connection, entry_id, owner)
+
+    def acquire_task(self, task_id: str, base_url: str, key_id: str, owner: str) -> Entry | None:
+        """As `adopt` and `acquire_lease`. The entry, or None if another owner has the lease."""
+        with self._database.write() as connection:
+            number = self._adopted(connection, task_id, base_url, key_id)["id"]
+            row = None
+            if self._take_lease(connection, number, owner):
+                row = _row(connection, number)
+        return None if row is None else Entry.of(row)
+
+    def _take_lease(self, connection: sa.Connection, entry_id: int, owner: str) -> bool:
+        values = {"entry_id": entry_id, "new_owner": owner, **self._lease_parameters()}
+        return connection.execute(_TAKE_LEASE, values).rowcount == 1
 
     def renew_leases(self, owners: Sequence[str]) -> None:
         """Extend all leases of these owners."""

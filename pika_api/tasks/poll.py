@@ -63,9 +63,13 @@ class Poller:
         """
         gateway = self._settings.gateway
         entry = await self._workers.disk(observer, self._journal.find_by_task_id, task_id, gateway)
-        if entry is not None and entry.gateway != gateway:
-            raise messages.other_gateway(task_id, entry.base_url, self._settings.base_url)
+        self.check_gateway(task_id, entry)
         return entry
+
+    def check_gateway(self, task_id: str, entry: Entry | None) -> None:
+        """Raise `OtherGateway` if a task's entry belongs to another gateway."""
+        if entry is not None and entry.gateway != self._settings.gateway:
+            raise messages.other_gateway(task_id, entry.base_url, self._settings.base_url)
 
     async def settle(self, entry_id: int, task_id: str, observer: ProgressObserver) -> Entry:
         """See `Service.settle`."""
@@ -149,15 +153,27 @@ class Poller:
 
     async def wait(self, task_id: str, timeout: float | None, observer: ProgressObserver) -> Task:
         """See `Service.wait`."""
+        entry = await self._own_entry(task_id, observer)
+        return await self.wait_for(task_id, entry, timeout, observer)
+
+    async def wait_for(
+        self, task_id: str, entry: Entry | None, timeout: float | None, observer: ProgressObserver
+    ) -> Task:
+        """As `wait`, for a task of this gateway.
+
+        Args:
+            entry: Its entry; None if it has none yet.
+        """
         self._live += 1
         try:
-            return await self._wait(task_id, timeout, observer)
+            return await self._wait(task_id, entry, timeout, observer)
         finally:
             self._live -= 1
 
-    async def _wait(self, task_id: str, timeout: float | None, observer: ProgressObserver) -> Task:
+    async def _wait(
+        self, task_id: str, entry: Entry | None, timeout: float | None, observer: ProgressObserver
+    ) -> Task:
         started = time.monotonic()
-        entry = await self._own_entry(task_id, observer)
         age_at_start = self._age(entry)
         # Only a task that was just submitted may be unknown to the gateway for its first seconds.
         grace = self._policy.new_task_grace if _is_own(entry) else 0.0

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from typing import Final, TypeVar
 
 from ..errors import Busy, FeedError
@@ -65,9 +65,11 @@ class Workers:
     ) -> _T:
         """Run a call that sends a paid request, once no back-off is active.
 
-        Once it runs, an interrupt ends the waiting but not the call: its answer must be recorded.
+        It runs before the calls of other kinds that wait for a thread. Once it runs, an interrupt
+        ends the waiting but not the call: its answer must be recorded.
         """
-        return await self._network_call(observer, self._submits.run, call, *args)
+        pool = self._network.first
+        return await self._network_call(pool, observer, self._submits.run, call, *args)
 
     async def read(self, observer: ProgressObserver, call: Callable[..., _T], *args: object) -> _T:
         """Run a call that reads from the gateway, once no back-off is active.
@@ -75,19 +77,17 @@ class Workers:
         An interrupt also ends the call: it closes its connection.
         """
         return await self._cancelled_with_caller(
-            lambda run: self._network_call(observer, run, call, *args)
+            lambda run: self._network_call(self._network, observer, run, call, *args)
         )
 
     async def _network_call(
-        self, observer: ProgressObserver, call: Callable[..., _T], *args: object
+        self, pool: Executor, observer: ProgressObserver, call: Callable[..., _T], *args: object
     ) -> _T:
         while True:
             while (seconds := self.backoff.wait()) > 0:
                 await pause(seconds, observer)
             try:
-                return await run_in_thread(
-                    self._network, observer, self._unless_backing_off, call, *args
-                )
+                return await run_in_thread(pool, observer, self._unless_backing_off, call, *args)
             except _BackoffStarted:
                 continue
 
@@ -128,10 +128,11 @@ class Workers:
     async def media(self, observer: ProgressObserver, call: Callable[..., _T], *args: object) -> _T:
         """Run a call to the media host. The gateway's rate limit does not apply to it.
 
-        An interrupt also ends the call: it closes its connection.
+        It runs after the calls to the gateway that wait for a thread. An interrupt also ends the
+        call: it closes its connection.
         """
         return await self._cancelled_with_caller(
-            lambda run: run_in_thread(self._network, observer, run, call, *args)
+            lambda run: run_in_thread(self._network.last, observer, run, call, *args)
         )
 
     async def disk(self, observer: ProgressObserver, call: Callable[..., _T], *args: object) -> _T:
