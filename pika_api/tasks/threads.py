@@ -5,22 +5,17 @@ from __future__ import annotations
 import contextlib
 import itertools
 import threading
-import time
 import weakref
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from ..log import log
 from ..threads import StartThread, start_thread
 
 _T = TypeVar("_T")
 _Job = tuple["Future[Any]", Callable[[], Any]]
-
-
-#: Seconds between two looks at whether all threads are still there.
-_LOOK_EVERY: Final = 1.0
 
 
 class DaemonPool(Executor):
@@ -52,7 +47,8 @@ class DaemonPool(Executor):
         self._name = name
         self._start = start
         self._numbers = itertools.count()
-        self._looked_at = 0.0
+        #: Threads in `_run`, which leave `_threads` by themselves when they end.
+        self._in_run = 0
         self._changed = threading.Condition()
         self._threads: set[threading.Thread] = set()
         self._running = 0
@@ -116,10 +112,8 @@ class DaemonPool(Executor):
         """Start the threads that the calls need. Raises if not one is running."""
         queued = len(self._first_jobs) + len(self._jobs) + len(self._last_jobs)
         needed = min(queued + self._running, self._maximum)
-        now = time.monotonic()
-        if len(self._threads) >= needed and now - self._looked_at < _LOOK_EVERY:
+        if len(self._threads) >= needed and len(self._threads) == self._in_run:
             return
-        self._looked_at = now
         self._threads = {thread for thread in self._threads if thread.is_alive()}
         while len(self._threads) < needed:
             name = f"{self._name}_{next(self._numbers)}"
@@ -136,6 +130,7 @@ class DaemonPool(Executor):
         """Run calls until the pool is closed. Whatever ends it, the calls are not left alone."""
         with self._changed:  # `_add_threads` has noted the thread
             thread = threading.current_thread()
+            self._in_run += 1
         try:
             self._work()
         except BaseException as error:  # noqa: BLE001 - the pool goes on, whatever it is
@@ -143,6 +138,7 @@ class DaemonPool(Executor):
                 log.error("service: thread %s ended and is replaced: %r", thread.name, error)
         finally:
             with self._changed:
+                self._in_run -= 1
                 self._threads.discard(thread)
                 self._replace_threads()
 
