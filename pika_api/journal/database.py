@@ -267,7 +267,7 @@ class Database:
         """Raise `JournalError` for errors of the database and of the disk."""
         try:
             yield
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             if self._ready is not None and not self.is_open(self._ready):
                 raise self._replaced() from None  # which is the reason, whatever SQLite says
             place = self.file or self._url.set(query={}).render_as_string(hide_password=True)

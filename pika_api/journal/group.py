@@ -8,6 +8,7 @@ of one writer undoes only what that writer did.
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -58,8 +59,11 @@ class _Group:
             self._ended.set()
 
     def roll_back(self, error: BaseException) -> None:
-        """End it with an error, which all of its writers get."""
-        self._error = error if isinstance(error, Exception) else OSError("it was interrupted")
+        """End it because of an error of one writer. The others get one of the database."""
+        if isinstance(error, (sa.exc.SQLAlchemyError, sqlite3.Error, OSError)):
+            self._error = error
+        else:
+            self._error = OSError("the transaction was rolled back")
         with suppress(Exception):  # it may be rolled back already
             self._stack.__exit__(type(error), error, error.__traceback__)
         self._ended.set()
