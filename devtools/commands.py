@@ -50,8 +50,9 @@ PARALLEL: tuple[str, ...] = ("-n", str(WORKERS), "--dist", "loadfile", "--no-loa
 #: A test that hangs ends its worker. A new worker would start with the same test.
 PARALLEL += ("--max-worker-restart=0",)
 COVERAGE = ("--cov", "--cov-report=term:skip-covered")
-#: On another Python the tests must pass; rare values are searched for on the main one only.
-QUICK = ("--ignore=tests/simulator", "-m", "not slow", "--hypothesis-profile=quick")
+#: On the oldest Python every test must pass in some of its cases. All cases and rare values are for
+#: the main one, and for `dev.py free`.
+QUICK = ("--ignore=tests/simulator", "-m", "not slow", "--few", "--hypothesis-profile=quick")
 TYPED = ("-p", "pika_api", "-p", "simulator", "-p", "devtools", "-m", "dev")
 
 
@@ -92,8 +93,26 @@ def test(arguments: list[str]) -> int:
     with _on_oldest(oldest) as code_on_oldest:
         checks = [*_checks(python), *javascript.gates(javascript.prepare())]
         code = max(call(command, environment) for command in checks)
+        _compile_tests(python, ["tests"], environment)
         code = max(code, code_on_oldest())
     return max(code, call(all_tests, environment))
+
+
+def _compile_tests(python: Path, tests: Sequence[str], environment: Mapping[str, str]) -> None:
+    """Collect the tests in one process, which caches their bytecode.
+
+    pytest rewrites each file of tests. Without the cache, all workers would do it for all files.
+    """
+    command: Command = [python, "-m", "pytest", *tests, "--collect-only", "-q"]
+    # What is wrong with a test is printed by the run itself.
+    subprocess.run(
+        [str(part) for part in command],
+        cwd=ROOT,
+        env=dict(environment),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=False,
+    )
 
 
 def _checks(python: Path) -> list[Command]:
@@ -165,6 +184,8 @@ def free(arguments: list[str]) -> int:
     """The tests without ComfyUI, on the running Python."""
     chosen = arguments if _names_tests(arguments) else [*FREE_TESTS, *arguments]
     python = free_interpreter(own_version(), Path(sys.executable))
+    if chosen is not arguments:
+        _compile_tests(python, FREE_TESTS, os.environ)
     return call([python, "-m", "pytest", *PARALLEL, *chosen], os.environ)
 
 

@@ -22,6 +22,35 @@ if TYPE_CHECKING:
 pytest_plugins = ["support.fixtures", "support.postgres", "support.schedule"]
 
 
+#: With --few: how many cases of a parametrised test run.
+FEW = 8
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option of the further Python versions."""
+    parser.addoption(
+        "--few",
+        action="store_true",
+        help=f"run at most {FEW} cases of each parametrised test, evenly chosen",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Choose the cases of `--few`: the first, the last, and others between them."""
+    if not config.getoption("--few"):
+        return
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in items:
+        cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    kept = {
+        group[round(index * (len(group) - 1) / max(min(FEW, len(group)) - 1, 1))]
+        for group in cases.values()
+        for index in range(min(FEW, len(group)))
+    }
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+
+
 def pytest_configure() -> None:
     """Let SIGTERM run the fixtures' clean-up, as Ctrl-C does."""
     unwind_on_termination()

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from pika_api.media.images import to_rgb8
 
@@ -15,5 +14,7 @@ from pika_api.media.images import to_rgb8
 def test_tensor_is_converted_like_its_array(kind: Any) -> None:
     """Also a tensor that is not contiguous."""
     values = (np.arange(60).reshape(1, 4, 5, 3) * 4 / 255).astype(kind)
+    import torch  # late: each worker collects this file, and the import takes seconds
+
     tensor = torch.from_numpy(values).permute(0, 2, 1, 3)
     assert (to_rgb8(tensor) == to_rgb8(values).transpose(1, 0, 2)).all()
