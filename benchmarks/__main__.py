@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks import comfyui, encoding, live, tasks, upload
+from benchmarks import comfyui, encoding, live, rows, tasks, upload
 from benchmarks.limits import limits
 from benchmarks.measure import Effort, say
 from benchmarks.pictures import gallery
@@ -28,6 +28,9 @@ def main(arguments: list[str]) -> int:
     parser.add_argument(
         "--live", type=int, metavar="N", help="N live tasks of 30 s, with each kind of client"
     )
+    parser.add_argument(
+        "--rows", type=int, metavar="N", help="operations on a journal of N rows, such as 1000000"
+    )
     chosen = parser.parse_args(arguments)
     effort = Effort.SMOKE if chosen.smoke else Effort.QUICK if chosen.quick else Effort.FULL
     if not comfyui.folder():
@@ -36,13 +39,15 @@ def main(arguments: list[str]) -> int:
     started = time.monotonic()
     if chosen.live:
         print(live.table(chosen.live, effort))
+    elif chosen.rows:
+        print(rows.table(chosen.rows, effort))
     else:
-        print(limits(effort) if chosen.limits else in_markdown(list(_rows(effort))))
+        print(limits(effort) if chosen.limits else in_markdown(list(_all(effort))))
     say(f"{time.monotonic() - started:.0f} s in total")
     return 0
 
 
-def _rows(effort: Effort) -> Iterator[Row]:
+def _all(effort: Effort) -> Iterator[Row]:
     say("ComfyUI's helpers, and the pictures")
     helper = comfyui.load()
     with tempfile.TemporaryDirectory(prefix="pika-bench-") as folder:

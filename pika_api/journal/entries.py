@@ -198,9 +198,11 @@ class Page:
     Attributes:
         entries: The entries.
         cursor: A revision; `JournalQueries.changed_since` continues from here.
-        more: Whether there are further entries.
+        more: Whether there are, or may be, further entries.
+        before: Where the next page of `JournalQueries.page` begins; None if there is none.
     """
 
     entries: Sequence[Entry]
     cursor: int
     more: bool
+    before: int | None = None
