@@ -68,7 +68,7 @@ def fill(journal: Journal, count: int) -> None:
                 CASE WHEN state IN ('failed', 'refused') THEN NULL ELSE printf('%064d', n) END,
                 CASE WHEN state IN ('refused', 'unknown') THEN NULL ELSE printf('%036d', n) END,
                 'https://api.gpt.ge', '0123456789abcdef', CAST(n % 10 AS TEXT),
-                'a lighthouse in a storm, number ' || n / 10, :request, '12',
+                'a lighthouse in a storm, number ' || (n / 10), :request, '12',
                 printf('%036d', n / 50),
                 :start + n * :step, :start + n * :step, :start + n * :step,
                 :start + n * :step + 50,

@@ -36,9 +36,9 @@ _VIDEO_SUFFIXES: Final = (".mp4", ".webm")
 async def list_tasks(request: web.Request) -> web.Response:
     """GET: a page of tasks, newest first; with ``since``, the tasks that have changed.
 
-    Pages can be filtered by ``state``, ``from``, ``to`` and ``search``, see `selection_of`. Then the
-    first one also has the number of all their tasks, if nothing is searched. Where a page has more,
-    the next one is that of its ``before``.
+    Pages can be filtered by ``state``, ``from``, ``to`` and ``search``, see `selection_of`. Then
+    the first one also has the number of all their tasks, if nothing is searched. Where a page has
+    more, the next one is that of its ``before``.
     """
     query = request.query
     limit = min(max(_number(query.get("limit", _PAGE_SIZE), "limit"), 1), _MAX_PAGE_SIZE)

@@ -32,9 +32,13 @@ BY_TASK_ID: Final = (
     .where(TASKS.c.task_id == sa.bindparam("task_id"))
     .order_by(TASKS.c.forgotten_at.is_not(None), TASKS.c.fingerprint.is_(None), TASKS.c.id.desc())
 )
+_prompt_start: Final = PROMPT_START
 _RELEASED: Final = sa.select(sa.func.count()).where(RELEASED)
 _RELEASED_OF_PROMPT: Final = _RELEASED.where(
-    sa.bindparam("prompt_start") == PROMPT_START, sa.bindparam("prompt_text") == TASKS.c.prompt
+    _prompt_start == sa.bindparam("prompt_start"),
+    # With a plain column, SQLite would put the text into the expression above, and not find the
+    # index of it any more.
+    sa.func.coalesce(TASKS.c.prompt, "") == sa.bindparam("prompt_text"),
 )
 _count_by_state: Final = sa.select(TASKS.c.state, sa.func.count()).group_by(TASKS.c.state)
 #: Two statements, each with an index of its own.

@@ -137,11 +137,27 @@ def _partial_index(name: str, *columns: Any, where: sa.ColumnElement[bool]) -> N
 
 # What is looked for often, and is rare in a journal of a million rows.
 _partial_index("ix_pika_tasks_owner", TASKS.c.owner, where=TASKS.c.owner.is_not(None))
+# With the column of their condition: SQLite would read the rows to count them.
 _partial_index(
-    "ix_pika_tasks_listed", TASKS.c.state, TASKS.c.id, where=TASKS.c.forgotten_at.is_(None)
+    "ix_pika_tasks_listed",
+    TASKS.c.state,
+    TASKS.c.id,
+    TASKS.c.forgotten_at,
+    where=TASKS.c.forgotten_at.is_(None),
 )
-_partial_index("ix_pika_tasks_forgotten", TASKS.c.state, where=TASKS.c.forgotten_at.is_not(None))
-_partial_index("ix_pika_tasks_released", PROMPT_START, where=RELEASED)
+_partial_index(
+    "ix_pika_tasks_forgotten",
+    TASKS.c.state,
+    TASKS.c.forgotten_at,
+    where=TASKS.c.forgotten_at.is_not(None),
+)
+_partial_index(
+    "ix_pika_tasks_released",
+    PROMPT_START,
+    TASKS.c.fingerprint,
+    TASKS.c.claim,
+    where=RELEASED,
+)
 _partial_index(
     "ix_pika_tasks_errors", TASKS.c.revision, where=TASKS.c.last_error != sa.literal_column("''")
 )
@@ -194,11 +210,12 @@ UPGRADES: Final[Mapping[int, Sequence[str]]] = {
         "ALTER TABLE pika_tasks ADD COLUMN price FLOAT(53)",
         "ALTER TABLE pika_tasks ADD COLUMN estimate FLOAT(53)",
         "CREATE INDEX ix_pika_tasks_owner ON pika_tasks (owner) WHERE owner IS NOT NULL",
-        """CREATE INDEX ix_pika_tasks_listed ON pika_tasks (state, id)
+        """CREATE INDEX ix_pika_tasks_listed ON pika_tasks (state, id, forgotten_at)
         WHERE forgotten_at IS NULL""",
-        """CREATE INDEX ix_pika_tasks_forgotten ON pika_tasks (state)
+        """CREATE INDEX ix_pika_tasks_forgotten ON pika_tasks (state, forgotten_at)
         WHERE forgotten_at IS NOT NULL""",
-        """CREATE INDEX ix_pika_tasks_released ON pika_tasks (substr(prompt, 1, 100))
+        """CREATE INDEX ix_pika_tasks_released
+        ON pika_tasks (substr(prompt, 1, 100), fingerprint, claim)
         WHERE coalesce(fingerprint, '') != '' AND coalesce(claim, '') = ''""",
         "CREATE INDEX ix_pika_tasks_errors ON pika_tasks (revision) WHERE last_error != ''",
     ),
