@@ -222,13 +222,17 @@ NO_LIMITS: Final = Limits()
 def start_of_day(now: float) -> float:
     """The midnight before a time, in the computer's time zone. Seconds since the epoch."""
     local = time.localtime(now)
-    return time.mktime((local.tm_year, local.tm_mon, local.tm_mday, 0, 0, 0, 0, 0, -1))
+    return _midnight(local.tm_year, local.tm_mon, local.tm_mday)
 
 
 def start_of_month(now: float) -> float:
     """The first midnight of the month of a time. As `start_of_day`."""
     local = time.localtime(now)
-    return time.mktime((local.tm_year, local.tm_mon, 1, 0, 0, 0, 0, 0, -1))
+    return _midnight(local.tm_year, local.tm_mon, 1)
+
+
+def _midnight(year: int, month: int, day: int) -> float:
+    return time.mktime((year, month, day, 0, 0, 0, 0, 0, -1))
 
 
 def _exceeds(amount: float, limit: float) -> bool:

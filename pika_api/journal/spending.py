@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import sqlalchemy as sa
 
@@ -71,26 +71,13 @@ class Spent:
 
 @dataclass(frozen=True)
 class Sum:
-    """The statements of a sum.
+    """A sum of rows.
 
     Args:
         condition: Which rows are summed up.
     """
 
     condition: sa.ColumnElement[bool]
-    _totals: sa.Select[Any] = field(init=False)
-    _unpriced: sa.Select[Any] = field(init=False)
-
-    def __post_init__(self) -> None:
-        totals = sa.select(
-            TASKS.c.base_url,
-            sa.func.count(),
-            sa.func.coalesce(sa.func.sum(COST), 0.0),
-            sa.func.count() - sa.func.count(COST),
-        )
-        unpriced = sa.select(TASKS.c.base_url, TASKS.c.request).where(COST.is_(None))
-        object.__setattr__(self, "_totals", totals.where(self.condition).group_by(TASKS.c.base_url))
-        object.__setattr__(self, "_unpriced", unpriced.where(self.condition))
 
     def by_gateway(
         self, connection: sa.Connection, values: Mapping[str, object]
@@ -100,8 +87,15 @@ class Sum:
         Args:
             values: The parameters of the condition.
         """
+        totals = sa.select(
+            TASKS.c.base_url,
+            sa.func.count(),
+            sa.func.coalesce(sa.func.sum(COST), 0.0),
+            sa.func.count() - sa.func.count(COST),
+        )
+        query = totals.where(self.condition).group_by(TASKS.c.base_url)
         sums: dict[str, Spent] = {}
-        for base_url, count, amount, unpriced in connection.execute(self._totals, values):
+        for base_url, count, amount, unpriced in connection.execute(query, values):
             gateway = gateway_of(base_url)
             spent = Spent(int(count), float(amount), int(unpriced))
             sums[gateway] = sums.get(gateway, Spent()) + spent
@@ -119,9 +113,10 @@ class Sum:
             return spent
         if intent.price is not None:
             return Spent(spent.count, spent.amount + spent.unpriced * intent.price)
+        rows = sa.select(TASKS.c.base_url, TASKS.c.request).where(COST.is_(None), self.condition)
         kinds = Counter(
             Kind.of(gateway, json.loads(request))
-            for base_url, request in connection.execute(self._unpriced, values)
+            for base_url, request in connection.execute(rows, values)
             if gateway_of(base_url) == gateway
         )
         amount, unpriced = spent.amount, 0

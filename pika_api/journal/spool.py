@@ -74,7 +74,7 @@ class Slot:
             OSError: Not even the first part could be written.
         """
         files.make_private_file(self._path)
-        with self._path.open("r+b", buffering=0) as file:
+        with self._path.open("r+b") as file:
             _write_line(file.fileno(), {"task_id": task_id, "entry": entry})
             with contextlib.suppress(OSError):  # the id is safe
                 _write_line(file.fileno(), {"task_id": task_id, "entry": {**entry, **details}})
@@ -128,7 +128,7 @@ class Spool:
         files.make_private_folder(self.folder)
         path = self.folder / f"{uuid.uuid4().hex}{_SUFFIX}"
         files.make_private_file(path)
-        with path.open("r+b", buffering=0) as file:
+        with path.open("r+b") as file:
             _write_all(file.fileno(), b" " * _RESERVED)
             os.fsync(file.fileno())
         files.sync_folder(self.folder)

@@ -462,7 +462,8 @@ class Journal(JournalQueries):
         now = self._clocks.wall()
         values = {"state": State.SUBMITTED.value, "created_at": now, **values, "now": now}
         key = connection.execute(_INSERT_TASK, values).inserted_primary_key
-        row = _row(connection, key[0]) if key is not None else None
+        assert key is not None
+        row = _row(connection, key[0])
         assert row is not None
         return row
 
@@ -524,6 +525,7 @@ class Journal(JournalQueries):
         """
         with self._database.write() as connection:
             _lock_task(connection, task_id)
+            self._apply(connection, Event.ABANDONED, entry_id, last_error=_ABANDONED)
             row = _row(connection, entry_id)
             if row is None:
                 raise InvalidInput(
@@ -531,9 +533,6 @@ class Journal(JournalQueries):
                     Message("#{entry_id} is not in the journal.", entry_id=entry_id),
                     _LIST_HINT,
                 )
-            if row["state"] == State.SENT.value:
-                self._apply(connection, Event.ABANDONED, entry_id, last_error=_ABANDONED)
-            row = _row(connection, entry_id) or row
             twins = _rows_of_task(connection, task_id, gateway_of(row["base_url"]))
             if any(each["id"] == entry_id for each in twins):
                 return Entry.of(row)

@@ -58,7 +58,7 @@ class Transition:
         owned: Whether the event applies only to a row of the event's owner.
         claimed: Whether the event applies only while the row holds its fingerprint. A row that was
             forgotten has released it, and the same request may have been sent again.
-        lapsed: The source states in which the event applies only once the lease has lapsed.
+        lapsed: Whether the event applies only once the lease has lapsed.
         leased: Whether a new lease begins.
     """
 
@@ -70,7 +70,7 @@ class Transition:
     time: str | None = None
     owned: bool = False
     claimed: bool = False
-    lapsed: frozenset[State] = frozenset()
+    lapsed: bool = False
     leased: bool = False
 
 
@@ -148,18 +148,18 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
         None,
         sets=("owner", "base_url", "key_id", "node_id", "prompt_id", "estimate"),
         time="created_at",
-        lapsed=_INTENDED,
+        lapsed=True,
         leased=True,
     ),
     # The row keeps its owner: if that was only suspended, its proof of a refusal still counts.
-    Event.ABANDONED: Transition(_SENT, State.UNKNOWN, sets=("last_error",), lapsed=_SENT),
+    Event.ABANDONED: Transition(_SENT, State.UNKNOWN, sets=("last_error",), lapsed=True),
     # Without an owner, a suspended process that continues cannot send it any more.
     Event.DROPPED: Transition(
         _INTENDED,
         State.REFUSED,
         sets=("last_error",),
         clears=("claim", "owner"),
-        lapsed=_INTENDED,
+        lapsed=True,
     ),
     # Not while the request is being sent: its answer needs the row.
     Event.FORGOTTEN: Transition(_ALL - SUBMITTING, None, clears=("claim",), time="forgotten_at"),
@@ -172,23 +172,28 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
     Event.PRICED: Transition(_ALL - SUBMITTING, None, sets=("price",)),
 }
 
+
+def _time(name: str) -> sa.BindParameter[Any]:
+    """A parameter that is a time. PostgreSQL cannot guess its type, where it may be NULL."""
+    return sa.bindparam(name, type_=sa.Float(53))
+
+
 _earlier: Final = TASKS.alias("earlier")
 _next_changed_at: Final = sa.select(
     sa.func.max(_earlier.c.changed_at) + _CHANGED_AT_STEP
 ).scalar_subquery()
-_now: Final = sa.bindparam("now", type_=sa.Float(53))
+_now: Final = _time("now")
 #: The time of a change: the clock's, or later where the newest change requires it.
 CHANGED_AT: Final = sa.case((_next_changed_at > _now, _next_changed_at), else_=_now)
 
-
 _boot: Final = sa.bindparam("boot_id", type_=sa.String(64))
-_boot_now: Final = sa.bindparam("boot_now", type_=sa.Float(53))
+_boot_now: Final = _time("boot_now")
 
 
 def _runs(
     until: sa.ColumnElement[Any], now: sa.ColumnElement[Any], credible: str
 ) -> sa.ColumnElement[bool]:
-    return sa.and_(until > now, until <= sa.bindparam(credible, type_=sa.Float(53)))
+    return sa.and_(until > now, until <= _time(credible))
 
 
 #: Whether a row's lease is running. A lease that ends further ahead than a new one could is not
@@ -206,10 +211,10 @@ IS_LEASED: Final = sa.case(
 def new_lease(owner: sa.ColumnElement[Any]) -> dict[str, sa.ColumnElement[Any]]:
     """The values of the columns of a lease that begins now."""
     return {
-        "lease_until": sa.bindparam("lease_end", type_=sa.Float(53)),
+        "lease_until": _time("lease_end"),
         "lease_owner": owner,
         "lease_boot": _boot,
-        "lease_boot_until": sa.bindparam("boot_end", type_=sa.Float(53)),
+        "lease_boot_until": _time("boot_end"),
     }
 
 
@@ -253,8 +258,7 @@ def _statement(transition: Transition) -> sa.Update:
     if transition.claimed:
         update = update.where(TASKS.c.claim.is_not(None))
     if transition.lapsed:
-        still_leased = sa.and_(_is_in(transition.lapsed), IS_LEASED)
-        update = update.where(sa.not_(still_leased))
+        update = update.where(sa.not_(IS_LEASED))
     values: dict[str, Any] = {name: sa.bindparam(f"new_{name}") for name in transition.sets}
     values |= transition.constants
     values |= dict.fromkeys(transition.clears)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from itertools import islice
+import itertools
+import time
 
 import pytest
 import sqlalchemy as sa
 
 from pika_api.journal import Journal, Selection, Spent, State, start_of_day, start_of_month
 from pika_api.journal.schema import TASKS
+from pika_api.journal.spending import PAID, Sum
 from support.api import Clock, intent
 from support.sizes import sized
 
@@ -53,6 +55,10 @@ def test_ledger_has_what_was_or_may_have_been_paid(paid: Journal) -> None:
     assert numbers(paid) == [4, 3, 1]
     assert numbers(paid, states=frozenset({State.REFUSED, State.FAILED})) == [4, 2]
     assert numbers(paid, states=frozenset({State.SUBMITTED})) == []
+    kept = paid.ledger.entries(Selection(), forgotten=False)
+    assert [entry.id for entry in kept] == [3, 1]
+    everything = paid.ledger.entries(Selection(), paid=False)
+    assert [entry.id for entry in everything] == [6, 5, 4, 3, 2, 1]
 
 
 def test_times_bound_the_ledger(paid: Journal, clock: Clock) -> None:
@@ -92,11 +98,37 @@ def test_sums_count_all_and_price_what_is_known(journal: Journal, clock: Clock) 
     assert journal.ledger.spent_since(clock.now + 1) == {}
 
 
-def test_days_and_months_begin_at_midnight() -> None:
-    """In the computer's time zone."""
-    noon = start_of_day(1_800_000_000.0) + 12 * 3600
-    assert start_of_month(noon) <= start_of_day(noon) < noon
-    assert start_of_month(start_of_month(noon) - 1) < start_of_month(noon)
+def test_tasks_from_before_count_with_the_current_price(journal: Journal) -> None:
+    """Those of the request's gateway, of any kind. Without a current price they are counted: a
+    limit of money cannot be checked then."""
+    enter(journal, "a", price=0.5)
+    enter(journal, "b")
+    enter(journal, "c", request={"promptText": "Apple", "pikaffect": "Melt"})
+    enter(journal, "d", base_url="https://elsewhere.example")
+    with journal._database.read() as connection:
+        now = Sum(PAID).with_current_prices(connection, {}, intent("e", price=0.25))
+        unknown = Sum(PAID).with_current_prices(connection, {}, intent("e"))
+    assert now == Spent(3, 1.0, 0)
+    assert unknown == Spent(3, 0.5, 2)
+
+
+@pytest.mark.parametrize("zone", ["UTC0", "EST5EDT,M3.2.0,M11.1.0"])
+def test_days_and_months_begin_at_midnight(monkeypatch: pytest.MonkeyPatch, zone: str) -> None:
+    """In the computer's time zone, in winter and in summer. Also on the days when the clocks
+    change, which are the second Sunday of March and the first of November there."""
+    monkeypatch.setenv("TZ", zone)
+    set_zone = getattr(time, "tzset", lambda: None)  # Windows has its own zone instead
+    set_zone()
+    try:
+        for month, day in itertools.product(range(1, 13), range(1, 29)):
+            for hour in (0, 12, 23):
+                moment = time.mktime((2026, month, day, hour, 30, 15, 0, 0, -1))
+                start = start_of_day(moment)
+                assert time.localtime(start)[:6] == (2026, month, day, 0, 0, 0)
+                assert time.localtime(start_of_month(moment))[:6] == (2026, month, 1, 0, 0, 0)
+    finally:
+        monkeypatch.undo()
+        set_zone()
 
 
 def test_ledger_is_read_in_parts(journal: Journal) -> None:
@@ -111,16 +143,18 @@ def test_ledger_is_read_in_parts(journal: Journal) -> None:
     ]
     with journal._database.write() as connection:
         connection.execute(sa.insert(TASKS), rows)
-    found = [(entry.created_at, entry.id) for entry in journal.ledger.entries(Selection())]
-    assert found == sorted(found, reverse=True)
-    assert len(found) == count
     statements: list[str] = []
 
     def count_statement(_connection: object, _cursor: object, statement: str, *_: object) -> None:
         statements.extend([statement] if statement.startswith("SELECT") else [])
 
     sa.event.listen(journal._database._engine, "before_cursor_execute", count_statement)
-    assert len(list(islice(journal.ledger.entries(Selection()), 10))) == 10
+    found = [(entry.created_at, entry.id) for entry in journal.ledger.entries(Selection())]
+    assert found == sorted(found, reverse=True)
+    assert len(found) == count
+    assert len(statements) == count // 500 + 1
+    statements.clear()
+    assert len(list(itertools.islice(journal.ledger.entries(Selection()), 10))) == 10
     assert len(statements) == 1
     plan = """EXPLAIN QUERY PLAN SELECT * FROM pika_tasks
         WHERE created_at <= 5 AND (created_at < 5 OR id < 3)

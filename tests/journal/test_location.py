@@ -150,3 +150,21 @@ def test_uri_of_sqlite_is_watched_like_a_path(tmp_path: Path) -> None:
         path.unlink()
         assert journal.claim(intent(), "me").acquired
         assert path.is_file()
+
+
+def test_journal_of_a_private_folder(tmp_path: Path) -> None:
+    """The variable wins over the file in the folder."""
+    with closing(Journal.at(tmp_path / "home", {})) as journal:
+        assert journal.location == ("sqlite", tmp_path / "home" / "journal.sqlite3")
+    url = str(sqlite_url(tmp_path / "other"))
+    with closing(Journal.at(tmp_path / "home", {"PIKA_JOURNAL_URL": url})) as journal:
+        assert journal.location == ("sqlite", tmp_path / "other" / "journal.sqlite3")
+
+
+def test_spool_is_in_the_private_folder_without_a_file(tmp_path: Path) -> None:
+    """Beside the file of the journal there is none: it is on another machine."""
+    pytest.importorskip("psycopg")
+    url = "postgresql+psycopg://me@127.0.0.1:1/pika"
+    with closing(Journal.at(tmp_path, {"PIKA_JOURNAL_URL": url})) as journal:
+        assert journal.location == ("postgresql", None)
+        assert journal._spool.folder == tmp_path / "spool"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pika_api.journal import LEASE, Claim, Journal, State
+from pika_api.journal import LEASE, BootTime, Claim, Journal, State
 from pika_api.settings import sqlite_url
 from support.api import Clock, intent
 
@@ -251,3 +251,18 @@ def test_missing_files_are_counted(journal: Journal, tmp_path: Path) -> None:
         journal.mark_saved(submitted(journal, path.name, path.name), path)
     submitted(journal, "not saved", "t")
     assert journal.count_missing_files(moved.parent) == 2
+
+
+def test_lease_of_a_taken_over_entry_belongs_to_the_new_owner(
+    journal: Journal, clock: Clock
+) -> None:
+    """Also on the clock of the machine's start, which nobody sets: otherwise the wall clock alone
+    would say whether the new owner is alive."""
+    clock.started = BootTime("this start", 1000.0)
+    number = intended(journal, owner="first")
+    clock.now += LEASE + 1
+    clock.started = BootTime("this start", 1000.0 + LEASE + 1)
+    assert journal.claim(intent("f"), "second").acquired
+    clock.now += 24 * 3600  # somebody sets the clock
+    assert not journal.claim(intent("f"), "third").acquired
+    assert journal.get(number).owner == "second"

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import multiprocessing
 import sqlite3
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from pika_api.errors import InvalidInput
 from pika_api.journal import (
     LEASE,
     REUSABLE,
     SCHEMA_VERSION,
     SUBMITTING,
     Claim,
+    Entry,
     Intent,
     Journal,
     State,
@@ -132,6 +135,7 @@ def test_unknown_keeps_its_claim_until_it_is_forgotten(journal: Journal) -> None
     journal.mark_unknown(number, "me", "reset")
     claim = journal.claim(intent(), "other")
     assert (claim.entry.id, claim.entry.state) == (number, State.UNKNOWN)
+    assert (claim.entry.last_error, claim.entry.answer) == ("reset", "")
     assert not claim.acquired
     journal.forget(number)
     assert journal.claim(intent(), "other").acquired
@@ -170,6 +174,98 @@ def test_task_whose_row_does_not_wait_gets_a_row_of_its_own(journal: Journal, st
     claim = journal.claim(intent(entry.fingerprint or ""), "other")
     assert not claim.acquired
     assert claim.entry.task_id == ("t-0" if state == "of another task" else "t-1")
+
+
+@pytest.mark.parametrize("holder", [False, True])
+def test_own_row_of_a_task_holds_the_request_if_nothing_else_does(
+    journal: Journal, holder: bool
+) -> None:
+    """Its fingerprint is claimed in the transaction that records the task."""
+    entry = replace(journal.get(sent(journal, "a")), id=99, fingerprint="c")
+    if holder:
+        sent(journal, "c")
+    journal.record_task(entry, "t-1")
+    assert journal.count_released(None) == holder
+
+
+@pytest.mark.parametrize("late", [-0.1, 0.0], ids=["lease holds", "lease has lapsed"])
+def test_request_of_a_dead_owner_is_settled(journal: Journal, clock: Clock, late: float) -> None:
+    """One that is still being sent is not: its answer may be on the way."""
+    number = sent(journal)
+    clock.now += LEASE + late
+    if late:
+        with pytest.raises(InvalidInput, match="does not wait"):
+            journal.settle(number, "t-1")
+        assert journal.get(number).state is State.SENT
+    else:
+        settled = journal.settle(number, "t-1")
+        assert (settled.state, settled.task_id) == (State.SUBMITTED, "t-1")
+
+
+def test_entry_is_restored_from_its_row(journal: Journal) -> None:
+    """The row has JSON values only, and no others than the entry."""
+    entry = journal.get(submitted(journal))
+    row = entry.as_row()
+    assert Entry.of(json.loads(json.dumps(row))) == entry
+    assert {type(row[name]) for name in ("state", "take", "request")} == {str}
+    assert set(row) == set(asdict(entry))
+
+
+@pytest.mark.parametrize("is_sent", [False, True])
+def test_task_of_another_file_is_taken_by_the_request_that_waits(
+    journal: Journal, is_sent: bool
+) -> None:
+    """The journal was replaced after the POST, and the same request is in the new one: it is not
+    sent any more. Once it is sent, it may become a task of its own, which needs its row."""
+    entry = replace(journal.get(sent(journal, "a")), id=99, fingerprint="c")
+    waiting = journal.claim(intent("c"), "other").entry.id
+    if is_sent:
+        journal.mark_sent(waiting, "other")
+    recorded = journal.record_task(entry, "t-1")
+    assert (recorded.id == waiting, recorded.task_id) == (not is_sent, "t-1")
+    assert journal.get(waiting).state is (State.SENT if is_sent else State.SUBMITTED)
+    assert not journal.mark_sent(waiting, "other")
+
+
+def test_own_row_of_a_task_gets_what_is_known_of_it(journal: Journal) -> None:
+    """The id was used by hand before it was recorded for its request."""
+    twin = journal.adopt("t-1", intent().base_url, "k").id
+    journal.mark_finished(twin, "https://a/b.mp4")
+    entry = replace(journal.get(sent(journal, "a")), id=99, fingerprint="c")
+    recorded = journal.record_task(entry, "t-1")
+    assert (recorded.state, recorded.result_url) == (State.FINISHED, "https://a/b.mp4")
+    assert journal.get(twin).forgotten_at is not None
+
+
+@pytest.mark.parametrize("known", ["nothing", "progress", "link", "bytes", "file", "failure"])
+def test_settled_request_gets_what_is_known_of_its_task(journal: Journal, known: str) -> None:
+    """The id was used by hand before, which made another entry. That leaves the list, and the
+    request has its state: a failed task releases it."""
+    number = sent(journal)
+    journal.mark_unknown(number, "me", "cut off")
+    twin = journal.adopt("t-1", intent().base_url, "k").id
+    if known == "progress":
+        journal.mark_running(twin, 40)
+    if known in ("link", "bytes", "file"):
+        journal.mark_finished(twin, "https://a/b.mp4")
+    if known in ("bytes", "file"):
+        journal.mark_received(twin, "5" * 64)
+    if known == "file":
+        journal.mark_saved(twin, Path("a.mp4"))
+    if known == "failure":
+        journal.mark_failed(twin, "moderation")
+    settled = journal.settle(number, "t-1")
+    has_bytes = known in ("bytes", "file")
+    assert (settled.id, settled.task_id) == (number, "t-1")
+    assert settled.sha256 == ("5" * 64 if has_bytes else "")
+    assert settled.result_url == ("https://a/b.mp4" if has_bytes or known == "link" else "")
+    assert settled.file_path == ("a.mp4" if known == "file" else "")
+    assert settled.last_error == ("moderation" if known == "failure" else "")
+    ends = {"link": State.FINISHED, "bytes": State.FINISHED, "file": State.SAVED}
+    ends["failure"] = State.FAILED
+    assert settled.state is ends.get(known, State.SUBMITTED)
+    assert journal.get(twin).forgotten_at is not None
+    assert journal.claim(intent(), "other").acquired == (known == "failure")
 
 
 def test_id_that_is_recorded_twice_is_recorded_once(journal: Journal) -> None:
@@ -342,3 +438,22 @@ def test_one_of_four_processes_acquires_the_claim(tmp_path: Path) -> None:
             assert database.execute("SELECT version FROM pika_schema").fetchall() == [
                 (SCHEMA_VERSION,)
             ]
+
+
+def test_best_of_several_rows_of_a_request_answers_for_it(journal: Journal) -> None:
+    """Before schema 4 there was one for each key. A task comes first, then what is being sent, then
+    what is unknown; among these, the current key, and the newest one."""
+    for number, name in enumerate("abcdef"):
+        key = "mine" if name in "bd" else "other"
+        journal.claim(intent(name, key_id=key), "me")
+        journal.mark_sent(number + 1, "me")
+        if name in "bcd":
+            journal.record_task(journal.get(number + 1), f"t-{name}")
+        if name == "f":
+            journal.mark_unknown(number + 1, "me", "cut off")
+    request = intent("z", key_id="mine")
+    for names, best in (("abcdef", 4), ("acef", 3), ("abef", 2), ("aef", 5), ("af", 1), ("f", 6)):
+        with journal._database.read() as connection:
+            row = journal._claimed(connection, request, list(names))
+        assert row is not None
+        assert row["id"] == best

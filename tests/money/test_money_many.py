@@ -119,7 +119,7 @@ def test_many_tasks_stay_within_limits(harness: ServiceHarness, counter: Counter
 def test_429_pauses_all_requests(harness: ServiceHarness, place: str) -> None:
     """After a 429 with Retry-After only requests that were already on the wire arrive until then.
     In the end all requests become tasks."""
-    wait, room = 3.0, 1.5
+    wait, room = 6.0, 4.0
     service = harness.another(max_requests=MOST_REQUESTS)
     harness.gateway.fault("task", seconds=0.5, times=40)
     if place == "submit":

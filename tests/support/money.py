@@ -189,7 +189,7 @@ class Worker:
         self._process.stdin.write(json.dumps({"do": do, **given}) + "\n")
         self._process.stdin.flush()
 
-    def answer(self, timeout: float = 30.0) -> dict[str, Any]:
+    def answer(self, timeout: float = 120.0) -> dict[str, Any]:
         """Its next answer; ``{"gone": True}`` if it has died."""
         return self._answers.get(timeout=timeout)
 

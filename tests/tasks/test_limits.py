@@ -50,8 +50,11 @@ def test_existing_tasks_are_still_reused(harness: ServiceHarness) -> None:
     task_id = harness.submit()
     service = harness.another(daily_limit=1)
     assert run(service.submit(ask())).task_id == task_id
-    with pytest.raises(LimitReached):
+    with pytest.raises(
+        LimitReached, match="limit of 1 paid task today is reached: 1 so"
+    ) as reached:
         run(service.submit(ask(), take=1))
+    assert reached.value.name == "daily_limit"
     assert run(service.collect(task_id)).path.is_file()
 
 
@@ -235,6 +238,7 @@ def test_money_per_day_holds_for_parallel_requests(harness: ServiceHarness) -> N
     assert (sent, harness.posts) == (4, 4)
     for words in ("1.00 CNY per day", "1.00 CNY so far", "about 0.25 CNY", "Settings → Pika"):
         assert words in str(errors[0])
+    assert "raise the limit" in errors[0].hint
     assert "PIKA_DAILY_COST_LIMIT" in errors[0].hint
     assert errors[0].name == "daily_cost_limit"
     takes = [entry.take for entry in service.journal.entries()]
@@ -263,16 +267,21 @@ def test_amounts_are_compared_as_decimals(harness: ServiceHarness) -> None:
     assert outcomes(submit_all(service, range(4)))[0] == 3
 
 
-@pytest.mark.parametrize("limit", ["daily_cost_limit", "min_balance"])
-def test_limit_of_money_needs_a_price(account: ServiceHarness, limit: str) -> None:
+@pytest.mark.parametrize(
+    ("limit", "subject"),
+    [("daily_cost_limit", "limit of 5.00 per day"), ("min_balance", "minimum balance of 5.00")],
+)
+def test_limit_of_money_needs_a_price(account: ServiceHarness, limit: str, subject: str) -> None:
     """What cannot be checked is not sent. The error says so, and what to do about it: with a price
     by hand the limit works, also for tasks from before."""
     account.submit()
     service = account.another(**{limit: 5.0})
     with pytest.raises(LimitReached, match="price of this task is not known") as unknown:
         run(service.submit(ask(), take=1))
+    assert f"Your {subject} cannot be checked: " in str(unknown.value)
     assert "PIKA_PRICE" in unknown.value.hint
     assert f"PIKA_{limit.upper()}" in unknown.value.hint
+    assert unknown.value.name == limit
     assert account.posts == 1
     assert run(service.submit(ask())).reused
     service = account.another(**{limit: 5.0}, price=0.25)
@@ -294,7 +303,8 @@ def test_learned_prices_count_for_tasks_from_before(account: ServiceHarness) -> 
     # Another process, without limits.
     run(account.another().submit(ask(pikaffect="Melt")))
     service = account.another(daily_cost_limit=9.0)
-    with pytest.raises(LimitReached, match="1 of your latest tasks"):
+    subject = r"limit of 9\.00 per day cannot be checked: the price of 1 of your latest tasks"
+    with pytest.raises(LimitReached, match=subject):
         run(service.submit(ask(), take=4))
 
 
@@ -337,7 +347,9 @@ def test_balance_is_kept_by_parallel_requests(account: ServiceHarness) -> None:
     assert (sent, account.posts) == (4, 4)
     for words in ("minimum of 18.90 CNY", "20.00 CNY left", "1.00 CNY for tasks", "0.25 CNY"):
         assert words in str(errors[0])
+    assert "top up your balance" in errors[0].hint
     assert "PIKA_MIN_BALANCE" in errors[0].hint
+    assert errors[0].name == "min_balance"
 
 
 def test_money_spent_elsewhere_lowers_the_balance(account: ServiceHarness) -> None:
@@ -365,7 +377,9 @@ def test_unread_balance_refuses_and_says_why(tmp_path: Path, kind: str) -> None:
         with pytest.raises(LimitReached, match="cannot be checked") as error:
             run(service.submit(ask()))
         assert ("does not report a balance" if kind == "none" else "502") in str(error.value)
-        assert "PIKA_MIN_BALANCE" in error.value.hint
+        assert "minimum balance of 1.00 CNY" in str(error.value)
+        assert "(PIKA_MIN_BALANCE)" in error.value.hint
+        assert error.value.name == "min_balance"
         assert harness.posts == 0
         harness.close()
 

@@ -127,7 +127,7 @@ def test_id_of_another_request_is_refused(harness: ServiceHarness) -> None:
     number = harness.journal.find_by_task_id(other)
     assert number is not None
     text = refused(harness, entry, other, InvalidInput)
-    assert f"#{number.id}" in text
+    assert f"task_id: {other} is already the task of another request, #{number.id}." in text
 
 
 @pytest.mark.parametrize("fault", [{"status": 502}, {"status": 401}, {"reset": True}])
@@ -152,7 +152,7 @@ def test_other_gateway_is_not_asked(harness: ServiceHarness) -> None:
 
 @pytest.mark.parametrize("state", ["has a task", "was refused", "was forgotten", "is missing"])
 def test_only_an_unknown_request_is_settled(harness: ServiceHarness, state: str) -> None:
-    """Each other request is refused, with its number."""
+    """Each other request is refused, with its number, and the id of its task if it has one."""
     free = unknown(harness)
     (task_id,) = harness.gateway.charged
     harness.submit(take=1)
@@ -166,8 +166,15 @@ def test_only_an_unknown_request_is_settled(harness: ServiceHarness, state: str)
         harness.journal.forget(free.id)
         entry = free
     number = 999 if state == "is missing" else entry.id
-    with pytest.raises(InvalidInput, match=f"#{number}"):
+    with pytest.raises(InvalidInput) as caught:
         run(harness.service.settle(number, task_id))
+    what = f"task: #{number} does not wait for a task id."
+    if state == "is missing":
+        what = f"task: #{number} is not in the journal."
+    elif state == "has a task":
+        what += f" It is task {entry.task_id}."
+    assert str(caught.value) == f"{what}\n{caught.value.hint}"
+    assert ("`tasks`" in caught.value.hint) == (state == "is missing")
 
 
 def test_failed_task_releases_the_request(harness: ServiceHarness) -> None:

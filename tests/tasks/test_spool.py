@@ -8,10 +8,12 @@ import os
 import shutil
 import stat
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -175,6 +177,70 @@ def test_first_line_fits_into_the_reserved_room(
     assert len(path.read_bytes().split(b"\n")[0]) < 4096
 
 
+def test_id_is_kept_if_the_rest_does_not_fit(tmp_path: Path) -> None:
+    """The disk is full when the second line is written: that is no error, since the id is safe."""
+    resource = pytest.importorskip("resource", reason="only POSIX limits the size of a file")
+    value = a_record()
+    spool = Spool(tmp_path)
+    with spool.reserve() as slot:
+        assert slot is not None
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2 * RESERVED, limits[1]))
+        try:
+            slot.write("t-7", value["entry"], {"prompt": "x" * 3 * RESERVED})
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    (record,) = Spool(tmp_path).records(all_files=True)
+    assert (record.task_id, record.entry) == ("t-7", value["entry"])
+
+
+def test_removed_record_is_gone(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """From the memory of this process and from the disk. Another process may have deleted the file
+    already, which needs no warning."""
+    spool = Spool(tmp_path)
+    with spool.reserve() as slot:
+        spool.add(slot, "t-7", a_record()["entry"], {})
+    (record,) = spool.records(all_files=True)
+    assert spool.has_own
+    for _ in range(2):
+        spool.remove(record)
+        assert not spool.has_own
+        assert spool.records(all_files=True) == []
+    assert caplog.text == ""
+
+
+def test_empty_record_that_was_deleted_is_replaced(tmp_path: Path) -> None:
+    """A user may empty the folder: the next request reserves room again."""
+    spool = Spool(tmp_path)
+    with spool.reserve() as slot:
+        assert slot is not None
+    slot.path.unlink()
+    with spool.reserve() as other:
+        assert other is not None
+        assert other.path.stat().st_size == RESERVED
+
+
+def test_empty_record_of_another_process_is_deleted_when_it_is_old(tmp_path: Path) -> None:
+    """Until then that process may be sending a request."""
+    month = 30 * 24 * 3600
+    for name, age in (("new", 0), ("young", month - 60), ("old", month + 60)):
+        (tmp_path / f"{name}.json").write_bytes(b" " * RESERVED)
+        os.utime(tmp_path / f"{name}.json", (time.time() - age,) * 2)
+    assert Spool(tmp_path).records(all_files=True) == []
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["new", "young"]
+
+
+def test_damaged_record_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """It may be of a paid task. No other one is."""
+    (tmp_path / "sound.json").write_text(json.dumps(a_record()))
+    (tmp_path / "empty.json").write_bytes(b" " * RESERVED)
+    (tmp_path / "torn.json").write_bytes(b"{")
+    assert len(Spool(tmp_path).records(all_files=True)) == 1
+    (logged,) = caplog.records
+    assert logged.levelname == "WARNING"
+    assert str(tmp_path / "torn.json") in logged.message
+
+
 def test_without_room_for_the_spool_nothing_is_sent(harness: ServiceHarness) -> None:
     """The room is taken before the request leaves. The error names the folder."""
     harness.home.mkdir(parents=True)
@@ -259,9 +325,11 @@ def test_first_line_fits_whatever_is_long(
     assert json.loads(second)["entry"]["prompt_id"] == "p" * 5000
 
 
-def a_record(**changes: object) -> dict[str, object]:
+def a_record(**changes: object) -> dict[str, Any]:
     """A record of a task that the journal does not have."""
-    entry = dict.fromkeys(("prompt", "node_id", "prompt_id", "result_url", "file_path"), "")
+    entry: dict[str, Any] = dict.fromkeys(
+        ("prompt", "node_id", "prompt_id", "result_url", "file_path"), ""
+    )
     entry |= {"id": 7, "state": "sent", "fingerprint": "a" * 64, "owner": None, "task_id": None}
     entry |= {"base_url": "https://api.gpt.ge", "key_id": "k", "take": "0", "request": "{}"}
     entry |= {"lease_until": 1.0, "created_at": 1.0, "sent_at": 1.0, "last_error": ""}
@@ -273,6 +341,7 @@ def a_record(**changes: object) -> dict[str, object]:
 DAMAGED: dict[str, object] = {
     "no entry": {"task_id": "t-7"},
     "empty entry": {"task_id": "t-7", "entry": {}},
+    "text as entry": {"task_id": "t-7", "entry": "id"},
     "a list": [],
     "a number": 7,
     "no id": {**a_record(), "task_id": None},
@@ -280,10 +349,11 @@ DAMAGED: dict[str, object] = {
     "markup in the id": {**a_record(), "task_id": "<b>"},
     "state of another version": a_record(state="paused"),
     "row that is no number": a_record(id="7"),
-    "row too large for SQLite": a_record(id=2**70),
+    "row too large for SQLite": a_record(id=2**63),
     "address that is no text": a_record(base_url=7),
     "fingerprint that is no text": a_record(fingerprint=[1]),
     "time that is no number": a_record(created_at=float("nan")),
+    "time that is a truth value": a_record(created_at=True),
     "take that is no number": a_record(take="first"),
     "request that is no JSON": a_record(request="{"),
     "half a character": a_record(prompt="\ud83d"),
@@ -306,7 +376,7 @@ def test_damaged_record_does_not_stop_the_journal(harness: ServiceHarness, conte
     spool = harness.home / SPOOL
     spool.mkdir(parents=True)
     (spool / "a.json").write_bytes(content)
-    (spool / "b.json").write_text(json.dumps(a_record() | {"task_id": "t-8"}))
+    (spool / "b.json").write_text(json.dumps(a_record(id=2**63 - 1) | {"task_id": "t-8"}))
     (spool / "c.json").mkdir()
     assert [entry.task_id for entry in harness.journal.entries()] == ["t-8"]
     assert harness.submit() in harness.gateway.charged
@@ -365,6 +435,7 @@ def test_task_that_was_used_by_hand_first_is_found_by_its_request(
     entry, which the request reuses."""
     submit_and_fail(service, journal)
     (task_id,) = harness.gateway.charged
+    service.close()  # nothing in the background opens the journal again
     journal.close()
     (harness.home / "journal.sqlite3").unlink()
     later = FailingJournal(harness.home)
@@ -376,6 +447,7 @@ def test_task_that_was_used_by_hand_first_is_found_by_its_request(
         assert run(other.submit(ask())) == Submitted(task_id, reused=True)
         (entry,) = later.entries()
         assert (entry.state, entry.prompt) == (State.SAVED, ask().prompt_text)
+        assert len(later.entries(forgotten=True)) == 2
 
 
 def test_journal_of_another_gateway_gets_its_own_record(harness: ServiceHarness) -> None:
