@@ -135,7 +135,7 @@ class Collector:
         lease = _Lease(str(uuid.uuid4()), self._journal.lease)
         with self._workers.keeper.keeping(lease.owner):
             acquire = partial(self._acquire, task_id, lease, delivery)
-            while (acquired := await self._workers.disk(observer, acquire)) is None:
+            while (acquired := await self._workers.write(observer, acquire)) is None:
                 observer.report(
                     Progress(Message("Another download of this file is running"), 100, task_id)
                 )

@@ -183,7 +183,7 @@ class Submitter:
         while True:
             limits = replace(self._limits, balance=balance)
             try:
-                claim = await self._workers.disk(
+                claim = await self._workers.write(
                     observer, self._journal.claim, intent, owner, limits
                 )
             except BalanceNeeded:

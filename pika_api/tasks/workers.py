@@ -20,6 +20,8 @@ from .threads import DaemonPool
 _T = TypeVar("_T")
 
 _DISK_THREADS: Final = 4
+#: They wait for the disk together: more of them share one write; see `journal.group`.
+_WRITER_THREADS: Final = 16
 _DISPLAY_THREADS: Final = 2
 
 
@@ -46,6 +48,7 @@ class Workers:
     ) -> None:
         self._network = DaemonPool(max_requests, "pika-network")
         self._disk = DaemonPool(_DISK_THREADS, "pika-disk")
+        self._writers = DaemonPool(_WRITER_THREADS, "pika-writer")
         self._display = DaemonPool(_DISPLAY_THREADS, "pika-display")
         self._submits = _Submits(exit_grace)
         self._rate_limit_pause = rate_limit_pause
@@ -56,6 +59,7 @@ class Workers:
         """Wait for the calls in progress, then end the threads."""
         self._network.shutdown()
         self._disk.shutdown()
+        self._writers.shutdown()
         self._display.shutdown(cancel_futures=True)
         self._submits.close()
         self.keeper.close()
@@ -138,6 +142,10 @@ class Workers:
     async def disk(self, observer: ProgressObserver, call: Callable[..., _T], *args: object) -> _T:
         """Run a call that reads, writes or encodes."""
         return await run_in_thread(self._disk, observer, call, *args)
+
+    async def write(self, observer: ProgressObserver, call: Callable[..., _T], *args: object) -> _T:
+        """Run a call that waits for the journal to be written, and does little else."""
+        return await run_in_thread(self._writers, observer, call, *args)
 
     async def display(self, call: Callable[..., _T], *args: object) -> _T:
         """Run a call whose result is only displayed. It never delays work on paid tasks."""
