@@ -20,8 +20,9 @@ LAYERS = [
     {"request", "settings"},
     {"gateway", "journal", "inputs"},
     {"tasks"},
-    {"support", "batch"},
+    {"support"},
     {"facade"},
+    {"batch"},
     {"cli"},
     {"__main__"},
 ]

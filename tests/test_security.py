@@ -139,7 +139,7 @@ def test_only_requests_is_installed() -> None:
     known = {*sys.stdlib_module_names, "requests", "urllib3", "sqlalchemy", "PIL", "av", "numpy"}
     known |= {"pika_api"}  # imported by name if it is run by its path
     known |= INSIDES | {"comfy_api", "comfyui_version", "torch", "aiohttp"}  # ComfyUI's
-    known |= {"pyarrow"}  # for tables in Parquet, if the user has installed it
+    known |= {"pyarrow", "ray", "fsspec"}  # for batches, if the user has installed them
     for path in SOURCES:
         absolute = {top(name) for name in imports(path) if not name.startswith(".")}
         assert absolute <= known, path

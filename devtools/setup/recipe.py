@@ -28,7 +28,11 @@ CARRIER_LEFTOVERS = ("extra_model_paths.yaml",)
 TORCH = "torch==2.13.0"
 LEFT_OUT = frozenset({"torch", "torchvision", "torchaudio", "spandrel"})
 
+# For the test of a batch on Ray, and for tables in Parquet. Ray is not built for every system.
+CLUSTER = ("ray==2.60.0; sys_platform == 'linux'", "pyarrow==26.0.1; sys_platform == 'linux'")
+
 TOOLS = (
+    *CLUSTER,
     "coverage==7.17.4",
     "hypothesis==6.170.15",
     "mypy==2.4.1",

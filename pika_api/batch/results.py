@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+import threading
+from collections.abc import Container, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any, Final
@@ -20,6 +21,8 @@ UNKNOWN: Final = "unknown"
 REFUSED: Final = "refused"
 #: Charged and not finished: waiting for it costs nothing.
 RUNNING: Final = "running"
+#: The columns of a result, as in `Result`.
+RESULT_COLUMNS: Final = ("id", "state", "file", "error", "price")
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Result:
     Attributes:
         state: One of the states of this module.
         id: The gateway's id of the task; empty if there is none.
-        file: The path of the finished file; empty if there is none.
+        file: The path or address of the finished file; empty if there is none.
         error: The reason if there is no file; empty otherwise.
         price: What the task has cost, in the gateway's unit; None if that is not known.
     """
@@ -41,6 +44,11 @@ class Result:
     price: float | None = None
 
 
+def result_names(columns: Container[str]) -> dict[str, str]:
+    """The names of `RESULT_COLUMNS` beside other columns. One that is taken begins with pika_."""
+    return {name: f"pika_{name}" if name in columns else name for name in RESULT_COLUMNS}
+
+
 def digest(row: Mapping[str, Any]) -> str:
     """Identifies the content of a row."""
     text = json.dumps(row, sort_keys=True, ensure_ascii=True, default=str)
@@ -48,7 +56,7 @@ def digest(row: Mapping[str, Any]) -> str:
 
 
 class ResultLog:
-    """The results of a batch, in a file that grows by one line for each row.
+    """The results of a batch, in a file that grows by one line for each row. Safe in threads.
 
     Args:
         path: The file. A last line that is incomplete, after a crash, is ignored.
@@ -62,6 +70,7 @@ class ResultLog:
         self.path = path
         self._results: dict[int, tuple[str, Result]] = {}
         self._file: IO[str] | None = None
+        self._lock = threading.Lock()
         if path.exists():
             self._read()
 
@@ -81,14 +90,15 @@ class ResultLog:
 
     def add(self, number: int, row: Mapping[str, Any], result: Result) -> None:
         """Add the result of a row. It is on the disk when this returns."""
-        if self._file is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("a", encoding="utf-8")
         line = {"row": number, "digest": digest(row), **asdict(result)}
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._results[number] = line["digest"], result
+        with self._lock:
+            if self._file is None:
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = self.path.open("a", encoding="utf-8")
+            self._file.write(json.dumps(line) + "\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._results[number] = line["digest"], result
 
     def _read(self) -> None:
         lines = self.path.read_text("utf-8").splitlines(keepends=True)

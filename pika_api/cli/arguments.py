@@ -210,16 +210,33 @@ def _add_batch(parser: argparse.ArgumentParser) -> None:
         "--window",
         type=int,
         default=DEFAULT_WINDOW,
-        help=f"live tasks at a time (default: {DEFAULT_WINDOW})",
+        help=f"live tasks at a time, of each process (default: {DEFAULT_WINDOW})",
     )
     parser.add_argument(
         "--retry-failed",
         action="store_true",
         help="create tasks again that the gateway has ended with an error; may be charged again",
     )
-    _add_output(parser)
+    parser.add_argument(
+        "--output",
+        default="pika",
+        metavar="FOLDER",
+        help="folder for files, or an address such as s3://bucket/clips (with the package fsspec)",
+    )
     parser.add_argument(
         "--timeout-minutes", type=float, default=0.0, help="for each task; 0 means no limit"
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="run on a cluster of Ray: its address, auto, or local. Each machine has PIKA_API_KEY, "
+        "PIKA_BASE_URL and PIKA_JOURNAL_URL in its own environment",
+    )
+    parser.add_argument(
+        "--ray-actors",
+        type=int,
+        metavar="N",
+        help="processes on the cluster (default: one for each machine)",
     )
 
 

@@ -16,7 +16,18 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Final, TextIO
 
-from ..batch import Batch, BatchProgress
+from ..batch import (
+    OUTGOING,
+    Batch,
+    BatchProgress,
+    Job,
+    RayWorkers,
+    RowWorker,
+    ServiceWorker,
+    Storage,
+    Summary,
+    is_address,
+)
 from ..errors import InvalidInput, PikaError, SubmitUnknown, TaskFailed, TaskTimeout
 from ..gateway import Client
 from ..journal import REUSABLE, Entry, Journal, Selection, State
@@ -98,23 +109,7 @@ def batch(args: argparse.Namespace, home: Path) -> int:
     """
     if args.window < 1:
         raise InvalidInput("--window", f"{args.window} is too small.", "Use 1 or more.")
-    display = _BatchDisplay()
-    summaries = []
-
-    async def run(service: Service, _observer: ProgressObserver) -> None:
-        job = Batch(
-            service,
-            args.table,
-            args.target,
-            window=args.window,
-            timeout=args.timeout_minutes * 60 or None,
-            retry_failed=args.retry_failed,
-            report=display,
-        )
-        summaries.append(await job.run())
-
-    _with_service(args, home, run)
-    (summary,) = summaries
+    summary = _run_on_ray(args) if args.ray else _run_here(args, home)
     states = ", ".join(f"{state}: {count}" for state, count in sorted(summary.states.items()))
     _print(f"Rows: {summary.rows} ({states}). The result is {args.target}.", sys.stderr)
     for state, (_, words) in _UNFINISHED_ROWS.items():
@@ -122,6 +117,43 @@ def batch(args: argparse.Namespace, home: Path) -> int:
             _print(f"Rows {state}: {_numbers(numbers)}. {words}", sys.stderr)
     return next(
         (code for state, (code, _) in _UNFINISHED_ROWS.items() if state in summary.unfinished), 0
+    )
+
+
+def _run_here(args: argparse.Namespace, home: Path) -> Summary:
+    """Run a batch in this process."""
+    storage = Storage(args.output) if is_address(args.output) else None
+    output = home / OUTGOING if storage else Path(args.output)
+    summaries = []
+
+    async def run(service: Service, _observer: ProgressObserver) -> None:
+        folder, timeout = args.table.parent, args.timeout_minutes * 60 or None
+        worker = ServiceWorker(service, folder, timeout=timeout, storage=storage)
+        summaries.append(await _batch(args, worker).run())
+
+    _with_service(args, home, run, output)
+    return summaries[0]
+
+
+def _run_on_ray(args: argparse.Namespace) -> Summary:
+    """Run a batch in the actors of a cluster, with the settings and the journal that they have."""
+    if args.ray_actors is not None and args.ray_actors < 1:
+        raise InvalidInput("--ray-actors", f"{args.ray_actors} is too small.", "Use 1 or more.")
+    output = args.output if is_address(args.output) else str(Path(args.output).absolute())
+    timeout = args.timeout_minutes * 60 or None
+    job = Job(output, args.table.parent.absolute(), timeout, args.home)
+    worker = RayWorkers(args.ray, job, actors=args.ray_actors)
+    return asyncio.run(_batch(args, worker).run())
+
+
+def _batch(args: argparse.Namespace, worker: RowWorker) -> Batch:
+    return Batch(
+        worker,
+        args.table,
+        args.target,
+        window=args.window,
+        retry_failed=args.retry_failed,
+        report=_BatchDisplay(),
     )
 
 
@@ -305,7 +337,7 @@ def _home(args: argparse.Namespace, choice: HomeChoice) -> Path:
     if choice.conflict and args.func is not doctor:  # doctor reports it as a problem
         folders = "\n".join(f"  {folder}" for folder in choice.folders)
         hint = f"Name the folder, with --home or PIKA_HOME:\n{folders}"
-        if args.func in (generate, batch):
+        if args.func is generate or (args.func is batch and not args.ray):
             problem = f"{choice.conflict}. Nothing was sent: the task may be paid for already."
             raise InvalidInput("--home", problem, hint)
         _print(f"note: using {choice.home}, but {choice.conflict}. {hint}", sys.stderr)
@@ -321,13 +353,14 @@ def _with_service(
     args: argparse.Namespace,
     home: Path,
     run: Callable[[Service, ProgressObserver], Awaitable[None]],
+    output: Path | None = None,
 ) -> int:
     # These are imported late elsewhere. A missing package must be noticed before anything is paid.
     import av  # noqa: F401
     import numpy as np  # noqa: F401
     import PIL  # noqa: F401
 
-    output = getattr(args, "output", Path("pika"))
+    output = output or Path(getattr(args, "output", "pika"))
 
     async def run_to_end() -> None:
         await run(service, ProgressObserver(report=_print_progress))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import ipaddress
 import sqlite3
 import threading
 import time
@@ -133,6 +135,23 @@ class Database:
     def home(self) -> str:
         """The folder of a SQLite journal, for the command line; empty for another database."""
         return str(self.file.parent) if self.file else ""
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether other machines can use it by the same address."""
+        query = self._url.query
+        host = query.get("host") or query.get("hostaddr") or self._url.host or ""
+        hosts = ",".join(host) if isinstance(host, tuple) else host
+        # Without a host, or with a path in its place, it is a socket of this machine.
+        return self.file is None and not any(map(_is_here, hosts.split(",")))
+
+    @property
+    def identity(self) -> str:
+        """Identifies the database: a hash of its address without user and password."""
+        url, where = self._url, ("host", "hostaddr", "port", "service", "dbname")
+        options = [(name, url.query[name]) for name in where if name in url.query]
+        parts = (url.get_backend_name(), url.host, url.port, url.database, options)
+        return hashlib.sha256(repr(parts).encode()).hexdigest()[:16]
 
     @contextmanager
     def read(self) -> Iterator[sa.Connection]:
@@ -292,6 +311,17 @@ _ADVICE_FOR_A_SERVER: Final = Message(
     "Check that the database server runs and can be reached from here, and the address, user and "
     "password in PIKA_JOURNAL_URL. Then queue again."
 )
+
+
+def _is_here(host: str) -> bool:
+    """Whether a host of an address is this machine, whichever that is."""
+    name = host.strip("[] ").lower()
+    if not name or name.startswith(("/", "@")) or name == "localhost":
+        return True
+    try:
+        return bool(ipaddress.ip_address(name).is_loopback)
+    except ValueError:
+        return False
 
 
 def _missing_driver(url: sa.URL, error: Exception) -> JournalError:

@@ -69,6 +69,8 @@ class Entry:
             is not known.
         estimate: What it was expected to cost when its request was entered; None if no price was
             known then.
+        host: The machine that has saved its file, as `JournalQueries.host`; empty if there is only
+            one.
     """
 
     id: int
@@ -102,6 +104,7 @@ class Entry:
     sha256: str = ""
     price: float | None = None
     estimate: float | None = None
+    host: str = ""
 
     @property
     def gateway(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,6 +21,9 @@ from .ledger import EVERYTHING, Selection
 from .loss import describe_loss, result_folders
 from .schema import PROMPT_START, PROMPT_START_LENGTH, RELEASED, REVISION, TASKS
 from .states import State
+
+#: How many entries a page of a search looks through: no index finds a part of a text.
+_SEARCHED: Final = 20_000
 
 _limit: Final = sa.bindparam("limit", type_=sa.Integer)
 
@@ -53,6 +57,18 @@ _WITH_ERRORS: Final = (
     .limit(_limit)
 )
 _LAST_ID: Final = sa.select(sa.func.max(TASKS.c.id))
+_SAVED_HERE: Final = (
+    sa.select(TASKS)
+    .where(
+        TASKS.c.state == State.SAVED.value,
+        TASKS.c.forgotten_at.is_(None),
+        TASKS.c.host.in_(sa.bindparam("hosts", expanding=True)),
+        # The newest may all be those of other machines.
+        TASKS.c.id > _LAST_ID.scalar_subquery() - _SEARCHED,
+    )
+    .order_by(TASKS.c.id.desc())
+    .limit(_limit)
+)
 _LAST_REVISION: Final = sa.select(REVISION.c.value)
 _CHANGED_SINCE: Final = (
     sa.select(TASKS)
@@ -64,20 +80,25 @@ _CHANGED_SINCE: Final = (
 
 #: The entries of a selection are counted up to this number.
 MAX_COUNT: Final = 10_000
-#: How many entries a page of a search looks through: no index finds a part of a text.
-_SEARCHED: Final = 20_000
 #: How many entries a page of a long time looks through, and how many a short one has at most.
 _SCANNED: Final = 100_000
 _SHORT: Final = 20_000
+#: In place of a machine: the file is at an address that all machines can read.
+AT_ADDRESS: Final = "*"
 
 
 class JournalQueries:
     """The reading half of the journal. Every method raises `JournalError` if the database does not
     answer.
+
+    Attributes:
+        host: Identifies this machine in a journal that several may use; empty for a file.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, host: str | None = None) -> None:
         self._database = database
+        own = "" if database.file is not None else platform.node()[:64]
+        self.host = own if host is None else host
         self._loss_logged = False
 
     @property
@@ -190,8 +211,11 @@ class JournalQueries:
         return self._entries(_WITH_ERRORS, limit=limit)
 
     def count_missing_files(self, folder: Path) -> int:
-        """How many of the newest saved tasks have no file, neither at its path nor in `folder`."""
-        paths = [Path(entry.file_path) for entry in self.entries((State.SAVED,), limit=300)]
+        """How many of the newest tasks that this machine has saved have no file, neither at its
+        path nor in `folder`.
+        """
+        entries = self._entries(_SAVED_HERE, hosts=["", self.host], limit=300)
+        paths = [Path(entry.file_path) for entry in entries]
         return sum(not path.is_file() and not (folder / path.name).is_file() for path in paths)
 
     def entries(

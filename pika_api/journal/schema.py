@@ -113,6 +113,9 @@ TASKS: Final = sa.Table(
     # what it was expected to cost when its request was entered. NULL where that is not known.
     sa.Column("price", sa.Float(53)),
     sa.Column("estimate", sa.Float(53)),
+    # The machine that has saved the file at `file_path`. Empty in a journal of one machine, and for
+    # files of earlier versions.
+    sa.Column("host", sa.String(64), nullable=False, server_default=""),
 )
 
 #: The beginning of a prompt, for its index: whole prompts would be too long for one.
@@ -178,6 +181,15 @@ PRICES: Final = sa.Table(
     sa.Index("ix_pika_prices_kind", "gateway", "model", "effect"),
 )
 
+#: Until when a key sends nothing; see `pauses`.
+PAUSES: Final = sa.Table(
+    "pika_pauses",
+    METADATA,
+    sa.Column("key_id", sa.String(16), primary_key=True),
+    # Seconds since the epoch.
+    sa.Column("until", sa.Float(53), nullable=False),
+)
+
 #: From each schema version to the next, statement by statement. Rows are never dropped.
 #: `METADATA.create_all` has run before, so new tables exist; TRIGGERS are created afterwards.
 UPGRADES: Final[Mapping[int, Sequence[str]]] = {
@@ -209,6 +221,7 @@ UPGRADES: Final[Mapping[int, Sequence[str]]] = {
         "CREATE INDEX ix_pika_tasks_fingerprint ON pika_tasks (fingerprint)",
         "ALTER TABLE pika_tasks ADD COLUMN price FLOAT(53)",
         "ALTER TABLE pika_tasks ADD COLUMN estimate FLOAT(53)",
+        "ALTER TABLE pika_tasks ADD COLUMN host VARCHAR(64) NOT NULL DEFAULT ''",
         "CREATE INDEX ix_pika_tasks_owner ON pika_tasks (owner) WHERE owner IS NOT NULL",
         """CREATE INDEX ix_pika_tasks_listed ON pika_tasks (state, id, forgotten_at)
         WHERE forgotten_at IS NULL""",

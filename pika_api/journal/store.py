@@ -32,8 +32,9 @@ from .database import Database, Replaced
 from .entries import Claim, Entry, Intent, Reading
 from .ledger import Ledger
 from .limits import NO_LIMITS, Charge, Limits
+from .pauses import Pauses
 from .prices import Prices
-from .queries import BY_TASK_ID, JournalQueries
+from .queries import AT_ADDRESS, BY_TASK_ID, JournalQueries
 from .schema import EARLIER_ACCOUNTS, TASKS
 from .spending import expected_cost
 from .spool import Slot, Spool
@@ -137,6 +138,7 @@ class Journal(JournalQueries):
     Attributes:
         prices: What tasks cost.
         ledger: The paid tasks.
+        pauses: Until when a key sends nothing.
 
     Args:
         url: SQLAlchemy's URL of a SQLite or PostgreSQL database. The folder of a SQLite file is
@@ -146,6 +148,7 @@ class Journal(JournalQueries):
         lease: Seconds a lease lasts without being renewed.
         spool: The folder for ids of paid tasks that another database than a SQLite file did not
             take; see `Spool`. A SQLite file has its own folder beside it.
+        host: Identifies this machine; None for its name, or nothing with a SQLite file.
 
     Raises:
         JournalError: Not a valid URL, or not one of these databases.
@@ -158,9 +161,10 @@ class Journal(JournalQueries):
         *,
         lease: float = LEASE,
         spool: Path | None = None,
+        host: str | None = None,
     ) -> None:
         database = Database(url, on_open=self._begin_with_file)
-        super().__init__(database)
+        super().__init__(database, host)
         if database.file is not None:
             spool = database.file.with_name(f"{database.file.name}-spool")
         self._spool = Spool(spool)
@@ -168,6 +172,7 @@ class Journal(JournalQueries):
         self.lease = lease
         self.prices = Prices(database, self._clocks, lease)
         self.ledger = Ledger(database)
+        self.pauses = Pauses(database, self._clocks)
         self._spool_unread = True
 
     @classmethod
@@ -184,6 +189,16 @@ class Journal(JournalQueries):
     def home(self) -> str:
         """The folder of a SQLite journal, for the command line; empty for another database."""
         return self._database.home
+
+    @property
+    def is_remote(self) -> bool:
+        """Whether other machines can use it by the same address."""
+        return self._database.is_remote
+
+    @property
+    def identity(self) -> str:
+        """Identifies its database: a hash of the address without user and password."""
+        return self._database.identity
 
     def age(self, entry: Entry) -> float:
         """Seconds since a task was submitted; 0 for one that was submitted elsewhere.
@@ -550,7 +565,7 @@ class Journal(JournalQueries):
         if twin.sha256:
             self._apply(connection, Event.RECEIVED, entry_id, sha256=twin.sha256)
         if twin.file_path:
-            self._apply(connection, Event.SAVED, entry_id, file_path=twin.file_path)
+            self._apply(connection, Event.SAVED, entry_id, file_path=twin.file_path, host=twin.host)
         if twin.state is State.FAILED:
             self._apply(connection, Event.FAILED, entry_id, last_error=twin.last_error)
         self._apply(connection, Event.FORGOTTEN, twin.id)
@@ -616,18 +631,19 @@ class Journal(JournalQueries):
         self._record(Event.RECEIVED, entry_id, sha256=sha256)
 
     def mark_saved(
-        self, entry_id: int, path: Path, *, sha256: str = "", owner: str | None = None
+        self, entry_id: int, path: Path | str, *, sha256: str = "", owner: str | None = None
     ) -> None:
-        """Its file is completely on disk.
+        """Its file is completely on disk, or at an address that is a text.
 
         Args:
             sha256: As `mark_received`, if that is not recorded yet.
             owner: Whose lease ends.
         """
+        host = AT_ADDRESS if isinstance(path, str) else self.host
         with self._database.write() as connection:
             if sha256:
                 self._apply(connection, Event.RECEIVED, entry_id, sha256=sha256)
-            self._apply(connection, Event.SAVED, entry_id, file_path=str(path))
+            self._apply(connection, Event.SAVED, entry_id, file_path=str(path), host=host)
             if owner is not None:
                 values = {"entry_id": entry_id, "old_owner": owner}
                 connection.execute(_RELEASE_LEASE, values)
@@ -706,6 +722,7 @@ class Journal(JournalQueries):
         # A `Message` is stored as its English text; not every driver takes a subclass of str.
         values = {f"new_{n}": str(v) if isinstance(v, Message) else v for n, v in columns.items()}
         values |= {"entry_id": entry_id, "expected_owner": expected_owner}
+        values.setdefault("new_host", self.host)
         values |= self._lease_parameters()
         return connection.execute(STATEMENTS[event], values).rowcount == 1
 

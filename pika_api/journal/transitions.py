@@ -136,7 +136,7 @@ TRANSITIONS: Final[Mapping[Event, Transition]] = {
     Event.SAVED: Transition(
         ACTIVE | {State.FINISHED, State.SAVED},
         State.SAVED,
-        sets=("file_path",),
+        sets=("file_path", "host"),
         constants={"last_error": ""},
         time="saved_at",
     ),

@@ -351,8 +351,8 @@ class Collector:
         Args:
             lease: That of a download, which ends; None for an earlier file.
         """
-        known = (entry.state, entry.file_path, entry.last_error)
-        if known == (State.SAVED, str(path), problem):
+        known = (entry.state, entry.file_path, entry.last_error, entry.host or self._journal.host)
+        if known == (State.SAVED, str(path), problem, self._journal.host):
             return
         if lease is None:
             self._journal.mark_saved(entry.id, path)

@@ -61,7 +61,11 @@ class Service:
         self._loss_checked = False
         self._client = Client(settings, timeouts=policy.timeouts, limits=policy.size_limits)
         self._workers = Workers(
-            journal, settings.max_requests, policy.rate_limit_pause, policy.exit_grace
+            journal,
+            settings.key_id,
+            settings.max_requests,
+            policy.rate_limit_pause,
+            policy.exit_grace,
         )
         self.account = Account(settings, self._client, journal, self._workers.backoff, policy)
         self._poller = Poller(settings, self._client, journal, self._workers, policy)

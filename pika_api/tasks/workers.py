@@ -11,10 +11,11 @@ from concurrent.futures import Executor, Future
 from typing import Final, TypeVar
 
 from ..errors import Busy, FeedError
-from ..gateway import SharedBackoff, cancellable
+from ..gateway import cancellable
 from ..journal import Journal, LeaseKeeper
 from ..log import log
 from ..progress import NO_OBSERVER, ProgressObserver, pause, run_in_thread
+from .key_backoff import KeyBackoff
 from .threads import DaemonPool
 
 _T = TypeVar("_T")
@@ -38,13 +39,19 @@ class Workers:
 
     Args:
         journal: The journal whose leases are renewed during a call.
+        key_id: The key of all requests, as `Settings.key_id`.
         max_requests: How many requests may be in progress at once.
         rate_limit_pause: Seconds without requests after a 429 that has no Retry-After header.
         exit_grace: Seconds that the process waits at exit for submits in progress.
     """
 
     def __init__(
-        self, journal: Journal, max_requests: int, rate_limit_pause: float, exit_grace: float
+        self,
+        journal: Journal,
+        key_id: str,
+        max_requests: int,
+        rate_limit_pause: float,
+        exit_grace: float,
     ) -> None:
         self._network = DaemonPool(max_requests, "pika-network")
         self._disk = DaemonPool(_DISK_THREADS, "pika-disk")
@@ -52,7 +59,7 @@ class Workers:
         self._display = DaemonPool(_DISPLAY_THREADS, "pika-display")
         self._submits = _Submits(exit_grace)
         self._rate_limit_pause = rate_limit_pause
-        self.backoff = SharedBackoff(time.monotonic)
+        self.backoff = KeyBackoff(journal, key_id, time.monotonic)
         self.keeper = LeaseKeeper(journal)
 
     def close(self) -> None:
@@ -119,6 +126,7 @@ class Workers:
 
         The thread takes its next call from the queue before the event loop hears of a 429.
         """
+        self.backoff.look()
         if self.backoff.wait() > 0:
             raise _BackoffStarted
         try:

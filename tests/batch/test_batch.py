@@ -16,8 +16,9 @@ from PIL import Image
 
 from cli.test_cli import Shell
 from devtools import ROOT
-from pika_api.batch import Batch, BatchStopped, Summary, read_rows, write_rows
+from pika_api.batch import Batch, BatchStopped, ServiceWorker, Summary, read_rows, write_rows
 from pika_api.errors import InvalidInput
+from pika_api.tasks import Service
 from simulator import Simulator
 from support.api import KEY, ServiceHarness, run
 from support.waiting import until
@@ -35,9 +36,15 @@ def prompts(count: int) -> list[dict[str, Any]]:
     return [{"prompt_text": f"Clip {number}", "seed": number} for number in range(count)]
 
 
+def batch_of(service: Service, source: Path, target: Path | None = None, **options: Any) -> Batch:
+    """A batch in this process; its result is out.jsonl beside the table."""
+    worker = ServiceWorker(service, source.parent)
+    return Batch(worker, source, target or source.with_name("out.jsonl"), **options)
+
+
 def run_batch(harness: ServiceHarness, source: Path, **options: Any) -> Summary:
     """Run a batch; its result is out.jsonl beside the table."""
-    return run(Batch(harness.service, source, source.with_name("out.jsonl"), **options).run())
+    return run(batch_of(harness.service, source, **options).run())
 
 
 def result(source: Path) -> list[dict[str, Any]]:
@@ -150,7 +157,7 @@ def test_result_never_replaces_the_table(harness: ServiceHarness, tmp_path: Path
     source = table(tmp_path, *prompts(1))
     (tmp_path / "link.csv").symlink_to(source)
     with pytest.raises(InvalidInput, match="replace the table"):
-        Batch(harness.service, source, tmp_path / "link.csv")
+        batch_of(harness.service, source, tmp_path / "link.csv")
 
 
 def test_own_columns_of_the_table_are_kept(harness: ServiceHarness, tmp_path: Path) -> None:
@@ -181,12 +188,11 @@ def test_unknown_and_failed_rows_are_listed_and_not_paid_again(
 def test_limit_of_the_user_stops_the_batch(harness: ServiceHarness, tmp_path: Path) -> None:
     """What was sent until then is finished. The next day the batch goes on."""
     source = table(tmp_path, *prompts(6))
-    target = source.with_name("out.jsonl")
     limited = harness.another(daily_limit=3)
     with pytest.raises(BatchStopped, match="limit of 3 paid tasks"):
-        run(Batch(limited, source, target, window=2).run())
+        run(batch_of(limited, source, window=2).run())
     assert sorted(map(str, states(source))) == ["None"] * 3 + ["saved"] * 3
-    run(Batch(harness.another(), source, target).run())
+    run(batch_of(harness.another(), source).run())
     assert states(source) == ["saved"] * 6
     assert len(harness.gateway.charged) == 6
 
@@ -209,9 +215,7 @@ def test_stopped_batch_goes_on(harness: ServiceHarness, tmp_path: Path) -> None:
     harness.gateway.fault("feed", delay=5.0, times=None)
 
     async def stopped() -> None:
-        job = asyncio.create_task(
-            Batch(harness.service, source, tmp_path / "out.jsonl", window=4).run()
-        )
+        job = asyncio.create_task(batch_of(harness.service, source, window=4).run())
         while len(harness.gateway.charged) < 4:  # noqa: ASYNC110 - in another thread
             await asyncio.sleep(0.01)
         job.cancel()

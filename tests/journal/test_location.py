@@ -152,6 +152,43 @@ def test_uri_of_sqlite_is_watched_like_a_path(tmp_path: Path) -> None:
         assert path.is_file()
 
 
+@pytest.mark.parametrize(
+    ("url", "remote"),
+    [
+        ("sqlite:////tmp/journal.sqlite3", False),
+        ("postgresql+psycopg://me@db.example/pika", True),
+        ("postgresql+psycopg://me@10.1.2.3:5433/pika", True),
+        ("postgresql+psycopg://me@localhost/pika", False),
+        ("postgresql+psycopg://me@127.0.0.1/pika", False),
+        ("postgresql+psycopg://me@[::1]/pika", False),
+        ("postgresql+psycopg:///pika", False),
+        ("postgresql+psycopg:///pika?host=/var/run/postgresql", False),
+        ("postgresql+psycopg:///pika?host=db.example", True),
+        ("postgresql+psycopg:///pika?host=a.example&host=localhost", False),
+    ],
+)
+def test_journal_of_one_machine_is_told_from_a_shared_one(url: str, remote: bool) -> None:
+    """A file, a socket and the machine's own address mean another database on each machine."""
+    pytest.importorskip("psycopg")
+    with closing(Journal(url)) as journal:
+        assert journal.is_remote is remote
+
+
+def test_identity_is_that_of_the_database() -> None:
+    """User, password and driver do not matter; server and name do."""
+    pytest.importorskip("psycopg")
+
+    def identity(address: str) -> str:
+        with closing(Journal(f"postgresql+psycopg://{address}")) as journal:
+            return journal.identity
+
+    same = {identity("me:a@db.example/pika"), identity("you:b@db.example/pika?sslmode=require")}
+    others = {identity("me@db.example/other"), identity("me@db.example:5433/pika"),
+              identity("me@b.example/pika"), identity("/pika?host=db.example")}  # fmt: skip
+    assert len(same) == 1
+    assert len(same | others) == 5
+
+
 def test_journal_of_a_private_folder(tmp_path: Path) -> None:
     """The variable wins over the file in the folder."""
     with closing(Journal.at(tmp_path / "home", {})) as journal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from pika_api.journal import LEASE, BootTime, Claim, Journal, State
 from pika_api.settings import sqlite_url
 from support.api import Clock, intent
+from support.sizes import sized
 
 Move = Callable[[Journal, int, str], object]
 
@@ -251,6 +253,30 @@ def test_missing_files_are_counted(journal: Journal, tmp_path: Path) -> None:
         journal.mark_saved(submitted(journal, path.name, path.name), path)
     submitted(journal, "not saved", "t")
     assert journal.count_missing_files(moved.parent) == 2
+
+
+def test_missing_files_are_those_of_this_machine(journal: Journal, tmp_path: Path) -> None:
+    """The clips of a colleague, however many, and those at an address change nothing here: else
+    everything behind a Pika Result would run again. Those of earlier versions count everywhere.
+    A file that another machine has saved, and this one has now too, is of this one."""
+    here = submitted(journal, "here", "here")
+    journal.mark_saved(here, tmp_path / "lost.mp4")
+    url = journal._database._url
+    with closing(Journal(url, host="a")) as one, closing(Journal(url, host="b")) as two:
+        counts = [one.count_missing_files(tmp_path), two.count_missing_files(tmp_path)]
+        assert counts == [1, 1]
+        count = sized(5, 310)  # at night more than are looked at
+        for number in range(count):
+            two.mark_saved(submitted(two, f"b{number}", f"b{number}"), tmp_path / f"b{number}.mp4")
+        assert one.count_missing_files(tmp_path) == 1
+        assert two.count_missing_files(tmp_path) == min(count + 1, 300)
+        fetched = one.find_by_task_id("b4")
+        assert fetched is not None
+        assert fetched.host == "b"
+        one.mark_saved(fetched.id, tmp_path / "gone too.mp4")
+        assert one.count_missing_files(tmp_path) == 2
+        one.mark_saved(fetched.id, "s3://bucket/clip.mp4")
+        assert one.count_missing_files(tmp_path) == 1
 
 
 def test_lease_of_a_taken_over_entry_belongs_to_the_new_owner(

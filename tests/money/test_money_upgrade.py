@@ -100,6 +100,7 @@ ADDED_BY_SCHEMA_4 = {
     ("sha256", "VARCHAR(64)", 1, "''", 0),
     ("price", "FLOAT", 0, None, 0),
     ("estimate", "FLOAT", 0, None, 0),
+    ("host", "VARCHAR(64)", 1, "''", 0),
 }
 ROW = """
 INSERT INTO pika_tasks VALUES (

@@ -17,7 +17,7 @@ from support.api import KEY, Clock, ServiceHarness
 from support.money import LEASE, POLICY, assert_nothing_lost, shorten
 from support.postgres import create_database, execute
 
-_EMPTY = "TRUNCATE pika_tasks, pika_prices, pika_earlier_accounts RESTART IDENTITY"
+_EMPTY = "TRUNCATE pika_tasks, pika_prices, pika_pauses, pika_earlier_accounts RESTART IDENTITY"
 _FIRST = "UPDATE pika_revision SET value = 0"
 
 

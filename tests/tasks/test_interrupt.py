@@ -102,8 +102,8 @@ def test_interrupted_post_is_completed_and_its_id_recorded(
 def test_interrupt_between_attempts_releases_the_request(
     harness: ServiceHarness, cancel: bool
 ) -> None:
-    """Nothing is on the wire then: the next call may send at once."""
-    harness.gateway.fault("submit", status=429, headers={"Retry-After": "60"})
+    """Nothing is on the wire then: the next call may send, as soon as the gateway allows it."""
+    harness.gateway.fault("submit", status=429, headers={"Retry-After": "5"})
 
     def waiting() -> object:
         return [e for e in harness.journal.entries() if e.state is State.INTENDED and e.last_error]
