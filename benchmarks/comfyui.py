@@ -151,3 +151,40 @@ async def _read_schemas(pack: ModuleType) -> None:
     extension = await pack.comfy_entrypoint()
     for node in await extension.get_node_list():
         node.GET_SCHEMA()
+
+
+def has_helpers() -> bool:
+    """Whether ComfyUI has `comfy_api_nodes.util`, since 0.3.68."""
+    comfyui = folder()
+    return comfyui is not None and (comfyui / "comfy_api_nodes" / "util" / "client.py").is_file()
+
+
+async def run_tasks(url: str, body: Mapping[str, Any], count: int, target: Path) -> None:
+    """Submit tasks at once, wait for them, and download their files, as ComfyUI's own nodes do.
+
+    Args:
+        url: The address of the gateway.
+    """
+    prepare()
+    with contextlib.redirect_stdout(sys.stderr):
+        server = importlib.import_module("server")
+        util = importlib.import_module("comfy_api_nodes.util")
+        io = importlib.import_module("comfy_api.latest").IO
+        server.PromptServer.instance = server.PromptServer(asyncio.get_running_loop())
+
+    async def one(number: int) -> None:
+        node = type("Node", (), {"hidden": io.HiddenHolder.from_dict({"UNIQUE_ID": str(number)})})
+        submit = util.ApiEndpoint(f"{url}/pika/generate", method="POST")
+        task = await util.sync_op_raw(node, submit, data=dict(body))
+        feed = await util.poll_op_raw(
+            node,
+            util.ApiEndpoint(f"{url}/pika/feed/{task['id']}"),
+            status_extractor=lambda answer: answer["videos"][0]["status"],
+            progress_extractor=lambda answer: answer["videos"][0].get("progress"),
+            completed_statuses=["finished"],
+            queued_statuses=["queued"],
+        )
+        link = feed["videos"][0]["resultUrl"]
+        await util.download_url_to_bytesio(link, target / f"{number}.mp4")
+
+    await asyncio.gather(*(one(number) for number in range(count)))

@@ -91,14 +91,15 @@ def peak_growth(call: Callable[[], object]) -> int:
     gc.collect()
     try:
         _RESET.write_text("5")  # resets the high-water mark (Linux, proc(5))
-        before = _status("VmRSS")
+        before = status("VmRSS")
         call()
-        return max(_status("VmHWM") - before, 0)
+        return max(status("VmHWM") - before, 0)
     except OSError:
         return _sampled_growth(call)
 
 
-def _status(name: str) -> int:
+def status(name: str) -> int:
+    """A size in bytes of this process (Linux, proc(5)). Raises `OSError` if there is none."""
     for line in _STATUS.read_text().splitlines():
         if line.startswith(f"{name}:"):
             return int(line.split()[1]) * 1024

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from pika_api.gateway import Client, poll_delay
-from pika_api.journal import Journal
+from pika_api.journal import Intent, Journal, Selection, State
 from pika_api.media import Media, images, png
 from pika_api.progress import NO_OBSERVER, run_in_thread
 from pika_api.request import GenerateRequest, Payload
@@ -18,12 +18,20 @@ from pika_api.settings import Settings, sqlite_url
 from pika_api.tasks import Service
 
 __all__ = [
+    "OWNER",
     "REQUEST",
+    "claim",
     "encode_png",
     "image_body",
     "in_thread",
+    "journal",
+    "newest",
     "poll_delay",
+    "price_mark",
+    "search",
+    "selection",
     "service",
+    "submit",
     "to_rgb8",
     "uploader",
 ]
@@ -32,6 +40,9 @@ __all__ = [
 REQUEST: Final = GenerateRequest("a lighthouse in a storm, waves breaking over the rocks")
 #: Bytes of a request that are not its image, as in nodes/outgoing.py.
 _REST: Final = 64 * 1024
+
+#: The owner of the leases of a benchmark.
+OWNER: Final = "bench"
 
 encode_png = png.encode_png
 to_rgb8 = images.to_rgb8
@@ -74,3 +85,42 @@ def service(folder: Path, base_url: str, key: str) -> Iterator[Service]:
 
 def _payload(**media: Media) -> Payload:
     return Payload(replace(REQUEST, **media).body())
+
+
+def journal(folder: Path) -> Journal:
+    """A SQLite journal in the folder."""
+    return Journal(sqlite_url(folder))
+
+
+def claim(journal: Journal, fingerprint: str) -> int:
+    """Claim a new request. The number of its entry."""
+    intent = Intent(fingerprint, "https://api.gpt.ge", "key", 0, REQUEST.prompt_text, {})
+    return journal.claim(intent, OWNER).entry.id
+
+
+def submit(journal: Journal, number: int, task_id: str) -> None:
+    """Record that a claimed request was sent, and its task."""
+    journal.mark_sent(number, OWNER)
+    journal.record_task(journal.get(number), task_id)
+
+
+def newest(journal: Journal, state: str, limit: int = 1) -> int:
+    """How many of the newest entries in a state were found."""
+    return len(journal.entries((State(state),), limit=limit))
+
+
+def selection(
+    states: tuple[str, ...] = (), since: float | None = None, until: float | None = None
+) -> Selection:
+    """The filters of the list."""
+    return Selection(since, until, frozenset(map(State, states)))
+
+
+def price_mark(journal: Journal) -> object:
+    """What the price of a task is learned from."""
+    return journal.prices.submit_mark(journal.prices.mark_start())
+
+
+def search(journal: Journal, text: str) -> int:
+    """How many entries the first page of a search has."""
+    return len(journal.page(limit=100, selection=Selection(search=text)).entries)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
+import contextvars
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
+from weakref import WeakKeyDictionary
 
 _T = TypeVar("_T")
 
@@ -34,6 +36,14 @@ class Progress:
     poster_url: str = ""
 
 
+def _nothing_to_check() -> None:
+    """Nobody can stop the waiting, so that nothing need wake up for it."""
+
+
+def _nothing_to_show(_progress: Progress) -> None:
+    """Nobody looks."""
+
+
 @dataclass(frozen=True)
 class ProgressObserver:
     """Callbacks of a long call.
@@ -44,8 +54,13 @@ class ProgressObserver:
         report: Called with each `Progress`.
     """
 
-    check: Callable[[], None] = lambda: None
-    report: Callable[[Progress], None] = lambda _progress: None
+    check: Callable[[], None] = _nothing_to_check
+    report: Callable[[Progress], None] = _nothing_to_show
+
+    @property
+    def checks(self) -> bool:
+        """Whether `check` may stop the waiting."""
+        return self.check is not _nothing_to_check
 
 
 NO_OBSERVER: Final = ProgressObserver()
@@ -62,11 +77,9 @@ async def run_in_thread(
     # Without this, asyncio prints the error of a call that nobody awaits any more.
     future.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
-        while True:
-            await asyncio.wait((future,), timeout=CHECK_EVERY)
-            if future.done():
-                return future.result()
-            observer.check()
+        if observer.checks:
+            await _watch(future, observer)
+        return await future
     except BaseException:
         future.cancel()  # has an effect only if the call has not started yet
         raise
@@ -74,8 +87,91 @@ async def run_in_thread(
 
 async def pause(seconds: float, observer: ProgressObserver) -> None:
     """Wait, and check meanwhile whether the user wants to stop."""
-    end = time.monotonic() + seconds
+    if not observer.checks:
+        await asyncio.sleep(max(seconds, 0.0))
+        return
     observer.check()
-    while (remaining := end - time.monotonic()) > 0:
-        await asyncio.sleep(min(remaining, CHECK_EVERY))
+    if seconds > 0:
+        await _watch(asyncio.ensure_future(asyncio.sleep(seconds)), observer)
         observer.check()
+
+
+async def _watch(future: asyncio.Future[Any], observer: ProgressObserver) -> None:
+    """Wait until a future is done. It is cancelled if the observer's check raises meanwhile."""
+    loop = asyncio.get_running_loop()
+    over: asyncio.Future[None] = loop.create_future()
+
+    def end(error: BaseException | None = None) -> None:
+        if over.done():
+            return
+        if error is None:
+            over.set_result(None)
+        else:
+            over.set_exception(error)
+
+    def on_done(_future: object) -> None:
+        end()
+
+    future.add_done_callback(on_done)
+    ticker = _tickers.get(loop)
+    if ticker is None:
+        ticker = _tickers.setdefault(loop, _Ticker())
+    try:
+        with ticker.checking(_Check(observer.check, end, contextvars.copy_context())):
+            await over
+    except BaseException:
+        future.cancel()
+        raise
+    finally:
+        future.remove_done_callback(on_done)
+
+
+@dataclass(frozen=True, eq=False)
+class _Check:
+    """One wait that a check may end.
+
+    Attributes:
+        check: Raises to end it.
+        end: Called with the error.
+        context: The context of the waiting coroutine: ComfyUI keeps there which node it is.
+    """
+
+    check: Callable[[], None]
+    end: Callable[[BaseException], None]
+    context: contextvars.Context
+
+    def run(self) -> None:
+        try:
+            self.context.run(self.check)
+        except BaseException as error:  # noqa: BLE001 - raised by the coroutine that waits
+            self.end(error)
+
+
+class _Ticker:
+    """One timer of an event loop for all that wait there. It runs only while somebody does."""
+
+    def __init__(self) -> None:
+        self._checks: set[_Check] = set()
+        self._is_running = False
+
+    @contextmanager
+    def checking(self, check: _Check) -> Iterator[None]:
+        """Run a check about every `CHECK_EVERY` seconds until the block ends."""
+        self._checks.add(check)
+        if not self._is_running:
+            self._is_running = True
+            asyncio.get_running_loop().call_later(CHECK_EVERY, self._tick)
+        try:
+            yield
+        finally:
+            self._checks.discard(check)
+
+    def _tick(self) -> None:
+        for check in tuple(self._checks):
+            check.run()
+        self._is_running = bool(self._checks)
+        if self._is_running:
+            asyncio.get_running_loop().call_later(CHECK_EVERY, self._tick)
+
+
+_tickers: Final[WeakKeyDictionary[asyncio.AbstractEventLoop, _Ticker]] = WeakKeyDictionary()

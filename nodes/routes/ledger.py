@@ -23,6 +23,8 @@ from .replies import Problem, add_headers
 if TYPE_CHECKING:
     from ...pika_api.journal import Spent
 
+#: Further characters of a search do not count.
+_SEARCH_LENGTH: Final = 200
 #: Text of a time: seconds since the epoch, up to the year 5138.
 _SECONDS: Final = re.compile(r"[0-9]{1,11}(\.[0-9]{1,9})?")
 
@@ -64,13 +66,15 @@ async def export(request: web.Request) -> web.StreamResponse:
 
 def selection_of(query: Mapping[str, str]) -> Selection:
     """The filters of a request: ``state`` (several separated by commas), ``from`` and ``to`` in
-    seconds since the epoch. Raises `Problem`.
+    seconds since the epoch, ``search`` with words. Raises `Problem`.
     """
     names = [name for name in query.get("state", "").split(",") if name]
     known = {state.value for state in State}
     if unknown := [name for name in names if name not in known]:
         raise Problem(400, "invalid", Message("There is no state «{name}».", name=unknown[0][:40]))
-    return Selection(_time(query, "from"), _time(query, "to"), frozenset(map(State, names)))
+    since, until = _time(query, "from"), _time(query, "to")
+    search = query.get("search", "").replace("\0", "").strip()[:_SEARCH_LENGTH]
+    return Selection(since, until, frozenset(map(State, names)), search)
 
 
 def _time(query: Mapping[str, str], name: str) -> float | None:

@@ -36,8 +36,9 @@ _VIDEO_SUFFIXES: Final = (".mp4", ".webm")
 async def list_tasks(request: web.Request) -> web.Response:
     """GET: a page of tasks, newest first; with ``since``, the tasks that have changed.
 
-    Pages can be filtered by ``state``, ``from`` and ``to``, see `selection_of`. Then the first one
-    also has the number of all their tasks.
+    Pages can be filtered by ``state``, ``from``, ``to`` and ``search``, see `selection_of`. Then
+    the first one also has the number of all their tasks, if nothing is searched. Where a page has
+    more, the next one is that of its ``before``.
     """
     query = request.query
     limit = min(max(_number(query.get("limit", _PAGE_SIZE), "limit"), 1), _MAX_PAGE_SIZE)
@@ -167,7 +168,7 @@ def _read(number: int) -> dict[str, Any]:
 def _page(limit: int, before: int | None, selection: Selection) -> dict[str, Any]:
     journal = host.journal()
     page = _page_as_json(journal.page(limit=limit, before=before, selection=selection))
-    is_counted = before is None and selection != Selection()
+    is_counted = before is None and selection != Selection() and not selection.search
     return page | ({"count": journal.count(selection)} if is_counted else {})
 
 
@@ -177,7 +178,7 @@ def _changes(cursor: int, limit: int) -> dict[str, Any]:
 
 def _page_as_json(page: Page) -> dict[str, Any]:
     tasks = [_as_json(entry) for entry in page.entries]
-    return {"tasks": tasks, "cursor": page.cursor, "more": page.more}
+    return {"tasks": tasks, "cursor": page.cursor, "more": page.more, "before": page.before}
 
 
 def _as_json(entry: Entry) -> dict[str, Any]:

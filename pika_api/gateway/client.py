@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import requests
 
@@ -19,6 +19,7 @@ from .dialects import new_task_id
 from .downloads import Downloader
 from .exchange import Exchange
 from .feed import Task
+from .getter import Getter
 from .limits import DEFAULT_SIZE_LIMITS, DEFAULT_TIMEOUTS, OVERHEAD, SizeLimits, Timeouts
 from .masking import KeyMask
 from .network_guard import AddressCheck, is_private_connection, refuse_private
@@ -78,6 +79,7 @@ class Client:
         # and behind a proxy, by the base URL if that has an address instead of a name.
         self._gateway_is_private = _has_private_address(settings.base_url, is_private)
         self._feed_session = self._gateway_session(settings.max_requests)
+        self._feed = Getter(self._feed_session, f"{settings.base_url}/pika/feed/")
         self._account = AccountReader(
             settings.base_url, self._get_for_account, self._mask, clock, timeouts
         )
@@ -151,9 +153,8 @@ class Client:
             WebPage: The address serves a web page.
             FeedError: Any other error. It may be temporary.
         """
-        url = f"{self._settings.base_url}/pika/feed/{quote(task_id, safe='')}"
         try:
-            reply = get_reply(self._feed_session, url, self._timeouts, self._limits)
+            reply = self._feed.get(task_id, self._timeouts, self._limits)
         except TRANSPORT_ERRORS as error:
             kind = FeedRefused if is_permanent(error) else FeedError
             raise kind(

@@ -23,6 +23,15 @@ _FIRST_MINUTE_DELAY: Final = 1.9  # seconds
 _FIRST_MINUTE: Final = 60.0  # seconds
 _DELAY_PER_AGE: Final = 0.115  # seconds per second
 _MAX_POLL_DELAY: Final = 60.0  # seconds
+# Many live tasks share a budget of requests: above this number, each of them is asked less often
+# while its end is far away.
+_LIVE_AT_FULL_PACE: Final = 100
+# Delays near the end, and without progress, grow by this factor at most: the end is noticed late by
+# half a delay.
+_MAX_STRETCH: Final = 1.6
+# The share of the remaining time until the next request.
+_SHARE: Final = 0.5
+_SHARE_OF_MANY: Final = 0.7
 
 
 @dataclass(frozen=True)
@@ -112,7 +121,7 @@ def _back_off(seconds: float, attempts: int, maximum: float) -> float:
     return min(seconds * 2.0 ** min(attempts, 9), maximum)
 
 
-def poll_delay(age: float, progress: int, failures: int, random: Random) -> float:
+def poll_delay(age: float, progress: int, failures: int, random: Random, *, live: int = 1) -> float:
     """When the feed of a task is read again.
 
     With progress, the end of the task can be estimated: the feed is read rarely while it is far
@@ -125,16 +134,21 @@ def poll_delay(age: float, progress: int, failures: int, random: Random) -> floa
         progress: Percent, as the feed reported it last.
         failures: How many times in a row the feed could not be read.
         random: For the jitter.
+        live: How many tasks are waited for.
 
     Returns:
         Seconds to wait.
     """
+    crowd = max(live / _LIVE_AT_FULL_PACE, 1.0)
+    stretch = min(crowd, _MAX_STRETCH)
     if 0 < progress < 100:
         remaining = age * (100.0 / progress - 1.0)
-        shortest, longest = max(0.7, 0.03 * age), max(_FIRST_MINUTE_DELAY, 0.15 * age)
-        delay = min(max(0.5 * remaining, shortest), longest)
+        share = _SHARE if crowd == 1.0 else _SHARE_OF_MANY
+        shortest = max(0.7, 0.03 * age) * stretch
+        longest = max(_FIRST_MINUTE_DELAY, 0.15 * age) * crowd
+        delay = min(max(share * remaining, shortest), longest)
     elif age < _FIRST_MINUTE:
-        delay = min(_FIRST_DELAY + 0.1 * age, _FIRST_MINUTE_DELAY)
+        delay = min(_FIRST_DELAY + 0.1 * age, _FIRST_MINUTE_DELAY) * stretch
     else:
         delay = _DELAY_PER_AGE * age
     delay = min(delay, _MAX_POLL_DELAY)

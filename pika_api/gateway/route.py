@@ -25,7 +25,8 @@ from ..text import sanitize
 #: Schemes of proxies that requests knows. Without one, it assumes http.
 _HTTP_SCHEMES: Final = ("http", "https")
 _SOCKS_SCHEMES: Final = ("socks4", "socks4a", "socks5", "socks5h")
-_BUNDLE_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+#: The variables for a file of certificate authorities, the first one that is set counts.
+BUNDLE_VARIABLES: Final = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 #: Where a proxy comes from if no variable names it: Windows and macOS.
 _SYSTEM: Final = Message("the proxy settings of the system")
 #: The names of files in a folder of certificates (OpenSSL, X509_LOOKUP_hash_dir).
@@ -80,7 +81,7 @@ class Route:
             proxy = requests.utils.select_proxy(url, proxies)
         except ValueError:
             return cls()  # not a URL; requests reports it
-        values = (os.environ.get(name) for name in _BUNDLE_VARIABLES)
+        values = (os.environ.get(name) for name in BUNDLE_VARIABLES)
         bundle = next(filter(None, values), "") if url.lower().startswith("https:") else ""
         return cls(proxy or "", bundle)
 
@@ -227,7 +228,7 @@ def _is_proxy_url(url: str) -> bool:
 
 
 def _check_bundle(bundle: str) -> None:
-    source = next(name for name in _BUNDLE_VARIABLES if os.environ.get(name))
+    source = next(name for name in BUNDLE_VARIABLES if os.environ.get(name))
     shown = Message("{source} is {value}", source=source, value=_quoted(bundle))
     path, problem = Path(bundle), Message("")
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException, IncompleteRead
 from http.cookiejar import DefaultCookiePolicy
@@ -30,6 +30,8 @@ CERTIFICATE_HINT: Final = Message(
     "The certificate is not trusted. Behind a company's proxy, set "
     "REQUESTS_CA_BUNDLE to its certificate file."
 )
+
+JSON_HEADERS: Final = {"Accept": "application/json"}
 
 _CHUNK_BYTES: Final = 256 * 1024
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -140,16 +142,23 @@ def send(
     """
     route = Route.of(url) if session.trust_env else Route()
     route.check()
+    with limited(exchange, route):
+        return session.request(
+            method,
+            url,
+            timeout=(timeouts.connect, exchange.idle),
+            allow_redirects=False,
+            stream=True,
+            **kwargs,
+        )
+
+
+@contextmanager
+def limited(exchange: Exchange, route: Route) -> Iterator[None]:
+    """Send a request in the block under the limits of an exchange. Raises as `send`."""
     try:
         with exchange:
-            return session.request(
-                method,
-                url,
-                timeout=(timeouts.connect, exchange.idle),
-                allow_redirects=False,
-                stream=True,
-                **kwargs,
-            )
+            yield
     except BaseException as error:
         exchange.abort()
         if failure := route.failure(cause_chain(error), root_cause(error)):
@@ -188,8 +197,15 @@ def get_reply(session: requests.Session, url: str, timeouts: Timeouts, limits: S
         TRANSPORT_ERRORS: There was no complete response.
     """
     exchange = small_exchange(timeouts, limits)
-    headers = {"Accept": "application/json"}
-    with closing(send(session, "GET", url, exchange, timeouts, headers=headers)) as response:
+    response = send(session, "GET", url, exchange, timeouts, headers=JSON_HEADERS)
+    return read_reply(response, exchange, timeouts, limits)
+
+
+def read_reply(
+    response: requests.Response, exchange: Exchange, timeouts: Timeouts, limits: SizeLimits
+) -> Reply:
+    """Read a small response, and close it. Raises like `read_limited`."""
+    with closing(response):
         text = read_text(response, exchange, timeouts, limits)
         return Reply(response.status_code, response.headers, text)
 

@@ -1,7 +1,7 @@
 """The record of every paid task, on disk. Nothing here sends a request."""
 
 from .clocks import BootTime, Clocks, SystemClocks
-from .entries import Claim, Entry, Intent, Page
+from .entries import Claim, Entry, Intent, Page, Reading
 from .leases import LeaseKeeper
 from .ledger import Ledger, Selection
 from .limits import BalanceNeeded, BalanceReading, Limits, start_of_day, start_of_month
@@ -33,6 +33,7 @@ __all__ = [
     "Limits",
     "Page",
     "Prices",
+    "Reading",
     "Selection",
     "Slot",
     "Spent",

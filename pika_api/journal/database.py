@@ -24,6 +24,7 @@ from sqlalchemy.exc import (
 from ..errors import JournalError
 from ..message import Message
 from .clocks import ServerClocks
+from .group import NotPrepared, WriterQueue
 from .journal_file import FileId, JournalFile
 from .location import file_of, locate
 from .schema import METADATA, REVISION, SCHEMA_VERSION, TASKS, TRIGGERS, UPGRADES, VERSION
@@ -114,6 +115,7 @@ class Database:
         self._reading_engine = self._engine.execution_options(**{_READING: True})
         self._ready: FileId | None = None
         self._preparing = threading.RLock()
+        self._writers = WriterQueue(self._begin_group, self._prepare_once)
 
     def close(self) -> None:
         """Close the connections."""
@@ -165,13 +167,26 @@ class Database:
             Replaced: The file at the path is another one now.
         """
         with self._explained_errors():
-            with self._begin(self._engine) as connection:
-                yield connection
-                file = self.file_of(connection)
-                if not self.is_open(file):
-                    raise self._replaced()
-            if not self.is_open(file):  # replaced during the commit
+            if self._journal_file is None:
+                with self._begin(self._engine) as connection:
+                    yield connection
+            else:
+                try:
+                    with self._writers.write() as connection:
+                        yield connection
+                except NotPrepared:
+                    raise self._always_replaced() from None
+
+    @contextmanager
+    def _begin_group(self) -> Iterator[sa.Connection]:
+        """A transaction of several writers. Raises `NotPrepared`."""
+        with self._begin(self._engine, prepare=False) as connection:
+            yield connection
+            file = self.file_of(connection)
+            if not self.is_open(file):
                 raise self._replaced()
+        if not self.is_open(file):  # replaced during the commit
+            raise self._replaced()
 
     @staticmethod
     def file_of(connection: sa.Connection) -> FileId | None:
@@ -184,11 +199,19 @@ class Database:
         return file is None or self._journal_file is None or self._journal_file.is_current(file)
 
     @contextmanager
-    def _begin(self, engine: sa.Engine) -> Iterator[sa.Connection]:
-        """A transaction in a database that has the tables of this version."""
+    def _begin(self, engine: sa.Engine, *, prepare: bool = True) -> Iterator[sa.Connection]:
+        """A transaction in a database that has the tables of this version.
+
+        Args:
+            prepare: Whether to prepare the database if that is needed; else `NotPrepared` is
+                raised.
+        """
         for _ in range(_MAX_REPLACEMENTS):
-            try:
+            if prepare:
                 self._prepare_once()
+            elif not self._is_ready():
+                raise NotPrepared
+            try:
                 connected = self._connect(engine)
             except InvalidRequestError:
                 continue  # the file was replaced at each of SQLAlchemy's own attempts to connect
@@ -196,11 +219,7 @@ class Database:
                 if self.file_of(connection) in (self._ready, None):
                     yield connection
                     return
-        raise JournalError(
-            Message("The journal of tasks ({file}) is replaced again and again.", file=self.file),
-            charge_note=Message("Nothing was sent."),
-            hint=Message("End the program that replaces it: a backup, or a synchronisation."),
-        )
+        raise self._always_replaced()
 
     def _connect(self, engine: sa.Engine) -> sa.Connection:
         """A connection. A server that has answered before is waited for, for a short time."""
@@ -245,6 +264,13 @@ class Database:
         self._ready = file or _NO_FILE
         self._on_open()
 
+    def _always_replaced(self) -> JournalError:
+        return JournalError(
+            Message("The journal of tasks ({file}) is replaced again and again.", file=self.file),
+            charge_note=Message("Nothing was sent."),
+            hint=Message("End the program that replaces it: a backup, or a synchronisation."),
+        )
+
     def _replaced(self) -> Replaced:
         return Replaced(
             Message(
@@ -260,7 +286,7 @@ class Database:
         """Raise `JournalError` for errors of the database and of the disk."""
         try:
             yield
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, sqlite3.Error, OSError) as error:
             if self._ready is not None and not self.is_open(self._ready):
                 raise self._replaced() from None  # which is the reason, whatever SQLite says
             place = self.file or self._url.set(query={}).render_as_string(hide_password=True)
@@ -330,7 +356,9 @@ def _create_engine(
 ) -> sa.Engine:
     if file is None:
         return _create_server_engine(url, server_clocks or ServerClocks())
-    engine = sa.create_engine(url, connect_args={"timeout": _BUSY_TIMEOUT})
+    # A group of writers uses one connection, each in its own thread, and one after another.
+    options = {"timeout": _BUSY_TIMEOUT, "check_same_thread": False}
+    engine = sa.create_engine(url, connect_args=options)
 
     @sa.event.listens_for(engine, "do_connect")
     def connect(dialect: Any, record: Any, arguments: Any, options: Any) -> Any:

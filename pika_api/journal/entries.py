@@ -165,6 +165,23 @@ def _fits(column: sa.Column[Any], value: object) -> bool:
 
 
 @dataclass(frozen=True)
+class Reading:
+    """What the feed says of a task.
+
+    Attributes:
+        state: `State.RUNNING`, `State.FINISHED` or `State.FAILED`.
+        progress: Per cent, while it is running.
+        result_url: The link, once it is finished.
+        error: Why it has failed.
+    """
+
+    state: State
+    progress: int = 0
+    result_url: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
 class Claim:
     """The answer to a claim on a fingerprint.
 
@@ -184,9 +201,11 @@ class Page:
     Attributes:
         entries: The entries.
         cursor: A revision; `JournalQueries.changed_since` continues from here.
-        more: Whether there are further entries.
+        more: Whether there are, or may be, further entries.
+        before: Where the next page of `JournalQueries.page` begins; None if there is none.
     """
 
     entries: Sequence[Entry]
     cursor: int
     more: bool
+    before: int | None = None

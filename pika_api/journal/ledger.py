@@ -16,6 +16,8 @@ from .states import State
 
 #: How many rows are read at once: a journal may have a million.
 _CHUNK: Final = 500
+#: Further words of a search do not count.
+_MAX_WORDS: Final = 10
 
 _SPENT_SINCE: Final = Sum(sa.and_(PAID, TASKS.c.created_at >= sa.bindparam("start")))
 
@@ -28,11 +30,14 @@ class Selection:
         since: Entered at this time or later, in seconds since the epoch; None for no such limit.
         until: Entered before this time; None for no such limit.
         states: In one of these states; empty for all.
+        search: With each of these words in the prompt, the task id or the state, in any case;
+            empty for all.
     """
 
     since: float | None = None
     until: float | None = None
     states: frozenset[State] = frozenset()
+    search: str = ""
 
     def conditions(self) -> list[sa.ColumnElement[bool]]:
         """What a row must fulfil."""
@@ -43,6 +48,9 @@ class Selection:
             conditions.append(TASKS.c.created_at < self.until)
         if self.states:
             conditions.append(TASKS.c.state.in_(sorted(state.value for state in self.states)))
+        for word in self.search.split()[:_MAX_WORDS]:
+            columns = (TASKS.c.prompt, TASKS.c.task_id, TASKS.c.state)
+            conditions.append(sa.or_(*(each.icontains(word, autoescape=True) for each in columns)))
         return conditions
 
 

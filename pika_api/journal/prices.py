@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from .clocks import Clocks
 from .database import Database
 from .schema import PRICES, TASKS
-from .states import State
+from .states import ACTIVE, SUBMITTING, State
 from .transitions import IS_LEASED, STATEMENTS, Event, lease_parameters
 
 #: How many observations of a kind are kept.
@@ -52,6 +52,17 @@ _MARK: Final = sa.select(
     sa.func.coalesce(sa.func.sum(sa.case((_possibly_charged, TASKS.c.id), else_=0)), 0),
     _count(_in_flight),
     _count(TASKS.c.state == State.FAILED.value),
+).where(TASKS.c.id > sa.bindparam("start"))
+#: Entries that were entered a moment ago may be sent without having been seen here.
+_LATE: Final = 1000
+_MARK_START: Final = sa.select(
+    sa.select(sa.func.max(TASKS.c.id)).scalar_subquery(),
+    sa.select(sa.func.min(TASKS.c.id))
+    .where(
+        TASKS.c.forgotten_at.is_(None),
+        TASKS.c.state.in_([state.value for state in ACTIVE | SUBMITTING]),
+    )
+    .scalar_subquery(),
 )
 
 
@@ -124,10 +135,23 @@ class Prices:
         with self._database.read() as connection:
             return known_price(connection, kind)
 
-    def submit_mark(self) -> SubmitMark:
-        """Which requests may have been charged until now."""
+    def mark_start(self) -> int:
+        """The number from which on entries may still change what `submit_mark` counts."""
         with self._database.read() as connection:
-            row = connection.execute(_MARK, lease_parameters(self._clocks, self._lease)).one()
+            last, active = connection.execute(_MARK_START).one()
+        start = max((last or 0) - _LATE, 0)
+        return start if active is None else min(start, active - 1)
+
+    def submit_mark(self, start: int = 0) -> SubmitMark:
+        """Which requests may have been charged until now.
+
+        Args:
+            start: Only entries with a larger number; see `mark_start`. Marks of different starts
+                cannot be compared.
+        """
+        values = {"start": start, **lease_parameters(self._clocks, self._lease)}
+        with self._database.read() as connection:
+            row = connection.execute(_MARK, values).one()
         return SubmitMark(*(int(value) for value in row))
 
     def observe(self, entry_id: int, kind: Kind, unit: str, price: float) -> bool:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,8 +19,11 @@ from .database import Database
 from .entries import Entry, Page
 from .ledger import EVERYTHING, Selection
 from .loss import describe_loss, result_folders
-from .schema import REVISION, TASKS
+from .schema import PROMPT_START, PROMPT_START_LENGTH, RELEASED, REVISION, TASKS
 from .states import State
+
+#: How many entries a page of a search looks through: no index finds a part of a text.
+_SEARCHED: Final = 20_000
 
 _limit: Final = sa.bindparam("limit", type_=sa.Integer)
 
@@ -31,29 +36,39 @@ BY_TASK_ID: Final = (
     .where(TASKS.c.task_id == sa.bindparam("task_id"))
     .order_by(TASKS.c.forgotten_at.is_not(None), TASKS.c.fingerprint.is_(None), TASKS.c.id.desc())
 )
-#: Requests whose fingerprint is free again.
-_RELEASED: Final = sa.select(sa.func.count()).where(
-    TASKS.c.fingerprint.is_not(None), TASKS.c.claim.is_(None)
+_prompt_start: Final = PROMPT_START
+_RELEASED: Final = sa.select(sa.func.count()).where(RELEASED)
+_RELEASED_OF_PROMPT: Final = _RELEASED.where(
+    _prompt_start == sa.bindparam("prompt_start"),
+    # With a plain column, SQLite would put the text into the expression above, and not find the
+    # index of it any more.
+    sa.func.coalesce(TASKS.c.prompt, "") == sa.bindparam("prompt_text"),
 )
-_RELEASED_OF_PROMPT: Final = _RELEASED.where(TASKS.c.prompt == sa.bindparam("prompt_text"))
-_COUNT_BY_STATE: Final = sa.select(TASKS.c.state, sa.func.count()).group_by(TASKS.c.state)
+_count_by_state: Final = sa.select(TASKS.c.state, sa.func.count()).group_by(TASKS.c.state)
+#: Two statements, each with an index of its own.
+_COUNTS_BY_STATE: Final = (
+    _count_by_state.where(TASKS.c.forgotten_at.is_(None)),
+    _count_by_state.where(TASKS.c.forgotten_at.is_not(None)),
+)
 _WITH_ERRORS: Final = (
-    sa.select(TASKS).where(TASKS.c.last_error != "").order_by(TASKS.c.revision.desc()).limit(_limit)
+    sa.select(TASKS)
+    .where(TASKS.c.last_error != sa.literal_column("''"))
+    .order_by(TASKS.c.revision.desc())
+    .limit(_limit)
 )
+_LAST_ID: Final = sa.select(sa.func.max(TASKS.c.id))
 _SAVED_HERE: Final = (
     sa.select(TASKS)
     .where(
         TASKS.c.state == State.SAVED.value,
         TASKS.c.forgotten_at.is_(None),
         TASKS.c.host.in_(sa.bindparam("hosts", expanding=True)),
+        # The newest may all be those of other machines.
+        TASKS.c.id > _LAST_ID.scalar_subquery() - _SEARCHED,
     )
-    .order_by(TASKS.c.created_at.desc(), TASKS.c.id.desc())
+    .order_by(TASKS.c.id.desc())
     .limit(_limit)
 )
-_LISTED: Final = (
-    sa.select(TASKS).where(TASKS.c.forgotten_at.is_(None)).order_by(TASKS.c.id.desc()).limit(_limit)
-)
-_LISTED_BEFORE: Final = _LISTED.where(TASKS.c.id < sa.bindparam("before"))
 _LAST_REVISION: Final = sa.select(REVISION.c.value)
 _CHANGED_SINCE: Final = (
     sa.select(TASKS)
@@ -63,6 +78,11 @@ _CHANGED_SINCE: Final = (
 )
 
 
+#: The entries of a selection are counted up to this number.
+MAX_COUNT: Final = 10_000
+#: How many entries a page of a long time looks through, and how many a short one has at most.
+_SCANNED: Final = 100_000
+_SHORT: Final = 20_000
 #: In place of a machine: the file is at an address that all machines can read.
 AT_ADDRESS: Final = "*"
 
@@ -175,13 +195,15 @@ class JournalQueries:
         """
         query = _RELEASED if prompt is None else _RELEASED_OF_PROMPT
         with self._database.read() as connection:
-            return connection.execute(query, {"prompt_text": prompt}).scalar_one()
+            values = {"prompt_text": prompt, "prompt_start": (prompt or "")[:PROMPT_START_LENGTH]}
+            return connection.execute(query, values).scalar_one()
 
     def count_by_state(self) -> Mapping[State, int]:
         """How many entries each state has, in the order of `State`; forgotten ones are included."""
+        counts: Counter[State] = Counter()
         with self._database.read() as connection:
-            rows = connection.execute(_COUNT_BY_STATE).all()
-        counts = {State(state): int(count) for state, count in rows}
+            for query in _COUNTS_BY_STATE:
+                counts.update({State(state): count for state, count in connection.execute(query)})
         return {state: counts[state] for state in State if state in counts}
 
     def recent_errors(self, *, limit: int) -> list[Entry]:
@@ -211,37 +233,60 @@ class JournalQueries:
             with_task: Only entries with a task id.
             forgotten: Forgotten entries too.
         """
-        query = sa.select(TASKS).order_by(TASKS.c.created_at.desc(), TASKS.c.id.desc())
-        if states:
-            query = query.where(TASKS.c.state.in_([state.value for state in states]))
+        query = sa.select(TASKS)
         if with_task:
             query = query.where(TASKS.c.task_id.is_not(None))
         if not forgotten:
             query = query.where(TASKS.c.forgotten_at.is_(None))
-        return self._entries(query.limit(limit))
+        with self._database.read() as connection:
+            rows = _newest(connection, query, states, limit)
+        return [Entry.of(row) for row in rows]
 
     def page(
         self, *, limit: int, before: int | None = None, selection: Selection = EVERYTHING
     ) -> Page:
         """Entries by number, the newest first, without forgotten ones.
 
+        A search, and a long time, looks through a part of the journal at once: then a page may have
+        fewer entries than `limit`, or none, and the next one continues from `Page.before`.
+
         Args:
             before: Only entries with a smaller number.
         """
-        query = _LISTED if before is None else _LISTED_BEFORE
-        query = query.where(*selection.conditions())
+        query = sa.select(TASKS).where(TASKS.c.forgotten_at.is_(None))
+        query = query.where(*replace(selection, states=frozenset()).conditions())
         with self._database.read() as connection:
             # Read first: a change between the two statements is then seen twice, not missed.
             cursor = connection.execute(_LAST_REVISION).scalar_one()
-            found = connection.execute(query, {"limit": limit + 1, "before": before})
-            rows = found.mappings().all()
-        return Page([Entry.of(row) for row in rows[:limit]], cursor, len(rows) > limit)
+            order = None
+            scanned = _SEARCHED if selection.search else 0
+            if not scanned and (selection.since, selection.until) != (None, None):
+                if _is_short(connection, selection):
+                    order = (TASKS.c.id + 0).desc()  # so that the index of the time is used
+                else:
+                    scanned = _SCANNED
+            end = 0
+            if scanned:
+                last = connection.execute(_LAST_ID).scalar() or 0
+                before = last + 1 if before is None else min(before, last + 1)
+                end = max(before - scanned, 0)
+                query = query.where(TASKS.c.id >= end)
+            if before is not None:
+                query = query.where(TASKS.c.id < before)
+            states = sorted(selection.states, key=str)
+            rows = _newest(connection, query, states, limit + 1, order)
+        entries = [Entry.of(row) for row in rows[:limit]]
+        if len(rows) > limit:
+            return Page(entries, cursor, True, entries[-1].id)
+        return Page(entries, cursor, end > 0, end or None)
 
     def count(self, selection: Selection) -> int:
-        """How many entries `page` has for a selection."""
-        query = sa.select(sa.func.count()).where(TASKS.c.forgotten_at.is_(None))
+        """How many entries `page` has for a selection; of many, `MAX_COUNT`."""
+        condition = TASKS.c.forgotten_at.is_(None)
+        some = sa.select(TASKS.c.id).where(condition, *selection.conditions()).limit(MAX_COUNT)
+        query = sa.select(sa.func.count()).select_from(some.subquery())
         with self._database.read() as connection:
-            return connection.execute(query.where(*selection.conditions())).scalar_one()
+            return connection.execute(query).scalar_one()
 
     def changed_since(self, cursor: int, *, limit: int) -> Page:
         """Entries that have changed since, in the order of their changes; forgotten ones too.
@@ -263,3 +308,31 @@ class JournalQueries:
         with self._database.read() as connection:
             rows = connection.execute(query, parameters).mappings().all()
         return [Entry.of(row) for row in rows]
+
+
+def _is_short(connection: sa.Connection, selection: Selection) -> bool:
+    """Whether the times of a selection contain few entries, which can be sorted."""
+    times = replace(selection, states=frozenset()).conditions()
+    some = sa.select(TASKS.c.id).where(*times).limit(_SHORT + 1).subquery()
+    count = connection.execute(sa.select(sa.func.count()).select_from(some)).scalar_one()
+    return int(count) <= _SHORT
+
+
+def _newest(
+    connection: sa.Connection,
+    query: sa.Select[Any],
+    states: Sequence[State],
+    limit: int,
+    order: sa.ColumnElement[Any] | None = None,
+) -> Sequence[sa.RowMapping]:
+    """The rows of a query with the largest numbers, in these states; in all if there are none.
+
+    One query for each state: an index has the rows of a state in the order of their numbers.
+
+    Args:
+        order: How they are ordered, if not by the number itself.
+    """
+    query = query.order_by(TASKS.c.id.desc() if order is None else order).limit(limit)
+    queries = [query.where(TASKS.c.state == state.value) for state in states] or [query]
+    found = [row for each in queries for row in connection.execute(each).mappings()]
+    return sorted(found, key=lambda row: -row["id"])[:limit]

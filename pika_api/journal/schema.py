@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import sqlalchemy as sa
 
@@ -118,6 +118,53 @@ TASKS: Final = sa.Table(
     sa.Column("host", sa.String(64), nullable=False, server_default=""),
 )
 
+#: The beginning of a prompt, for its index: whole prompts would be too long for one.
+PROMPT_START: Final = sa.func.substr(
+    TASKS.c.prompt, sa.literal_column("1"), sa.literal_column("100")
+)
+#: Its length in characters.
+PROMPT_START_LENGTH: Final = 100
+_EMPTY: Final[sa.ColumnElement[str]] = sa.literal_column("''")
+#: Requests whose fingerprint is free again. Neither `is_(None)` nor `is_not(None)`: SQLite would
+#: use the indexes of these columns, which have nearly all rows.
+RELEASED: Final = sa.and_(
+    sa.func.coalesce(TASKS.c.fingerprint, _EMPTY) != _EMPTY,
+    sa.func.coalesce(TASKS.c.claim, _EMPTY) == _EMPTY,
+)
+
+
+def _partial_index(name: str, *columns: Any, where: sa.ColumnElement[bool]) -> None:
+    """An index of some rows. The condition of a query must contain the same condition."""
+    sa.Index(name, *columns, sqlite_where=where, postgresql_where=where)
+
+
+# What is looked for often, and is rare in a journal of a million rows.
+_partial_index("ix_pika_tasks_owner", TASKS.c.owner, where=TASKS.c.owner.is_not(None))
+# With the column of their condition: SQLite would read the rows to count them.
+_partial_index(
+    "ix_pika_tasks_listed",
+    TASKS.c.state,
+    TASKS.c.id,
+    TASKS.c.forgotten_at,
+    where=TASKS.c.forgotten_at.is_(None),
+)
+_partial_index(
+    "ix_pika_tasks_forgotten",
+    TASKS.c.state,
+    TASKS.c.forgotten_at,
+    where=TASKS.c.forgotten_at.is_not(None),
+)
+_partial_index(
+    "ix_pika_tasks_released",
+    PROMPT_START,
+    TASKS.c.fingerprint,
+    TASKS.c.claim,
+    where=RELEASED,
+)
+_partial_index(
+    "ix_pika_tasks_errors", TASKS.c.revision, where=TASKS.c.last_error != sa.literal_column("''")
+)
+
 #: What single tasks have cost, as the usage counter showed it; see `prices`.
 PRICES: Final = sa.Table(
     "pika_prices",
@@ -175,6 +222,15 @@ UPGRADES: Final[Mapping[int, Sequence[str]]] = {
         "ALTER TABLE pika_tasks ADD COLUMN price FLOAT(53)",
         "ALTER TABLE pika_tasks ADD COLUMN estimate FLOAT(53)",
         "ALTER TABLE pika_tasks ADD COLUMN host VARCHAR(64) NOT NULL DEFAULT ''",
+        "CREATE INDEX ix_pika_tasks_owner ON pika_tasks (owner) WHERE owner IS NOT NULL",
+        """CREATE INDEX ix_pika_tasks_listed ON pika_tasks (state, id, forgotten_at)
+        WHERE forgotten_at IS NULL""",
+        """CREATE INDEX ix_pika_tasks_forgotten ON pika_tasks (state, forgotten_at)
+        WHERE forgotten_at IS NOT NULL""",
+        """CREATE INDEX ix_pika_tasks_released
+        ON pika_tasks (substr(prompt, 1, 100), fingerprint, claim)
+        WHERE coalesce(fingerprint, '') != '' AND coalesce(claim, '') = ''""",
+        "CREATE INDEX ix_pika_tasks_errors ON pika_tasks (revision) WHERE last_error != ''",
     ),
 }
 

@@ -29,7 +29,7 @@ from ..message import Message
 from ..settings import gateway_of, journal_url
 from .clocks import Clocks, SystemClocks
 from .database import Database, Replaced
-from .entries import Claim, Entry, Intent
+from .entries import Claim, Entry, Intent, Reading
 from .ledger import Ledger
 from .limits import NO_LIMITS, Charge, Limits
 from .pauses import Pauses
@@ -437,12 +437,38 @@ class Journal(JournalQueries):
         if entry is not None and entry.gateway == gateway:
             return entry
         with self._database.write() as connection:
-            _lock_task(connection, task_id)
-            row = _row_of_task(connection, task_id, gateway)
-            if row is None:
-                values = {"task_id": task_id, "base_url": base_url, "key_id": key_id}
-                row = self._insert_task(connection, values)
+            row = self._adopted(connection, task_id, base_url, key_id)
         return Entry.of(row)
+
+    def _adopted(
+        self, connection: sa.Connection, task_id: str, base_url: str, key_id: str
+    ) -> sa.RowMapping:
+        gateway = gateway_of(base_url)
+        row = _row_of_task(connection, task_id, gateway)
+        if row is None:
+            _lock_task(connection, task_id)
+            row = _row_of_task(connection, task_id, gateway)  # of another process, meanwhile
+        if row is None:
+            values = {"task_id": task_id, "base_url": base_url, "key_id": key_id}
+            row = self._insert_task(connection, values)
+        return row
+
+    def record_reading(self, task_id: str, base_url: str, key_id: str, reading: Reading) -> None:
+        """Record what the feed says of a task of this gateway, in one transaction.
+
+        A task that was submitted elsewhere gets its entry here.
+
+        Args:
+            base_url: The address of the gateway.
+        """
+        with self._database.write() as connection:
+            number = self._adopted(connection, task_id, base_url, key_id)["id"]
+            if reading.state is State.FINISHED:
+                self._finish(connection, number, reading.result_url)
+            elif reading.state is State.FAILED:
+                self._apply(connection, Event.FAILED, number, last_error=reading.error)
+            else:
+                self._apply(connection, Event.RUNNING, number, progress=reading.progress)
 
     def _insert_task(
         self, connection: sa.Connection, values: Mapping[str, object]
@@ -590,8 +616,11 @@ class Journal(JournalQueries):
     def mark_finished(self, entry_id: int, result_url: str) -> None:
         """The gateway has finished it. A saved entry only gets the new link."""
         with self._database.write() as connection:
-            if not self._apply(connection, Event.FINISHED, entry_id, result_url=result_url):
-                self._apply(connection, Event.RELINKED, entry_id, result_url=result_url)
+            self._finish(connection, entry_id, result_url)
+
+    def _finish(self, connection: sa.Connection, entry_id: int, result_url: str) -> None:
+        if not self._apply(connection, Event.FINISHED, entry_id, result_url=result_url):
+            self._apply(connection, Event.RELINKED, entry_id, result_url=result_url)
 
     def mark_failed(self, entry_id: int, reason: str) -> None:
         """The gateway has ended it with an error. Releases the fingerprint."""
@@ -601,10 +630,23 @@ class Journal(JournalQueries):
         """Its file was received completely; the SHA-256 of its bytes, 64 hexadecimal digits."""
         self._record(Event.RECEIVED, entry_id, sha256=sha256)
 
-    def mark_saved(self, entry_id: int, path: Path | str) -> None:
-        """Its file is completely on disk, or at an address that is a text."""
+    def mark_saved(
+        self, entry_id: int, path: Path | str, *, sha256: str = "", owner: str | None = None
+    ) -> None:
+        """Its file is completely on disk, or at an address that is a text.
+
+        Args:
+            sha256: As `mark_received`, if that is not recorded yet.
+            owner: Whose lease ends.
+        """
         host = AT_ADDRESS if isinstance(path, str) else self.host
-        self._record(Event.SAVED, entry_id, file_path=str(path), host=host)
+        with self._database.write() as connection:
+            if sha256:
+                self._apply(connection, Event.RECEIVED, entry_id, sha256=sha256)
+            self._apply(connection, Event.SAVED, entry_id, file_path=str(path), host=host)
+            if owner is not None:
+                values = {"entry_id": entry_id, "old_owner": owner}
+                connection.execute(_RELEASE_LEASE, values)
 
     def record_error(self, entry_id: int, reason: str) -> None:
         """The latest problem with it."""
@@ -625,8 +667,20 @@ class Journal(JournalQueries):
     def acquire_lease(self, entry_id: int, owner: str) -> bool:
         """Take the lease if it is free. True if it is the owner's now."""
         with self._database.write() as connection:
-            values = {"entry_id": entry_id, "new_owner": owner, **self._lease_parameters()}
-            return connection.execute(_TAKE_LEASE, values).rowcount == 1
+            return self._take_lease(connection, entry_id, owner)
+
+    def acquire_task(self, task_id: str, base_url: str, key_id: str, owner: str) -> Entry | None:
+        """As `adopt` and `acquire_lease`. The entry, or None if another owner has the lease."""
+        with self._database.write() as connection:
+            number = self._adopted(connection, task_id, base_url, key_id)["id"]
+            row = None
+            if self._take_lease(connection, number, owner):
+                row = _row(connection, number)
+        return None if row is None else Entry.of(row)
+
+    def _take_lease(self, connection: sa.Connection, entry_id: int, owner: str) -> bool:
+        values = {"entry_id": entry_id, "new_owner": owner, **self._lease_parameters()}
+        return connection.execute(_TAKE_LEASE, values).rowcount == 1
 
     def renew_leases(self, owners: Sequence[str]) -> None:
         """Extend all leases of these owners."""

@@ -239,7 +239,10 @@ def lease_parameters(clocks: Clocks, lease: float) -> dict[str, object]:
 
 
 def _is_in(states: frozenset[State]) -> sa.ColumnElement[bool]:
-    return TASKS.c.state.in_([state.value for state in State if state in states])
+    # As literals, not as parameters: SQLAlchemy would build the list anew for each execution.
+    return TASKS.c.state.in_(
+        [sa.literal_column(f"'{state.value}'") for state in State if state in states]
+    )
 
 
 def _statement(transition: Transition) -> sa.Update:

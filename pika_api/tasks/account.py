@@ -96,6 +96,8 @@ class Account:
         self._changed = threading.Condition()
         self._state = AccountState()
         self._baseline: _Reading | None = None
+        #: Where the mark of the baseline begins, and so those that are compared with it.
+        self._mark_start = 0
         #: The last reading, for limits, and when it began.
         self._reading_for_limits: tuple[BalanceReading | None, float] = (None, _NEVER)
         self._next_read = _NEVER
@@ -263,7 +265,10 @@ class Account:
         with self._changed:
             self._next_read = self._clock() + policy.account_interval
             self._unread_since = None
-        mark = self._journal.prices.submit_mark()
+        prices = self._journal.prices
+        if self._baseline is None:
+            self._mark_start = prices.mark_start()
+        mark = prices.submit_mark(self._mark_start)
         # Charges from a moment before may be missing: some gateways write them down in batches.
         complete_until = self._journal.now() - policy.account_settle
         started = self._clock()
@@ -297,7 +302,7 @@ class Account:
 
     def _learn(self, reading: _Reading) -> None:
         """Take the difference to the last reading as the price of the one request in between."""
-        if self._journal.prices.submit_mark() != reading.mark:
+        if self._journal.prices.submit_mark(self._mark_start) != reading.mark:
             self._rebase(None)  # something was sent meanwhile: the counter may have it or not
             return
         baseline = self._baseline

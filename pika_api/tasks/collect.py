@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -59,6 +60,38 @@ class Collected:
     note: str = ""
 
 
+class _Lease:
+    """The lease of one call on one task. Used by one thread at a time.
+
+    Args:
+        owner: Its owner.
+        seconds: How long it lasts without being renewed.
+    """
+
+    def __init__(self, owner: str, seconds: float) -> None:
+        self.owner = owner
+        self._seconds = seconds
+        self._begun: float | None = None
+
+    def begin(self) -> None:
+        """It was acquired now."""
+        self._begun = time.monotonic()
+
+    def end(self) -> None:
+        """It was released."""
+        self._begun = None
+
+    @property
+    def is_held(self) -> bool:
+        """Whether it was acquired, and not released since. It may have lapsed."""
+        return self._begun is not None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it was acquired a moment ago."""
+        return self._begun is not None and time.monotonic() - self._begun < self._seconds / 4
+
+
 class Collector:
     """Downloads the files of finished tasks."""
 
@@ -91,39 +124,41 @@ class Collector:
         delivery: Delivery = PLAIN,
     ) -> Collected:
         """See `Service.collect`."""
-        existing = await self._workers.disk(observer, self._find_file, task_id, delivery, gateway)
+        look = partial(self._look, task_id, delivery, gateway)
+        entry, existing = await self._workers.disk(observer, look)
         if existing is not None:
             return existing
         if gateway not in (None, self._settings.gateway):
             raise messages.other_gateway(task_id, str(gateway), self._settings.base_url)
-        task = await self._finished(task_id, timeout, observer)
-        entry = await self._workers.disk(observer, self._entry, task_id)
-        owner = str(uuid.uuid4())
-        with self._workers.keeper.keeping(owner):
-            while not await self._workers.disk(
-                observer, self._journal.acquire_lease, entry.id, owner
-            ):
+        self._poller.check_gateway(task_id, entry)
+        task = await self._finished(task_id, entry, timeout, observer)
+        lease = _Lease(str(uuid.uuid4()), self._journal.lease)
+        with self._workers.keeper.keeping(lease.owner):
+            acquire = partial(self._acquire, task_id, lease, delivery)
+            while (acquired := await self._workers.write(observer, acquire)) is None:
                 observer.report(
                     Progress(Message("Another download of this file is running"), 100, task_id)
                 )
                 await pause(self._policy.row_check, observer)
-            # The previous holder of the lease may have saved it.
-            find = partial(self._find_file, is_owner=True)
-            existing = await self._workers.disk(observer, find, task_id, delivery)
+            entry, existing = acquired
             if existing is not None:
                 return existing
-            return await self._download_with_retries(entry, task, owner, observer, delivery)
+            return await self._download_with_retries(entry, task, lease, observer, delivery)
 
     async def _finished(
-        self, task_id: str, timeout: float | None, observer: ProgressObserver
+        self,
+        task_id: str,
+        entry: Entry | None,
+        timeout: float | None,
+        observer: ProgressObserver,
     ) -> Task:
-        """The finished task.
+        """The finished task of this gateway.
 
         A task that was finished before stays finished, whatever its feed says now: the link of
         that time may still work.
         """
         try:
-            return await self._poller.wait(task_id, timeout, observer)
+            return await self._poller.wait_for(task_id, entry, timeout, observer)
         except (TaskNotFound, TaskFailed):
             find, gateway = self._journal.find_by_task_id, self._settings.gateway
             entry = await self._workers.disk(observer, find, task_id, gateway)
@@ -132,25 +167,31 @@ class Collector:
             log.info("task %s: no longer in the feed; trying its last link", task_id)
             return Task.finished(task_id, entry.result_url)
 
-    def _entry(self, task_id: str) -> Entry:
-        return self._journal.adopt(task_id, self._settings.base_url, self._settings.key_id)
+    def _acquire(
+        self, task_id: str, lease: _Lease, delivery: Delivery
+    ) -> tuple[Entry, Collected | None] | None:
+        """The entry, and its file if there is one now; None while another worker has the lease."""
+        settings = self._settings
+        entry = self._journal.acquire_task(task_id, settings.base_url, settings.key_id, lease.owner)
+        if entry is None:
+            return None
+        lease.begin()
+        # The previous holder of the lease may have saved it.
+        return entry, self._existing(entry, task_id, delivery, is_owner=True)
 
-    def _find_file(
+    def _look(
         self,
         task_id: str,
         delivery: Delivery,
         gateway: str | None = None,
         *,
-        is_owner: bool = False,
         accept_damaged: bool = False,
-    ) -> Collected | None:
-        """The file of an earlier download, if it is still there.
+    ) -> tuple[Entry | None, Collected | None]:
+        """The entry of a task, and the file of an earlier download, if it is still there.
 
         Args:
             gateway: The gateway of the task. None for the current one, or for another one if only
                 that has saved a task with this id.
-            is_owner: Whether the caller has the lease. Without it, a file that is not recorded at
-                its place is left to the worker that has it, which may be about to move it.
             accept_damaged: Whether to accept one that was damaged after it was saved.
 
         Raises:
@@ -158,9 +199,32 @@ class Collector:
         """
         wanted = gateway or self._settings.gateway
         entry = self._journal.find_by_task_id(task_id, wanted)
-        if entry is None or entry.state not in (State.FINISHED, State.SAVED):
-            return None
+        if entry is None:
+            return None, None
         if entry.gateway != wanted and (gateway is not None or entry.state is not State.SAVED):
+            return entry, None
+        return entry, self._existing(entry, task_id, delivery, accept_damaged=accept_damaged)
+
+    def _existing(
+        self,
+        entry: Entry,
+        task_id: str,
+        delivery: Delivery,
+        *,
+        is_owner: bool = False,
+        accept_damaged: bool = False,
+    ) -> Collected | None:
+        """The file of an entry, if it is still there.
+
+        Args:
+            is_owner: Whether the caller has the lease. Without it, a file that is not recorded at
+                its place is left to the worker that has it, which may be about to move it.
+            accept_damaged: As `_look`.
+
+        Raises:
+            DownloadFailed: As `_look`.
+        """
+        if entry.state not in (State.FINISHED, State.SAVED):
             return None
         first = next(self._candidates(entry), None)
         if first is None:
@@ -202,10 +266,17 @@ class Collector:
                 log.warning("task %s: downloading %s again: %s", task_id, candidate, error)
         return None
 
-    def _keep(self, entry: Entry, task_id: str, path: Path, error: NotMedia) -> DownloadFailed:
+    def _keep(
+        self,
+        entry: Entry,
+        task_id: str,
+        path: Path,
+        error: NotMedia,
+        lease: _Lease | None = None,
+    ) -> DownloadFailed:
         """Record a complete file of which nothing can be read. Returns the error about it."""
         failure = messages.file_unreadable(task_id, path, error)
-        self._record(entry, path, failure.what)
+        self._record(entry, path, failure.what, lease)
         return failure
 
     def _finish(
@@ -217,10 +288,12 @@ class Collector:
         *,
         is_new: bool,
         is_first: bool,
+        lease: _Lease | None = None,
     ) -> Collected:
         """Deliver and record a file that can be read, and return it.
 
         Args:
+            lease: Ends then; None if the caller ends it.
             is_new: Whether it was just received. Then texts may be added.
             is_first: Whether nobody can know its name yet. Then it loses the name with which it
                 was received, if it gets another one.
@@ -235,7 +308,7 @@ class Collector:
         target, note = self._place(path, stem, inspection, delivery)
         notes.append(note)
         problem = messages.odd_file(target, inspection) if inspection.problem else ""
-        self._record(entry, target, problem)
+        self._record(entry, target, problem, lease)
         if is_first and target != path and path.parent == self._output:
             with contextlib.suppress(OSError):  # Windows: a program has it open
                 path.unlink()
@@ -272,13 +345,22 @@ class Collector:
             return path, messages.not_placed(delivery.place.prefix, error, path)
         return target, ""
 
-    def _record(self, entry: Entry, path: Path, problem: str) -> None:
-        """Record a complete file, unless that is recorded already."""
+    def _record(self, entry: Entry, path: Path, problem: str, lease: _Lease | None = None) -> None:
+        """Record a complete file, unless that is recorded already.
+
+        Args:
+            lease: That of a download, which ends; None for an earlier file.
+        """
         known = (entry.state, entry.file_path, entry.last_error, entry.host or self._journal.host)
-        if known != (State.SAVED, str(path), problem, self._journal.host):
+        if known == (State.SAVED, str(path), problem, self._journal.host):
+            return
+        if lease is None:
             self._journal.mark_saved(entry.id, path)
-            if problem:
-                self._journal.record_error(entry.id, problem)
+        else:
+            self._journal.mark_saved(entry.id, path, sha256=entry.sha256, owner=lease.owner)
+            lease.end()
+        if problem:
+            self._journal.record_error(entry.id, problem)
 
     def _candidates(self, entry: Entry) -> Iterator[Path]:
         """Where the file may be, the most likely place first.
@@ -311,7 +393,7 @@ class Collector:
         self,
         entry: Entry,
         task: Task,
-        owner: str,
+        lease: _Lease,
         observer: ProgressObserver,
         delivery: Delivery,
     ) -> Collected:
@@ -325,7 +407,7 @@ class Collector:
             stop = threading.Event()
             try:
                 return await self._workers.media(
-                    observer, self._download, entry, task, owner, delivery, stop
+                    observer, self._download, entry, task, lease, delivery, stop
                 )
             except DownloadFailed as error:
                 log.info("task %s: %s", task.id, error.what)
@@ -334,8 +416,8 @@ class Collector:
                 if error.charge_note:
                     raise  # it is already worded for the user
                 if last and error.retryable:
-                    find = partial(self._find_file, accept_damaged=True)
-                    damaged = await self._workers.disk(observer, find, task.id, delivery)
+                    look = partial(self._look, task.id, delivery, accept_damaged=True)
+                    _, damaged = await self._workers.disk(observer, look)
                     if damaged is not None:
                         return damaged
                 if last or not error.retryable:
@@ -343,10 +425,12 @@ class Collector:
             finally:
                 stop.set()
             await pause(policy.download_pause * 2.0 ** (attempt - 1), observer)
-            task = await self._finished(task.id, policy.relink_timeout, observer)
+            find, gateway = self._journal.find_by_task_id, self._settings.gateway
+            known = await self._workers.disk(observer, find, task.id, gateway)
+            task = await self._finished(task.id, known, policy.relink_timeout, observer)
 
     def _download(
-        self, entry: Entry, task: Task, owner: str, delivery: Delivery, stop: threading.Event
+        self, entry: Entry, task: Task, lease: _Lease, delivery: Delivery, stop: threading.Event
     ) -> Collected:
         """One attempt, in a thread. It holds the lease while it works.
 
@@ -359,19 +443,29 @@ class Collector:
             if stop.is_set():
                 raise DownloadFailed(task.id, Message("The download was stopped."))
 
-        with self._workers.keeper.keeping(owner):
+        with self._workers.keeper.keeping(lease.owner):
             try:
-                if not self._journal.acquire_lease(entry.id, owner):
-                    raise DownloadFailed(task.id, Message("Another process is downloading it now."))
-                return self._save(entry, task, delivery, check)
+                if not lease.is_fresh:  # it may have waited long for its thread
+                    if not self._journal.acquire_lease(entry.id, lease.owner):
+                        what = Message("Another process is downloading it now.")
+                        raise DownloadFailed(task.id, what)
+                    lease.begin()
+                return self._save(entry, task, lease, delivery, check)
             except DownloadFailed as error:
                 self._journal.record_error(entry.id, error.what)
                 raise
             finally:
-                self._journal.release_lease(entry.id, owner)
+                if lease.is_held:
+                    self._journal.release_lease(entry.id, lease.owner)
+                    lease.end()
 
     def _save(
-        self, entry: Entry, task: Task, delivery: Delivery, check: Callable[[], None]
+        self,
+        entry: Entry,
+        task: Task,
+        lease: _Lease,
+        delivery: Delivery,
+        check: Callable[[], None],
     ) -> Collected:
         stem = file_stem(entry.gateway, task.id)
         path = part = self._output / f"{stem}.part"
@@ -398,15 +492,18 @@ class Collector:
             except OSError:
                 files.replace_file(unchecked, part)  # it was decoded: it may be opened again
                 raise
-            self._journal.mark_received(entry.id, digest)
+            if delivery.texts:  # without them, `_record` does it
+                self._journal.mark_received(entry.id, digest)
             is_first = entry.state is not State.SAVED
             # What its row says of an earlier file is old.
             entry = replace(entry, state=State.FINISHED, sha256=digest, result_url=task.result_url)
             if isinstance(result, NotMedia):
-                raise self._keep(entry, task.id, path, result) from result
+                raise self._keep(entry, task.id, path, result, lease) from result
             self._inspections.remember(path, result)
             log.debug("task %s: received as %s", task.id, path)
-            return self._finish(entry, path, result, delivery, is_new=True, is_first=is_first)
+            return self._finish(
+                entry, path, result, delivery, is_new=True, is_first=is_first, lease=lease
+            )
         except OSError as error:
             raise DownloadFailed(
                 task.id,

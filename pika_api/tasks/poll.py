@@ -10,7 +10,7 @@ from typing import Final
 
 from ..errors import FeedError, FeedRefused, JournalError, TaskNotFound, WebPage
 from ..gateway import Client, Status, Task, poll_delay
-from ..journal import Entry, Journal, State
+from ..journal import Entry, Journal, Reading, State
 from ..log import log
 from ..message import Message
 from ..progress import Progress, ProgressObserver, pause
@@ -18,6 +18,11 @@ from ..settings import Settings
 from . import messages
 from .policy import ServicePolicy
 from .workers import Workers
+
+#: Seconds between two records of the progress of one task, at most; of many tasks, each is recorded
+#: in turn, `_RECORDS_PER_SECOND` in all.
+_RECORD_INTERVAL: Final = 15.0
+_RECORDS_PER_SECOND: Final = 4.0
 
 
 class Poller:
@@ -37,6 +42,7 @@ class Poller:
         self._workers = workers
         self._policy = policy
         self._random = random.Random()
+        self._live = 0
 
     async def ask(self, task_id: str, observer: ProgressObserver) -> Task:
         """See `Service.status`."""
@@ -57,9 +63,13 @@ class Poller:
         """
         gateway = self._settings.gateway
         entry = await self._workers.disk(observer, self._journal.find_by_task_id, task_id, gateway)
-        if entry is not None and entry.gateway != gateway:
-            raise messages.other_gateway(task_id, entry.base_url, self._settings.base_url)
+        self.check_gateway(task_id, entry)
         return entry
+
+    def check_gateway(self, task_id: str, entry: Entry | None) -> None:
+        """Raise `OtherGateway` if a task's entry belongs to another gateway."""
+        if entry is not None and entry.gateway != self._settings.gateway:
+            raise messages.other_gateway(task_id, entry.base_url, self._settings.base_url)
 
     async def settle(self, entry_id: int, task_id: str, observer: ProgressObserver) -> Entry:
         """See `Service.settle`."""
@@ -104,38 +114,74 @@ class Poller:
                 return False
             await pause(poll_delay(0.0, 0, 0, self._random), observer)
 
-    async def _read(self, task_id: str, observer: ProgressObserver) -> Task:
-        """Read the feed once and record what it says."""
-        task = await self._workers.read(observer, self._client.feed, task_id)
-        try:
-            await self._workers.disk(observer, self._record, task)
-        except JournalError as error:
-            # The feed can be read again. Only a submit must not continue without the journal.
-            log.warning("task %s: its state is not recorded: %s", task_id, error.what)
+    async def _read(
+        self, task_id: str, observer: ProgressObserver, recorded: _Recorded | None = None
+    ) -> Task:
+        """Read the feed once and record what it says.
+
+        Args:
+            recorded: What is in the journal already; None to record the reading in any case.
+        """
+        return await self._workers.read(
+            observer, self._read_and_record, task_id, recorded or _Recorded()
+        )
+
+    def _read_and_record(self, task_id: str, recorded: _Recorded) -> Task:
+        """In one thread call, so that a cancelled coroutine loses nothing."""
+        task = self._client.feed(task_id)
+        interval = min(self._live / _RECORDS_PER_SECOND, _RECORD_INTERVAL)
+        if not recorded.has(task, interval):
+            try:
+                self._record(task)
+            except JournalError as error:
+                # The feed can be read again. Only a submit must not continue without the journal.
+                log.warning("task %s: its state is not recorded: %s", task_id, error.what)
+            else:
+                recorded.note(task)
         return task
 
     def _record(self, task: Task) -> None:
         """Record a reading. A task that was submitted elsewhere gets its row here."""
         settings = self._settings
-        entry = self._journal.adopt(task.id, settings.base_url, settings.key_id)
         if task.status is Status.FINISHED:
-            self._journal.mark_finished(entry.id, task.result_url)
+            reading = Reading(State.FINISHED, result_url=task.result_url)
         elif task.status is Status.ERROR:
-            self._journal.mark_failed(entry.id, task.error or "The gateway gave no reason.")
+            reading = Reading(State.FAILED, error=task.error or "The gateway gave no reason.")
         else:
-            self._journal.mark_running(entry.id, task.progress)
+            reading = Reading(State.RUNNING, task.progress)
+        self._journal.record_reading(task.id, settings.base_url, settings.key_id, reading)
 
     async def wait(self, task_id: str, timeout: float | None, observer: ProgressObserver) -> Task:
         """See `Service.wait`."""
-        started = time.monotonic()
         entry = await self._own_entry(task_id, observer)
+        return await self.wait_for(task_id, entry, timeout, observer)
+
+    async def wait_for(
+        self, task_id: str, entry: Entry | None, timeout: float | None, observer: ProgressObserver
+    ) -> Task:
+        """As `wait`, for a task of this gateway.
+
+        Args:
+            entry: Its entry; None if it has none yet.
+        """
+        self._live += 1
+        try:
+            return await self._wait(task_id, entry, timeout, observer)
+        finally:
+            self._live -= 1
+
+    async def _wait(
+        self, task_id: str, entry: Entry | None, timeout: float | None, observer: ProgressObserver
+    ) -> Task:
+        started = time.monotonic()
         age_at_start = self._age(entry)
         # Only a task that was just submitted may be unknown to the gateway for its first seconds.
         grace = self._policy.new_task_grace if _is_own(entry) else 0.0
         state = _PollState(age_at_start, grace, address_proven=_is_described(entry))
+        recorded = _Recorded()
         while True:
             state.age = age_at_start + time.monotonic() - started
-            task = await self._read_and_report(task_id, state, observer)
+            task = await self._read_and_report(task_id, state, recorded, observer)
             if task is not None and task.status is Status.FINISHED:
                 return task
             waited = time.monotonic() - started
@@ -144,7 +190,7 @@ class Poller:
                 raise messages.timed_out(task_id, waited, state.last)
             # A task that the gateway does not know yet is polled like a new one.
             age = 0.0 if state.misses else state.age
-            delay = poll_delay(age, state.progress, state.failures, self._random)
+            delay = poll_delay(age, state.progress, state.failures, self._random, live=self._live)
             if timeout is not None:
                 delay = min(delay, timeout - waited)
             await pause(delay, observer)
@@ -154,12 +200,12 @@ class Poller:
         return 0.0 if entry is None else self._journal.age(entry)
 
     async def _read_and_report(
-        self, task_id: str, state: _PollState, observer: ProgressObserver
+        self, task_id: str, state: _PollState, recorded: _Recorded, observer: ProgressObserver
     ) -> Task | None:
         """Read the feed once and report it. None if it could not be read but may be later."""
         policy = self._policy
         try:
-            task = await self._read(task_id, observer)
+            task = await self._read(task_id, observer, recorded)
         except TaskNotFound as error:
             state.record_miss(error.what)
             in_grace = state.grace > 0 and state.age <= state.grace
@@ -193,6 +239,34 @@ class Poller:
             state.unclear_since = None
         observer.report(_progress(task, state.age))
         return task
+
+
+@dataclass
+class _Recorded:
+    """What one waiting call has recorded. Used by one thread at a time.
+
+    Attributes:
+        progress: Per cent; None if nothing was recorded yet.
+        at: When, in `time.monotonic` seconds.
+    """
+
+    progress: int | None = None
+    at: float = 0.0
+
+    def has(self, task: Task, interval: float) -> bool:
+        """Whether a reading need not be recorded: it says what is recorded, or its progress is
+        recorded soon.
+
+        Args:
+            interval: Seconds between two records of the progress.
+        """
+        if self.progress is None or task.status.over:
+            return False
+        return task.progress == self.progress or time.monotonic() - self.at < interval
+
+    def note(self, task: Task) -> None:
+        """A reading was recorded."""
+        self.progress, self.at = task.progress, time.monotonic()
 
 
 @dataclass

@@ -183,7 +183,7 @@ class Submitter:
         while True:
             limits = replace(self._limits, balance=balance)
             try:
-                claim = await self._workers.disk(
+                claim = await self._workers.write(
                     observer, self._journal.claim, intent, owner, limits
                 )
             except BalanceNeeded:
@@ -336,6 +336,8 @@ def _upload_observer(
     payload: Payload, observer: ProgressObserver, cost: str = ""
 ) -> ProgressObserver:
     """An observer that also reports how much of the request has been sent, and what it costs."""
+    if observer is NO_OBSERVER:
+        return observer
     total = len(payload)
     reported = -1
 

@@ -7,7 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable
-from concurrent.futures import Future
+from concurrent.futures import Executor, Future
 from typing import Final, TypeVar
 
 from ..errors import Busy, FeedError
@@ -21,6 +21,8 @@ from .threads import DaemonPool
 _T = TypeVar("_T")
 
 _DISK_THREADS: Final = 4
+#: They wait for the disk together: more of them share one write; see `journal.group`.
+_WRITER_THREADS: Final = 16
 _DISPLAY_THREADS: Final = 2
 
 
@@ -53,6 +55,7 @@ class Workers:
     ) -> None:
         self._network = DaemonPool(max_requests, "pika-network")
         self._disk = DaemonPool(_DISK_THREADS, "pika-disk")
+        self._writers = DaemonPool(_WRITER_THREADS, "pika-writer")
         self._display = DaemonPool(_DISPLAY_THREADS, "pika-display")
         self._submits = _Submits(exit_grace)
         self._rate_limit_pause = rate_limit_pause
@@ -63,6 +66,7 @@ class Workers:
         """Wait for the calls in progress, then end the threads."""
         self._network.shutdown()
         self._disk.shutdown()
+        self._writers.shutdown()
         self._display.shutdown(cancel_futures=True)
         self._submits.close()
         self.keeper.close()
@@ -72,9 +76,11 @@ class Workers:
     ) -> _T:
         """Run a call that sends a paid request, once no back-off is active.
 
-        Once it runs, an interrupt ends the waiting but not the call: its answer must be recorded.
+        It runs before the calls of other kinds that wait for a thread. Once it runs, an interrupt
+        ends the waiting but not the call: its answer must be recorded.
         """
-        return await self._network_call(observer, self._submits.run, call, *args)
+        pool = self._network.first
+        return await self._network_call(pool, observer, self._submits.run, call, *args)
 
     async def read(self, observer: ProgressObserver, call: Callable[..., _T], *args: object) -> _T:
         """Run a call that reads from the gateway, once no back-off is active.
@@ -82,19 +88,17 @@ class Workers:
         An interrupt also ends the call: it closes its connection.
         """
         return await self._cancelled_with_caller(
-            lambda run: self._network_call(observer, run, call, *args)
+            lambda run: self._network_call(self._network, observer, run, call, *args)
         )
 
     async def _network_call(
-        self, observer: ProgressObserver, call: Callable[..., _T], *args: object
+        self, pool: Executor, observer: ProgressObserver, call: Callable[..., _T], *args: object
     ) -> _T:
         while True:
             while (seconds := self.backoff.wait()) > 0:
                 await pause(seconds, observer)
             try:
-                return await run_in_thread(
-                    self._network, observer, self._unless_backing_off, call, *args
-                )
+                return await run_in_thread(pool, observer, self._unless_backing_off, call, *args)
             except _BackoffStarted:
                 continue
 
@@ -136,15 +140,20 @@ class Workers:
     async def media(self, observer: ProgressObserver, call: Callable[..., _T], *args: object) -> _T:
         """Run a call to the media host. The gateway's rate limit does not apply to it.
 
-        An interrupt also ends the call: it closes its connection.
+        It runs after the calls to the gateway that wait for a thread. An interrupt also ends the
+        call: it closes its connection.
         """
         return await self._cancelled_with_caller(
-            lambda run: run_in_thread(self._network, observer, run, call, *args)
+            lambda run: run_in_thread(self._network.last, observer, run, call, *args)
         )
 
     async def disk(self, observer: ProgressObserver, call: Callable[..., _T], *args: object) -> _T:
         """Run a call that reads, writes or encodes."""
         return await run_in_thread(self._disk, observer, call, *args)
+
+    async def write(self, observer: ProgressObserver, call: Callable[..., _T], *args: object) -> _T:
+        """Run a call that waits for the journal to be written, and does little else."""
+        return await run_in_thread(self._writers, observer, call, *args)
 
     async def display(self, call: Callable[..., _T], *args: object) -> _T:
         """Run a call whose result is only displayed. It never delays work on paid tasks."""

@@ -155,9 +155,18 @@ def test_every_benchmark_runs(shared: Environment) -> None:
         "requests for a task of 10 min",
         "5 MB video, growth",
         "5 MB video, sent",
+        "3 live tasks of 0.2 s against a bare aiohttp loop: wall",
+        "3 live tasks of 0.2 s against a bare aiohttp loop: processor",
         "import of the pack",
     ):
         assert any(row.startswith(start) for row in rows), start
+
+
+def test_operations_on_a_large_journal_are_measured(shared: Environment) -> None:
+    """`bench --rows` has a row for each operation."""
+    rows = run(shared, "bench", "--rows", "200", "--smoke").splitlines()[2:]
+    assert len(rows) > 15
+    assert all(row.rstrip(" |").endswith("ms") for row in rows)
 
 
 def test_limits_of_the_machine_are_measured(shared: Environment) -> None:

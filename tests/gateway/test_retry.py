@@ -243,3 +243,18 @@ def test_date_to_retry_at_is_by_the_gateways_clock(wrong: float) -> None:
     assert parse_retry_after("30", sent + wrong, date) == 30.0
     for unreadable in (None, "", "soon", "Thu, 99 Foo 2026"):
         assert parse_retry_after(header, sent, unreadable) == 30.0
+
+
+@pytest.mark.parametrize(("progress", "age"), [(0, 20.0), (10, 10.0), (50, 15.0), (98, 30.0)])
+def test_many_live_tasks_are_asked_less_often(progress: int, age: float) -> None:
+    """Up to a hundred as one alone. Of more, each is asked less often where its end is far away,
+    and hardly less often where it is near, so that the end is noticed within 3 seconds."""
+    delays = [
+        poll_delay(age, progress, 0, Middle(), live=live)
+        for live in (1, 100, 200, 500, 2000, 10**6)
+    ]
+    assert delays[0] == delays[1]
+    assert delays == sorted(delays)
+    assert delays[-1] <= 60.0
+    if progress in (0, 98):
+        assert delays[-1] <= 3.2

@@ -194,7 +194,12 @@ def test_upgraded_and_new_journals_have_the_same_schema(old: Path, tmp_path: Pat
         assert indexes_of(path) == {
             ("ix_pika_tasks_changed_at", 0),
             ("ix_pika_tasks_created_at", 0),
+            ("ix_pika_tasks_errors", 0),
             ("ix_pika_tasks_fingerprint", 0),
+            ("ix_pika_tasks_forgotten", 0),
+            ("ix_pika_tasks_listed", 0),
+            ("ix_pika_tasks_owner", 0),
+            ("ix_pika_tasks_released", 0),
             ("ix_pika_tasks_revision", 0),
             ("ix_pika_tasks_task_id", 0),
             (

@@ -51,6 +51,25 @@ def all_waits(harness: ServiceHarness, task_ids: list[str], reports: list[Progre
     return run(together())
 
 
+def test_reading_that_says_nothing_new_is_not_recorded(harness: ServiceHarness) -> None:
+    """A task is recorded as running once, and again when its progress changes. Its row does not
+    change with every reading of the feed."""
+    harness.gateway.fault("task", no_progress=True, seconds=4.0)
+    task_id = harness.submit()
+    revisions = []
+
+    def note(_progress: Progress) -> None:
+        (entry,) = harness.journal.entries()
+        revisions.append((entry.state, entry.revision))
+
+    run(harness.service.wait(task_id, observer=ProgressObserver(report=note)))
+    running = {revision for state, revision in revisions if state is State.RUNNING}
+    assert len(running) == 1
+    assert len(feeds(harness, task_id)) > 2
+    (entry,) = harness.journal.entries()
+    assert entry.state is State.FINISHED
+
+
 def test_new_task_may_be_unknown_at_first(harness: ServiceHarness) -> None:
     """Unknown to the feed, without its video, with an unknown status: the waiting continues."""
     harness.gateway.fault("task", hide_for=1.2)

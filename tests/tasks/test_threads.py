@@ -62,6 +62,26 @@ def test_shutdown_waits_for_running_calls_and_cancels_queued_ones() -> None:
         pool.submit(work)
 
 
+def test_submits_come_first_and_media_last() -> None:
+    """Of the calls that wait for a thread; each kind in its own order."""
+    pool, release, order = DaemonPool(1, "test"), threading.Event(), list[str]()
+    pool.submit(release.wait, 60)
+    futures = []
+    for number in range(2):
+        futures.append(pool.last.submit(order.append, f"media {number}"))
+        futures.append(pool.submit(order.append, f"feed {number}"))
+        futures.append(pool.first.submit(order.append, f"submit {number}"))
+    release.set()
+    for future in futures:
+        future.result(10)
+    assert order == [
+        f"{kind} {number}" for kind in ("submit", "feed", "media") for number in (0, 1)
+    ]
+    pool.shutdown()
+    with pytest.raises(RuntimeError, match="closed"):
+        pool.first.submit(order.append, "")
+
+
 def test_running_call_does_not_keep_the_process_alive() -> None:
     """A `ThreadPoolExecutor` would be waited for."""
     script = (

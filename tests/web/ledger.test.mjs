@@ -108,6 +108,30 @@ test("the list of a filter is read in parts, and its beginning again after a cha
   assert.ok(changes > 4);
 });
 
+test("a search goes on where the server stopped, also after a page with nothing", async () => {
+  const host = manual();
+  const pages = [
+    { tasks: [task(90)], more: true, before: 80 },
+    { tasks: [], more: true, before: 40 },
+    { tasks: [task(7)], more: false, before: null },
+  ];
+  const asked = [];
+  const read = async (query, limit, before) => {
+    asked.push(before);
+    return pages[asked.length - 1];
+  };
+  const list = new FilteredTasks(host, read, () => {});
+  list.set("search=lighthouse");
+  await host.pass(0);
+  assert.deepEqual([list.more, list.count], [true, 1]);
+  await list.readMore();
+  await list.readMore();
+  assert.deepEqual(asked, [undefined, 80, 40]);
+  assert.deepEqual([list.list.map(({ number }) => number), list.more, list.count], [[90, 7], false, 2]);
+  await list.readMore();
+  assert.equal(asked.length, 3);
+});
+
 test("an answer to an earlier filter is not shown, and an error is told and gone with the next answer", async () => {
   const host = manual();
   const answers = [];

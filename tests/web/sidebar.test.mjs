@@ -8,7 +8,7 @@ import { app, json, load, settings, speak, task, withAnswer } from "./host.mjs";
 const { loadStrings, t } = await load("i18n.mjs");
 await loadStrings();
 speak("en");
-const { bannerText, blankKind, countText, fillSidebar } = await load("sidebar.mjs");
+const { bannerText, blankKind, countText, fillSidebar, withSearch } = await load("sidebar.mjs");
 const { saveSettings } = await load("settings_store.mjs");
 const { tasks } = await load("task_store.mjs");
 const { statusText } = await load("choose_task.mjs");
@@ -181,4 +181,15 @@ test("the banner with its button is not built again while its text stays", async
     again.click();
     await until(() => banner.textContent === "", "the end of the error");
   });
+});
+
+test("a journal that is not known to its end says so in the count, and the server counts up to a limit", () => {
+  assert.equal(countText(2000, 2000, false), "2000+");
+  assert.match(countText(3, 2000, false), /3.*2000\+/);
+  assert.match(countText(10_000, 20_000), /10000\+.*20000/);
+});
+
+test("a search is a part of the query of the filter", () => {
+  assert.equal(withSearch("", "a & b"), "search=a+%26+b");
+  assert.equal(withSearch("state=saved", "x"), "state=saved&search=x");
 });

@@ -111,6 +111,38 @@ test("older pages follow until all tasks are known, and the first page is there 
   assert.equal(seen[0], 2);
 });
 
+test("of a long journal the newest pages are read, what is under way, and more where it is scrolled to", async () => {
+  const all = Array.from({ length: 12 }, (_, index) => task(index + 1));
+  all[0] = task(1, { state: "running" });
+  const { host, server, store } = set(...all);
+  server.pageSize = 2;
+  server.readFiltered = async (query) => {
+    server.calls.push(query);
+    return { tasks: [server.journal.get(1)], cursor: 0, more: false };
+  };
+  store.watch(() => {});
+  await host.pass(0);
+  const underWay = "state=intended,sent,submitted,running";
+  assert.deepEqual(server.calls.slice(0, 5), ["page Infinity", "page 11", "page 9", "page 7", underWay]);
+  const shown = () => store.shown.map(({ number }) => number);
+  assert.deepEqual(shown(), [12, 11, 10, 9, 8, 7, 6, 5]);
+  assert.deepEqual([store.complete, store.task(1).state], [false, "running"]);
+  server.set(task(2, { error: "an older one changes" }), task(13));
+  await host.pass(INTERVAL_UNDER_WAY);
+  assert.deepEqual(shown(), [13, 12, 11, 10, 9, 8, 7, 6, 5], "there is no gap in what is shown");
+  await Promise.all([store.readOlder(), store.readOlder()]);
+  assert.deepEqual(shown(), [13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3]);
+  server.down = new Error("down");
+  await store.readOlder();
+  assert.equal(store.error, server.down);
+  server.down = null;
+  await store.readOlder();
+  assert.deepEqual([shown().at(-1), store.complete], [1, true]);
+  const { length } = server.calls;
+  await store.readOlder();
+  assert.equal(server.calls.length, length);
+});
+
 test("a change while older pages are read is not missed", async () => {
   const { host, server, store } = set(...[1, 2, 3, 4].map((number) => task(number)));
   server.pageSize = 2;

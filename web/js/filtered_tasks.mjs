@@ -39,7 +39,10 @@ export class FilteredTasks {
   #onChange;
   #pageSize;
   #query = "";
-  #more = false;
+  /** Whether there are, or may be, further matching tasks. */
+  more = false;
+  /** Where the next page begins. */
+  #before = 0;
   #isReadingMore = false;
   /** Answers to an earlier query do not count. */
   #epoch = 0;
@@ -73,7 +76,7 @@ export class FilteredTasks {
     this.#query = query;
     this.#epoch += 1;
     Object.assign(this, { list: [], count: 0, ready: false, error: null });
-    this.#more = this.#isReadingMore = false;
+    this.more = this.#isReadingMore = false;
     this.#onChange();
     if (query) this.refresh();
   }
@@ -92,26 +95,33 @@ export class FilteredTasks {
     this.#next = this.#host.now() + BETWEEN_REFRESHES_MS;
     const limit = Math.min(Math.max(this.list.length, this.#pageSize), MAX_PAGE_SIZE);
     await this.#readPage(limit, undefined, (page) => {
-      const last = page.tasks.at(-1);
-      const older = page.more && last ? this.list.filter(({ number }) => number < last.number) : [];
+      const before = nextOf(page);
+      const older = before === null ? [] : this.list.filter(({ number }) => number < before);
       this.list = [...page.tasks, ...older];
       this.count = page.count ?? this.list.length;
-      if (!older.length) this.#more = page.more;
+      if (!older.length) this.#continueAt(before);
       this.ready = true;
     });
   }
 
   /** Reads the next part, where there is one. */
   async readMore() {
-    const last = this.list.at(-1);
-    if (!last || !this.#more || this.#isReadingMore) return;
+    if (!this.more || this.#isReadingMore) return;
     this.#isReadingMore = true;
-    await this.#readPage(this.#pageSize, last.number, (page) => {
+    await this.#readPage(this.#pageSize, this.#before, (page) => {
       const end = this.list.at(-1)?.number ?? Infinity;
+      const isCounted = this.count > this.list.length;
       this.list = [...this.list, ...page.tasks.filter(({ number }) => number < end)];
-      this.#more = page.more;
+      if (!isCounted) this.count = this.list.length;
+      this.#continueAt(nextOf(page));
       this.#isReadingMore = false;
     });
+  }
+
+  /** @param {number | null} before where the next page begins; null for none */
+  #continueAt(before) {
+    this.more = before !== null;
+    this.#before = before ?? 0;
   }
 
   /**
@@ -134,4 +144,13 @@ export class FilteredTasks {
     }
     this.#onChange();
   }
+}
+
+/**
+ * Where the next page begins; null where there is none. A server that was not restarted after an update
+ * does not say it.
+ * @param {TaskPage} page
+ */
+function nextOf({ tasks, more, before }) {
+  return more ? (before ?? tasks.at(-1)?.number ?? null) : null;
 }

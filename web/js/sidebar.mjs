@@ -20,6 +20,10 @@ import { tasks } from "./task_store.mjs";
 import { matching } from "./task_words.mjs";
 import { TotalsView } from "./totals.mjs";
 
+/** The server counts up to this number. */
+const MAX_COUNT = 10_000;
+/** The server searches once nothing was typed for so long. */
+const AFTER_TYPING_MS = 250;
 const UPDATE_AGES_EVERY_MS = 20_000;
 /** Rows below the visible part of the list, before further ones are read. */
 const ROWS_AHEAD = 10;
@@ -75,12 +79,14 @@ export function fillSidebar(container) {
       filtered.changed();
       totals.changed();
     }
-    const matches = matching(filtered.isOn ? filtered.list.map(known) : tasks.list, search.value);
+    const some = filtered.isOn ? filtered.list.map(known) : tasks.shown;
+    const matches = searchesServer() ? some : matching(some, search.value);
     list.show(matches);
     list.root.hidden = !matches.length;
     top.hidden = tools.hidden = !tasks.list.length;
-    const found = filtered.isOn && !search.value.trim() ? filtered.count : matches.length;
-    count.textContent = countText(found, tasks.list.length);
+    const isCounted = filtered.isOn && (searchesServer() || !search.value.trim());
+    const found = isCounted ? filtered.count : matches.length;
+    count.textContent = countText(found, tasks.shown.length, tasks.complete);
     showBanner(banner);
     readAhead();
     // Built again only for another kind: a button in it may have the focus.
@@ -96,7 +102,16 @@ export function fillSidebar(container) {
 
   function applyFilters() {
     list.scrollToTop();
-    filtered.set(filters.query());
+    filtered.set(query());
+  }
+
+  /** Whether the server searches: the page does not have all tasks. */
+  function searchesServer() {
+    return !tasks.complete && search.value.trim() !== "";
+  }
+
+  function query() {
+    return searchesServer() ? withSearch(filters.query(), search.value.trim()) : filters.query();
   }
 
   /** Reads further tasks of the filter where the end of the list is near, or the search looks for more. */
@@ -104,12 +119,17 @@ export function fillSidebar(container) {
     const { scrollTop, clientHeight, scrollHeight } = list.root;
     const isNearEnd = scrollTop + clientHeight + ROWS_AHEAD * ROW_HEIGHT > scrollHeight;
     if (filtered.isOn && (isNearEnd || search.value.trim())) filtered.readMore();
+    else if (isNearEnd && !filtered.isOn) tasks.readOlder();
   }
 
   list.root.addEventListener("scroll", readAhead);
+  /** @type {unknown} */
+  let typing;
   search.oninput = () => {
     list.scrollToTop();
-    show();
+    browser.clearTimer(typing);
+    if (tasks.complete) show();
+    else typing = browser.setTimer(() => filtered.set(query()), AFTER_TYPING_MS);
   };
   search.onkeydown = (event) => {
     if (event.key !== "ArrowDown") return;
@@ -120,7 +140,7 @@ export function fillSidebar(container) {
   const stopBalance = balances.open(() => showBalance(balance, balances.answer));
   const timer = setInterval(() => {
     list.updateAges();
-    filtered.set(filters.query()); // "today" is another day after midnight
+    filtered.set(query()); // "today" is another day after midnight
   }, UPDATE_AGES_EVERY_MS);
   show();
   watchSettings(page, (settings) => {
@@ -141,17 +161,32 @@ export function fillSidebar(container) {
     stopBalance();
     totals.close();
     clearInterval(timer);
+    browser.clearTimer(typing);
     page.remove();
   };
 }
 
 /**
  * @param {number} matches of the search
- * @param {number} all
+ * @param {number} all those that are known
+ * @param {boolean} [complete] whether there are no others
  */
-export function countText(matches, all) {
+export function countText(matches, all, complete = true) {
   if (!all) return "";
-  return matches === all ? String(all) : t("tasks.found", { found: matches, all });
+  const total = complete ? String(all) : `${all}+`;
+  if (matches === all) return total;
+  return t("tasks.found", { found: matches < MAX_COUNT ? matches : `${MAX_COUNT}+`, all: total });
+}
+
+/**
+ * The query of a filter with a search.
+ * @param {string} query
+ * @param {string} words
+ */
+export function withSearch(query, words) {
+  const parameters = new URLSearchParams(query);
+  parameters.set("search", words);
+  return parameters.toString();
 }
 
 /**
@@ -217,12 +252,12 @@ function known(task) {
 
 /**
  * Why the list of a filter is empty.
- * @param {Pick<FilteredTasks, "error" | "ready">} filtered
+ * @param {Pick<FilteredTasks, "error" | "ready"> & { more?: boolean }} filtered
  * @returns {BlankKind}
  */
-export function filteredBlankKind({ error, ready }) {
+export function filteredBlankKind({ error, ready, more = false }) {
   if (error) return "unfiltered";
-  return ready ? "unmatched" : "loading";
+  return ready && !more ? "unmatched" : "loading";
 }
 
 /**

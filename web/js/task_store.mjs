@@ -4,7 +4,7 @@
 
 /** @import { PollingHost } from "./polling.mjs" */
 /** @import { TaskAction } from "./task_requests.mjs" */
-/** @import { KnownTask } from "./types.mjs" */
+/** @import { KnownTask, TaskPage } from "./types.mjs" */
 
 import { asError } from "./errors.mjs";
 import { watchRuns } from "./host.mjs";
@@ -14,6 +14,10 @@ import { TaskCache } from "./task_cache.mjs";
 import * as requests from "./task_requests.mjs";
 import { isAtGateway, isUnderWay } from "./task_states.mjs";
 
+/** How many pages are read at the beginning: a journal may have a million tasks. */
+const MOST_PAGES = 4;
+const UNDER_WAY = "state=intended,sent,submitted,running";
+const MOST_UNDER_WAY = 1000;
 const INTERVAL_MS = 10_000;
 const INTERVAL_UNDER_WAY_MS = 1500;
 
@@ -36,14 +40,21 @@ export class TaskStore {
   #polling;
   #cache = new TaskCache();
   #refreshes = new RefreshSchedule();
-  /** @type {number | null} null until all tasks were read */
+  /** @type {number | null} null until the newest tasks were read */
   #cursor = null;
+  /** All tasks from this number on are known; 0 where all of the journal are. */
+  #oldest = 0;
+  #isReadingOlder = false;
+  /** @type {readonly KnownTask[]} */
+  #shown = [];
+  /** @type {readonly KnownTask[] | null} the list that `#shown` is a part of */
+  #shownOf = null;
   /** @type {Set<() => void>} */
   #listeners = new Set();
 
   /**
    * @param {PollingHost} host
-   * @param {Pick<typeof import("./task_requests.mjs"), "readPage" | "readChanges" | "refresh" | "act">} requests
+   * @param {Pick<typeof import("./task_requests.mjs"), "readPage" | "readFiltered" | "readChanges" | "refresh" | "act">} requests
    */
   constructor(host, requests) {
     this.#host = host;
@@ -70,6 +81,36 @@ export class TaskStore {
    */
   get list() {
     return this.#cache.list;
+  }
+
+  /** Whether all tasks of the journal are known. */
+  get complete() {
+    return this.#oldest === 0;
+  }
+
+  /**
+   * The newest tasks without a gap, the newest first.
+   * @returns {readonly KnownTask[]}
+   */
+  get shown() {
+    if (this.#shownOf !== this.list) {
+      this.#shownOf = this.list;
+      this.#shown = this.complete ? this.list : this.list.filter(({ number }) => number >= this.#oldest);
+    }
+    return this.#shown;
+  }
+
+  /** Reads the next older tasks, where there are some. */
+  async readOlder() {
+    if (this.complete || this.#isReadingOlder) return;
+    this.#isReadingOlder = true;
+    try {
+      this.#putPage(await this.#requests.readPage(this.#oldest));
+    } catch (error) {
+      this.error = asError(error);
+    }
+    this.#isReadingOlder = false;
+    this.#notify();
   }
 
   /** @param {number} number */
@@ -104,7 +145,7 @@ export class TaskStore {
   /** @returns {Promise<number>} milliseconds until the next poll */
   async #poll() {
     try {
-      await (this.#cursor === null ? this.#readAll() : this.#readChanges(this.#cursor));
+      await (this.#cursor === null ? this.#readNewest() : this.#readChanges(this.#cursor));
       this.error = null;
       await this.#askGateway();
     } catch (error) {
@@ -114,19 +155,30 @@ export class TaskStore {
     return !this.error && this.list.some(isUnderWay) ? INTERVAL_UNDER_WAY_MS : INTERVAL_MS;
   }
 
-  async #readAll() {
+  async #readNewest() {
     let page = await this.#requests.readPage();
     // A change during the reading of the older pages comes after this cursor.
     const { cursor } = page;
-    this.#put(page.tasks);
+    this.#putPage(page);
     this.ready = true;
     this.#notify();
-    for (let last = page.tasks.at(-1); page.more && last; last = page.tasks.at(-1)) {
+    for (let pages = 1; page.more && page.tasks.length && pages < MOST_PAGES; pages += 1) {
       if (!this.#listeners.size) return;
-      page = await this.#requests.readPage(last.number);
-      this.#put(page.tasks);
+      page = await this.#requests.readPage(this.#oldest);
+      this.#putPage(page);
+    }
+    if (!this.complete) {
+      const { tasks: underWay } = await this.#requests.readFiltered(UNDER_WAY, MOST_UNDER_WAY);
+      this.#put(underWay);
     }
     this.#cursor = cursor;
+  }
+
+  /** @param {TaskPage} page the one after the tasks that are known */
+  #putPage({ tasks: older, more }) {
+    this.#put(older);
+    this.#oldest = (more && older.at(-1)?.number) || 0;
+    this.#shownOf = null;
   }
 
   /** @param {number} cursor */

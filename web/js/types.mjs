@@ -72,7 +72,8 @@
  * @typedef {object} TaskPage
  * @property {Task[]} tasks
  * @property {number} cursor what to ask with for the changes from now on
- * @property {boolean} more whether there are further tasks
+ * @property {boolean} more whether there are, or may be, further tasks
+ * @property {number | null} [before] where the next page begins; not in the changes
  * @property {number} [count] how many tasks match; only in the first page of a filter
  */
 
