@@ -39,10 +39,16 @@ _LOOK_AGAIN: Final = 0.02
 
 
 class FileId(NamedTuple):
-    """What identifies a file on this computer, whatever its name."""
+    """What identifies a file on this computer, whatever its name.
+
+    Attributes:
+        generation: How many files were created at its path before. A new file may get the number of
+            one that was deleted, once nobody has that open any more.
+    """
 
     device: int
     inode: int
+    generation: int = 0
 
 
 class _Content(NamedTuple):
@@ -63,6 +69,7 @@ class JournalFile:
         self.path = path
         self._lock = threading.Lock()
         self._file: FileId | None = None
+        self._generation = 0
         self._content = _Content(0, 0)
         self._opened_companions: Mapping[str, FileId] = {}
         self._damaged: FileId | None = None
@@ -81,6 +88,7 @@ class JournalFile:
                 self._make_folder()
             if current is None:
                 self._set_aside(companions)  # of a file that is gone
+                self._generation += 1
                 files.make_private_file(self.path)
                 if self._file is not None:
                     log.warning("journal: %s was deleted; a new one is begun", self.path)
@@ -265,7 +273,7 @@ class JournalFile:
         except FileNotFoundError:
             return None
         content = _Content(status.st_size, status.st_mtime_ns)
-        return FileId(status.st_dev, status.st_ino), content
+        return FileId(status.st_dev, status.st_ino, self._generation), content
 
 
 def _unused_name(path: Path) -> Path:
