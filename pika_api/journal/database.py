@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import ipaddress
 import sqlite3
@@ -247,7 +248,12 @@ class Database:
                 return
             self._engine.dispose()  # the idle connections to an earlier file
             self._ready = None
-            self._prepare()
+            for _ in range(_MAX_REPLACEMENTS):
+                # As in `_begin`: the file was replaced at each of SQLAlchemy's own attempts.
+                with contextlib.suppress(InvalidRequestError):
+                    self._prepare()
+                    return
+            raise self._always_replaced()
 
     def _is_ready(self) -> bool:
         if self._ready is None or self._journal_file is None:
