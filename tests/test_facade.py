@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import pika_api
 from pika_api import AsyncPika, Pika, errors
 from pika_api.batch import BatchStopped
 from pika_api.errors import InvalidInput, PikaError, SubmitUnknown
+from pika_api.journal import Journal
 from pika_api.message import Message
-from pika_api.settings import Settings
+from pika_api.settings import Settings, pack_folder, register_home, sqlite_url
 from simulator import Simulator
-from support.api import KEY, ask
+from support.api import KEY, ask, intent
 
 
 @pytest.fixture
@@ -113,3 +115,25 @@ def test_pickle_of_the_settings_has_no_key() -> None:
     assert (back.api_key, back.base_url) == ("", "https://a.example")
     assert copy.copy(settings) is settings
     assert copy.deepcopy([settings])[0].api_key == KEY
+
+
+def test_result_of_an_earlier_task(environ: Any, tmp_path: Path) -> None:
+    """By its id, in another client."""
+    with Pika(tmp_path / "out", environ=environ) as pika:
+        task_id = pika.submit("A red fox").task_id
+    with Pika(tmp_path / "out", environ=environ) as pika:
+        assert pika.result(task_id).path.is_file()
+
+
+def test_unclear_folder_is_an_error(quick: Simulator, tmp_path: Path) -> None:
+    """The journal of another folder may have the task already: the program must name one."""
+    first, second = tmp_path / "a", tmp_path / "b"
+    environ = {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    for home in (first, second):
+        with closing(Journal(sqlite_url(home))) as journal:
+            entry = journal.claim(intent(), "me").entry
+            assert journal.mark_sent(entry.id, "me")
+            journal.record_task(entry, "t")
+        register_home(home, environ, pack_folder())
+    with pytest.raises(InvalidInput, match="Name the folder with `home`"):
+        Pika(environ=environ)

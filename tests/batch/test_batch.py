@@ -296,3 +296,46 @@ def test_command_says_what_has_become_of_the_rows(tmp_path: Path) -> None:
         assert [json.loads(line)["state"] for line in target.read_text("utf-8").splitlines()] == [
             "unknown"
         ]
+
+
+def test_table_without_rows_is_an_error(harness: ServiceHarness, tmp_path: Path) -> None:
+    """Only the names of the columns: nothing is sent, and no result is written."""
+    path = tmp_path / "in.csv"
+    path.write_text("prompt_text,seed\n", "utf-8")
+    with pytest.raises(InvalidInput, match="no rows"):
+        run_batch(harness, path)
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_error_lists_the_first_of_many_faulty_rows(harness: ServiceHarness, tmp_path: Path) -> None:
+    """Ten thousand faulty rows are not ten thousand lines."""
+    source = table(tmp_path, *({"prompt_text": "a", "seed": "x"} for _ in range(25)))
+    with pytest.raises(InvalidInput, match="and 5 more") as caught:
+        run_batch(harness, source)
+    assert str(caught.value).count("Row ") == 20
+
+
+def test_file_that_is_no_picture_refuses_its_row(harness: ServiceHarness, tmp_path: Path) -> None:
+    """It is read only when its row is sent. The other rows go on, also one with a URL."""
+    (tmp_path / "p.png").write_bytes(b"no picture")
+    rows = [{"prompt_text": "A", "image": "p.png"},
+            {"prompt_text": "B", "image": "https://a.example/p.png"}]  # fmt: skip
+    source = table(tmp_path, *rows)
+    assert run_batch(harness, source).states == {"refused": 1, "saved": 1}
+    assert "p.png" in str(result(source)[0]["error"])
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a fault"), OSError("no space left")])
+def test_unexpected_error_stops_the_batch(
+    harness: ServiceHarness, tmp_path: Path, error: Exception
+) -> None:
+    """A row never vanishes without a word."""
+
+    class Broken(ServiceWorker):
+        async def run(self, row: dict[str, Any]) -> Any:
+            raise error
+
+    source = table(tmp_path, *prompts(2))
+    worker = Broken(harness.service, tmp_path)
+    with pytest.raises(BatchStopped, match=str(error)):
+        run(Batch(worker, source, tmp_path / "out.jsonl").run())

@@ -81,3 +81,19 @@ def test_failed_write_leaves_the_earlier_file(tmp_path: Path) -> None:
         write_rows(path, ["a"], [{"a": 2}, None])  # type: ignore[list-item]
     assert json.loads(path.read_text("utf-8")) == {"a": 1}
     assert [each.name for each in tmp_path.iterdir()] == ["a.jsonl"]
+
+
+def test_parquet_that_is_damaged_is_an_error(tmp_path: Path) -> None:
+    """Also where pyarrow is missing, which is an error of its own."""
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"PAR1 is not all of it")
+    with pytest.raises(InvalidInput, match=r"a\.parquet"):
+        list(read_rows(path))
+
+
+def test_values_that_csv_does_not_have_are_json(tmp_path: Path) -> None:
+    """A list or an object of JSON Lines. Blank lines of that format mean nothing."""
+    source, target = tmp_path / "a.jsonl", tmp_path / "a.csv"
+    source.write_text('{"a": [1, "二"]}\n\n{"a": {"b": null}}\n', "utf-8")
+    write_rows(target, ["a"], read_rows(source))
+    assert [row["a"] for row in read_rows(target)] == ['[1, "二"]', '{"b": null}']

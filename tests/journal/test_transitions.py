@@ -136,6 +136,8 @@ def test_call_changes_exactly_what_the_table_says(
         columns = COLUMNS[name]
         if (name, STATES[number]) == ("finished", State.SAVED):
             columns = {"result_url": "new"}
+        if name == "saved":
+            columns = columns | {"host": journal.host}
         expected = {"state": target, "changed_at": NOW, "revision": before["revision"] + 1}
         expected |= columns | ({"claim": None} if name in RELEASING else {})
         times = {id(NOW): clock.now, id(LEASED): clock.now + LEASE}

@@ -242,7 +242,8 @@ def test_file_that_is_replaced_during_the_commit_of_the_id(
     case: ServiceHarness, damage: Damage
 ) -> None:
     """The id went into a file that nobody finds again. It is recorded once more, in the new one."""
-    journal = Journal(sqlite_url(case.home), lease=0.5)
+    # A long lease is not renewed meanwhile: the renewal and the id could be one transaction.
+    journal = Journal(sqlite_url(case.home), lease=600.0)
     service = case.another(journal=journal)
     journal.entries()
     awaited = threading.Event()
