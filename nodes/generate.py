@@ -287,11 +287,8 @@ async def submit(
 
 def _output(task_id: object, outcome: Outcome, composed: Composed) -> io.NodeOutput:
     # The same keys for every item of a list: ComfyUI merges them by the keys of the first.
-    ui = {
-        "text": [progress.node_text(say(outcome.text))],
-        "images": list(composed.previews),
-        progress.TASKS: [task_id] if isinstance(task_id, str) else [],
-    }
+    task_ids = [task_id] if isinstance(task_id, str) else []
+    ui = progress.text_output(say(outcome.text), *task_ids) | {"images": list(composed.previews)}
     return io.NodeOutput(task_id, ui=ui)
 
 

@@ -56,6 +56,14 @@ def node_text(text: str) -> str:
     return text if len(text) <= _MAX_NODE_TEXT else text[: _MAX_NODE_TEXT - 1] + "…"
 
 
+def text_output(text: str, *task_ids: str) -> dict[str, Any]:
+    """The part of a node's ``ui`` output with its text, and the ids of the tasks it is about.
+
+    No other code puts a text into an output.
+    """
+    return {"text": [node_text(text)], TASKS: list(task_ids)}
+
+
 def send_node_text(text: str, node_id: str) -> None:
     """Display a text on a node, in the editors of all connected clients.
 

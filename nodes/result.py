@@ -108,7 +108,7 @@ class PikaStatus(io.ComfyNode):
             task.progress,
             task.result_url,
             json.dumps(task.response),
-            ui={"text": [progress.node_text(text)], progress.TASKS: [task_id]},
+            ui=progress.text_output(text, task_id),
         )
 
 
@@ -318,8 +318,7 @@ def _display(
     return {
         "images": images,
         "animated": (is_video,),
-        "text": [progress.node_text(text)],
-        progress.TASKS: [task_id],
+        **progress.text_output(text, task_id),
     }
 
 

@@ -273,4 +273,5 @@ async def _run(
         text = Message.joined(" · ", sent.text, *result.facts(collected), note)
         outcome = Outcome(Ending.DONE, text, Message.joined(" · ", sent.words, note), sent.name)
         display.finish(outcome)
-    return io.NodeOutput(result.video_of(collected), ui={"text": [say(text)]})
+    ui = progress.text_output(say(text), submitted.task_id)
+    return io.NodeOutput(result.video_of(collected), ui=ui)

@@ -158,6 +158,9 @@ def test_a_workflow_of_the_time_runs(comfy: Comfy, gateway: Simulator, name: str
     assert (body.pop("image", None) is not None) == (name != "text_to_video")
     assert body == BODIES[name]
     (text,) = texts(run)
+    assert [output["pika_tasks"] for output in run.outputs.values() if "text" in output] == [
+        gateway.charged[-1:]
+    ]
     assert ("the gateway chooses resolution" in text) == (name != "pikaffects")
 
     again = workflow(name)
