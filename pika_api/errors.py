@@ -12,11 +12,12 @@ PikaError                    base class; its text is shown to the user at the no
 │   │   ├── Busy             429, or the gateway's own word for it: the submit may be sent again
 │   │   └── Refused          any other rejection
 │   ├── SubmitUnknown        a submit that may have created a task: never resent automatically
-│   ├── FeedError            the feed could not be read this time
-│   │   ├── FeedRefused      the feed rejects the key or the address
-│   │   └── WebPage          a web page instead of the feed
-│   └── AccountError         the balance could not be read this time
-│       └── AccountNotOffered    the gateway reports no balance
+│   └── ReadError            something could not be read this time
+│       ├── FeedError        the feed
+│       │   ├── FeedRefused  the feed rejects the key or the address
+│       │   └── WebPage      a web page instead of the feed
+│       └── AccountError     the balance
+│           └── AccountNotOffered    the gateway reports no balance
 └── TaskError                about one task, which stays in the journal
     ├── TaskFailed           the gateway ended the task with an error
     ├── TaskUnclear          the feed reports an error in words that are not known
@@ -261,8 +262,8 @@ class SubmitUnknown(GatewayError):
         super().__init__(what, status=status, charge_note=charge_note, hint=hint)
 
 
-class FeedError(GatewayError):
-    """The feed could not be read this time.
+class ReadError(GatewayError):
+    """Something could not be read this time.
 
     Attributes:
         retry_after: How long to wait, in seconds, as the gateway says; None if it does not.
@@ -283,6 +284,10 @@ class FeedError(GatewayError):
         super().__init__(what, status=status, charge_note=charge_note, hint=hint)
 
 
+class FeedError(ReadError):
+    """The feed could not be read this time."""
+
+
 class FeedRefused(FeedError):
     """The feed rejects this key or address, or the environment lets no request to it out."""
 
@@ -293,25 +298,8 @@ class WebPage(FeedError):
     """A web page instead of the feed: the address is wrong, or the gateway is being maintained."""
 
 
-class AccountError(GatewayError):
-    """The balance could not be read this time. No task depends on it.
-
-    Attributes:
-        retry_after: How long to wait, in seconds, as the gateway says; None if it does not.
-    """
-
-    retryable = True
-
-    def __init__(
-        self,
-        what: str,
-        *,
-        status: int | None = None,
-        retry_after: float | None = None,
-        hint: str = "",
-    ) -> None:
-        self.retry_after = retry_after
-        super().__init__(what, status=status, hint=hint)
+class AccountError(ReadError):
+    """The balance could not be read this time. No task depends on it."""
 
 
 class AccountNotOffered(AccountError):

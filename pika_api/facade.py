@@ -94,7 +94,7 @@ class AsyncPika:
 
         Args:
             prompt: What the video should show, or a whole request.
-            observer: Is told of the progress, and may stop the waiting.
+            observer: Receives the progress, and may stop the waiting.
             inputs: The other inputs of the nodes by name, such as ``seed``, ``image`` (a path or a
                 URL), ``pikaffect`` or ``aspect_ratio``. With a whole request only ``seed``.
 

@@ -46,7 +46,7 @@ _OBJECT_STORE: Final = 100 << 20
 
 @dataclass(frozen=True)
 class Job:
-    """What every actor is told. It has no secret.
+    """What every actor receives. It has no secret.
 
     Attributes:
         output: The folder for files, which all machines share, or an address.

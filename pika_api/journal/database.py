@@ -79,10 +79,14 @@ class Database:
         self._on_open = on_open
         try:
             self._url = locate(address)
-            path = file_of(self._url)
-            self._journal_file = JournalFile(path) if path else None
-            self.server_clocks = None if path else ServerClocks()
-            self._engine = _create_engine(self._url, self._journal_file, self.server_clocks)
+            self._journal_file: JournalFile | None = None
+            self.server_clocks: ServerClocks | None = None
+            if path := file_of(self._url):
+                self._journal_file = JournalFile(path)
+                self._engine = _create_file_engine(self._url, self._journal_file)
+            else:
+                self.server_clocks = ServerClocks()
+                self._engine = _create_server_engine(self._url, self.server_clocks)
         except ValueError:
             # Neither quoted nor chained: the text that is not a number is often a part of the
             # password.
@@ -357,11 +361,7 @@ def _missing_driver(url: sa.URL, error: Exception) -> JournalError:
     )
 
 
-def _create_engine(
-    url: sa.URL, file: JournalFile | None, server_clocks: ServerClocks | None
-) -> sa.Engine:
-    if file is None:
-        return _create_server_engine(url, server_clocks or ServerClocks())
+def _create_file_engine(url: sa.URL, file: JournalFile) -> sa.Engine:
     # A group of writers uses one connection, each in its own thread, and one after another.
     options = {"timeout": _BUSY_TIMEOUT, "check_same_thread": False}
     engine = sa.create_engine(url, connect_args=options)
